@@ -1,0 +1,77 @@
+"""Container networking without an engine: networks, names, published ports, an isolated firewall.
+
+Example:
+    >>> from netyard import Container, Network
+    >>> net = Network.create("my-net")
+    >>> web = Container.run("python3", "-m", "http.server", "80", name="web", network="my-net")
+    >>> Container.run("ping", "-c1", "web", network="my-net").wait()
+    0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netyard.container import Container as Container
+    from netyard.errors import AddressInUse as AddressInUse
+    from netyard.errors import AgentError as AgentError
+    from netyard.errors import Conflict as Conflict
+    from netyard.errors import Exhausted as Exhausted
+    from netyard.errors import Forbidden as Forbidden
+    from netyard.errors import Invalid as Invalid
+    from netyard.errors import KernelError as KernelError
+    from netyard.errors import NameInUse as NameInUse
+    from netyard.errors import NetyardError as NetyardError
+    from netyard.errors import NotFound as NotFound
+    from netyard.errors import PermissionDenied as PermissionDenied
+    from netyard.errors import PortInUse as PortInUse
+    from netyard.errors import Several as Several
+    from netyard.errors import StartFailed as StartFailed
+    from netyard.errors import StateError as StateError
+    from netyard.errors import StoreError as StoreError
+    from netyard.errors import SubnetOverlap as SubnetOverlap
+    from netyard.errors import Unsupported as Unsupported
+    from netyard.host import Host as Host
+    from netyard.network import Network as Network
+    from netyard.spec import NetworkRequest as NetworkRequest
+
+_ERRORS = [
+    "AddressInUse",
+    "AgentError",
+    "Conflict",
+    "Exhausted",
+    "Forbidden",
+    "Invalid",
+    "KernelError",
+    "NameInUse",
+    "NetyardError",
+    "NotFound",
+    "PermissionDenied",
+    "PortInUse",
+    "Several",
+    "StartFailed",
+    "StateError",
+    "StoreError",
+    "SubnetOverlap",
+    "Unsupported",
+]
+_HOME = {
+    "Container": "netyard.container",
+    "Host": "netyard.host",
+    "Network": "netyard.network",
+    "NetworkRequest": "netyard.spec",
+    **dict.fromkeys(_ERRORS, "netyard.errors"),
+}
+
+__all__ = [*sorted(_HOME), "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: ``netyard version`` must not pay for what it does not need."""
+    if name == "__version__":
+        return getattr(import_module("netyard._core"), name)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

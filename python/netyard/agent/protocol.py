@@ -1,0 +1,29 @@
+"""What clients and agent say to each other: one JSON object a line, one answer a request.
+
+Over a Unix socket with mode 0600, in the runtime directory.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+REQUEST_MAX = 1 << 20
+
+
+def send(stream: BinaryIO, message: dict[str, Any]) -> None:
+    """Write one message."""
+    stream.write(json.dumps(message).encode() + b"\n")
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> dict[str, Any] | None:
+    """Read one message; ``None`` if the other side is gone or sends no message."""
+    line = stream.readline(REQUEST_MAX)
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

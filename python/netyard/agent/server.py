@@ -1,0 +1,297 @@
+"""The agent's process: loads names from the store, serves them, and takes requests one by one."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import resource
+import selectors
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from netyard import _core, names
+from netyard.agent import protocol
+from netyard.errors import NetyardError, StateError
+from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
+from netyard.lifecycle import has_name_service, hostname_of
+from netyard.naming import Layout
+from netyard.options import Address
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.store.store import Store
+
+_LOG = logging.getLogger("netyard.agent")
+_THREADS = 2
+_CLIENT_SECONDS = 5.0
+_TICK_SECONDS = 1.0
+_IDLE_SECONDS = 5.0
+_RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    networks: list[str]
+    upstreams: list[tuple[Address, str, int]] | None
+    keeps_single_labels: bool
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    container: str
+    namespace: int
+    address: IPv4Address
+    view: _View
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the server was last told of a container."""
+
+    endpoints: dict[str, str] = field(default_factory=dict)
+    namespace: tuple[int, int] | None = None
+
+
+class Agent:
+    """The name server of one root and what it knows."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._store = Store(layout.database, create=False)
+        self._server = _core.NameServer(_THREADS)
+        self._known: dict[str, _Known] = {}
+        self._zones: set[str] = set()
+        self._resolv_stamp: object = None
+        self._host = ResolvConf()
+        self.follow_resolv_conf()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no container needs it."""
+        return not self._server.listeners()
+
+    def load(self) -> None:
+        """Learn everything from the store."""
+        for container in self._store.containers():
+            self._refresh(container.id)
+
+    def stop(self) -> None:
+        """Stop serving."""
+        self._server.stop()
+        self._store.close()
+
+    def follow_resolv_conf(self) -> None:
+        """Read the host's servers again if its file has changed."""
+        try:
+            stat = _RESOLV_CONF.stat()
+            stamp: object = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            stamp = ()
+        if stamp != self._resolv_stamp:
+            self._resolv_stamp = stamp
+            self._host = ResolvConf.of_host()
+            self._server.set_host_upstreams(upstreams_of(self._host.servers))
+
+    def handle(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Do what a client asks."""
+        match message.get("op"):
+            case "ping":
+                return {"pid": os.getpid()}
+            case "refresh":
+                for container_id in message.get("containers", []):
+                    self._refresh(str(container_id))
+                return {}
+            case "forget":
+                network_id = str(message.get("network"))
+                self._zones.discard(network_id)
+                self._server.remove_zone(network_id)
+                return {}
+            case "stats":
+                local, forwarded, failed, dropped = self._server.stats()
+                return {
+                    "listeners": len(self._server.listeners()),
+                    "local": local,
+                    "forwarded": forwarded,
+                    "failed": failed,
+                    "dropped": dropped,
+                }
+        return {"error": f"unknown request {message.get('op')!r}"}
+
+    def _refresh(self, container_id: str) -> None:
+        """Bring names, view and listener of one container up to date with the store."""
+        container = self._store.container(container_id)
+        attached = [each for each in self._store.endpoints_of(container_id) if each.state == "up"]
+        known = self._known.setdefault(container_id, _Known())
+        networks = self._networks_of(attached)
+        self._publish_names(container, attached, networks, known)
+        if container is None or not has_name_service(self._store, attached):
+            self._server.unlisten(container_id)
+            known.namespace = None
+        else:
+            self._serve(container, attached, networks, known)
+        if not known.endpoints and known.namespace is None:
+            del self._known[container_id]
+
+    def _networks_of(self, attached: list[EndpointRecord]) -> dict[str, NetworkRecord]:
+        found = (self._store.network(each.network_id) for each in attached)
+        return {network.id: network for network in found if network is not None}
+
+    def _publish_names(
+        self,
+        container: ContainerRecord | None,
+        attached: list[EndpointRecord],
+        networks: dict[str, NetworkRecord],
+        known: _Known,
+    ) -> None:
+        wanted = {
+            each.id: each
+            for each in attached
+            if each.network_id in networks and networks[each.network_id].has_name_service
+        }
+        for endpoint_id in [each for each in known.endpoints if each not in wanted]:
+            self._server.update_zone(known.endpoints.pop(endpoint_id), [endpoint_id], [])
+        for endpoint in wanted.values():
+            if container is None or endpoint.id in known.endpoints:
+                continue
+            self._add_zone(networks[endpoint.network_id])
+            spec = ContainerSpec.from_json(container.spec)
+            entry = names.names_of(container, endpoint, hostname_of(container, spec))
+            self._server.update_zone(endpoint.network_id, [], [entry])
+            known.endpoints[endpoint.id] = endpoint.network_id
+
+    def _add_zone(self, network: NetworkRecord) -> None:
+        if network.id in self._zones:
+            return
+        subnets = [(pool.subnet.network_address, pool.subnet.prefixlen) for pool in network.pools]
+        self._server.add_zone(network.id, network.name, subnets)
+        self._zones.add(network.id)
+
+    def _serve(
+        self,
+        container: ContainerRecord,
+        attached: list[EndpointRecord],
+        networks: dict[str, NetworkRecord],
+        known: _Known,
+    ) -> None:
+        view = self._view(ContainerSpec.from_json(container.spec), attached, networks)
+        path = self._layout.namespace(container.id)
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            identity = _core.namespace_identity(namespace)
+            if identity == known.namespace and self._server.set_view(container.id, view):
+                return
+            address = IPv4Address(NAME_SERVER)
+            self._server.listen([_Listener(container.id, namespace, address, view)])
+            known.namespace = identity
+        finally:
+            os.close(namespace)
+
+    def _view(
+        self,
+        spec: ContainerSpec,
+        attached: list[EndpointRecord],
+        networks: dict[str, NetworkRecord],
+    ) -> _View:
+        upstreams: list[tuple[Address, str, int]] | None = upstreams_of(spec.dns)
+        if not spec.dns and not names.forwards(attached, networks):
+            upstreams = None
+        return _View(
+            networks=names.search_order(attached, networks),
+            upstreams=upstreams,
+            keeps_single_labels=names.keeps_single_labels(spec, self._host.options),
+            ttl_seconds=names.TTL_SECONDS,
+        )
+
+
+def serve(layout: Layout, *, exit_when_idle: bool) -> None:
+    """Run the agent until it is told to end, or has nothing to do for a while.
+
+    Raises:
+        StateError: if another agent of this root runs.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    lock = os.open(layout.agent_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if exit_when_idle:
+            return
+        raise StateError(f"an agent of root {layout.root} is running already") from None
+    _raise_file_limit()
+    agent = Agent(layout)
+    listener = _listen(layout)
+    try:
+        agent.load()
+        _loop(agent, listener, exit_when_idle=exit_when_idle)
+    finally:
+        # The socket goes first: a client that still reaches it is not answered and starts another.
+        layout.agent_socket.unlink(missing_ok=True)
+        listener.close()
+        agent.stop()
+        os.close(lock)
+
+
+def _raise_file_limit() -> None:
+    """Three descriptors a container, one a question on its way."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _listen(layout: Layout) -> socket.socket:
+    layout.agent_socket.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(layout.agent_socket))
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> None:
+    ending, wake = socket.socketpair()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: wake.send(b"."))
+    idle_since = time.monotonic()
+    with selectors.DefaultSelector() as selector, ending, wake:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(ending, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select(_TICK_SECONDS):
+                if key.fileobj is ending:
+                    return
+                _answer(agent, listener)
+            agent.follow_resolv_conf()
+            if not agent.is_idle:
+                idle_since = time.monotonic()
+            elif exit_when_idle and time.monotonic() - idle_since > _IDLE_SECONDS:
+                return
+
+
+def _answer(agent: Agent, listener: socket.socket) -> None:
+    client, _ = listener.accept()
+    with client:
+        client.settimeout(_CLIENT_SECONDS)
+        try:
+            with client.makefile("rwb") as stream:
+                message = protocol.receive(cast(BinaryIO, stream))
+                if message is None:
+                    return
+                protocol.send(cast(BinaryIO, stream), _handled(agent, message))
+        except OSError as error:
+            _LOG.warning("client: %s", error)
+
+
+def _handled(agent: Agent, message: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return agent.handle(message)
+    except (NetyardError, OSError) as error:
+        _LOG.error("%s: %s", message.get("op"), error)
+        return {"error": str(error)}

@@ -1,0 +1,190 @@
+"""Commands that look at containers or end them: ``ps``, ``inspect``, ``logs``, ``port``, ``stop``, ``rm``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import click
+
+from netyard.cli.context import current_host
+from netyard.cli.each import for_each
+from netyard.cli.report import report
+from netyard.cli.table import ago, format_option, show, show_json
+from netyard.container import Container
+from netyard.errors import NetyardError, NotFound
+from netyard.naming import short
+from netyard.network import Network
+
+_COMMAND_WIDTH = 30
+
+
+@click.command()
+@format_option
+@click.option("-a", "--all", "show_all", is_flag=True, help="Stopped ones, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
+@click.option("--no-trunc", is_flag=True, help="Full ids and commands.")
+@click.pass_context
+def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_trunc: bool) -> None:
+    """List containers."""
+    from netyard.inspect import format_ports
+
+    host = current_host(ctx)
+    rows = []
+    for each in Container.list(all=show_all, host=host):
+        record = each.record
+        shown = record.id if no_trunc else short(record.id)
+        if quiet:
+            click.echo(shown)
+            continue
+        attached = host.store.endpoints_of(record.id)
+        joined = [host.store.network(endpoint.network_id) for endpoint in attached]
+        rows.append(
+            {
+                "ID": shown,
+                "Command": _command(each, full=no_trunc),
+                "CreatedAt": record.created,
+                "RunningFor": f"{ago(record.created)} ago",
+                "Status": _status(each),
+                "State": record.state,
+                "Ports": format_ports(host, record),
+                "Names": record.name,
+                "Networks": ",".join(network.name for network in joined if network),
+            }
+        )
+    if quiet:
+        return
+    columns = {
+        "ID": "CONTAINER ID",
+        "Command": "COMMAND",
+        "RunningFor": "CREATED",
+        "Status": "STATUS",
+        "Ports": "PORTS",
+        "Names": "NAMES",
+    }
+    show(columns, rows, output_format)
+
+
+def _command(container: Container, *, full: bool) -> str:
+    words = container.spec.command
+    text = shlex.join(words) if words else "(adopted)"
+    if not full and len(text) > _COMMAND_WIDTH:
+        text = text[: _COMMAND_WIDTH - 1] + "…"
+    return f'"{text}"' if words else text
+
+
+def _status(container: Container) -> str:
+    record = container.record
+    if record.state == "running":
+        return f"Up {ago(record.started)}"
+    if record.state == "exited":
+        return f"Exited ({record.exit_code}) {ago(record.finished)} ago"
+    return "Created"
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--format", "_format", type=click.Choice(["json"]), help="JSON is all there is.")
+@click.pass_context
+def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
+    """Show containers (or networks) in full, as JSON."""
+    host = current_host(ctx)
+    found, failed = [], False
+    for name in names:
+        try:
+            try:
+                found.append(Container.get(name, host=host).inspect())
+            except NotFound:
+                found.append(Network.get(name, host=host).inspect())
+        except NotFound:
+            report(NotFound(f"there is no container or network {name!r}"))
+            failed = True
+        except NetyardError as error:
+            report(error)
+            failed = True
+    show_json(found)
+    if failed:
+        ctx.exit(1)
+
+
+@click.command()
+@click.argument("name", metavar="CONTAINER")
+@click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
+@click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
+@click.option("-t", "--timestamps", is_flag=True, help="Show times.")
+@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.pass_context
+def logs(
+    ctx: click.Context,
+    name: str,
+    follow: bool,
+    tail: int | None,
+    timestamps: bool,
+    output_format: str,
+) -> None:
+    """Show what a container's command has written."""
+    import json
+
+    container = Container.get(name, host=current_host(ctx))
+    for record in container.logs(tail=tail, follow=follow):
+        out = sys.stdout.buffer if record.stream == "stdout" else sys.stderr.buffer
+        if output_format == "json":
+            text = record.data.decode(errors="replace")
+            line = {"time": record.time, "stream": record.stream, "log": text}
+            sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
+            sys.stdout.buffer.flush()
+            continue
+        out.write((f"{record.time} ".encode() if timestamps else b"") + record.data)
+        out.flush()
+
+
+@click.command()
+@click.argument("name", metavar="CONTAINER")
+@click.argument("wanted", required=False, metavar="[PORT[/PROTOCOL]]")
+@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.pass_context
+def port(ctx: click.Context, name: str, wanted: str | None, output_format: str) -> None:
+    """Show the published ports of a container."""
+    import json
+
+    from netyard.ports import parse_query
+
+    found = Container.get(name, host=current_host(ctx)).ports()
+    if wanted is not None:
+        number, protocol = parse_query(wanted)
+        found = [pair for pair in found if pair[0] == f"{number}/{protocol}"]
+        if not found:
+            raise NotFound(f"no host port is published for {number}/{protocol} of {name!r}")
+    for inside, outside in found:
+        if output_format == "json":
+            click.echo(json.dumps({"Container": inside, "Host": outside}))
+        else:
+            click.echo(outside if wanted is not None else f"{inside} -> {outside}")
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@click.option("-t", "--time", "--timeout", "timeout", type=click.FloatRange(min=0), default=10.0)
+@click.pass_context
+def stop(ctx: click.Context, names: tuple[str, ...], timeout: float) -> None:
+    """End containers: SIGTERM, and SIGKILL after a while (10 seconds)."""
+    host = current_host(ctx)
+    for_each(ctx, names, lambda name: Container.get(name, host=host).stop(timeout))
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@click.option("-f", "--force", is_flag=True, help="End those that run; missing ones are no error.")
+@click.pass_context
+def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
+    """Remove containers."""
+    host = current_host(ctx)
+
+    def remove(name: str) -> None:
+        try:
+            Container.get(name, host=host).remove(force=force)
+        except NotFound:
+            if not force:
+                raise
+
+    for_each(ctx, names, remove)

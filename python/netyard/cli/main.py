@@ -1,0 +1,64 @@
+"""The command ``netyard`` and its table of subcommands, imported when they are called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "abandon": "adopt:abandon",
+    "adopt": "adopt:adopt",
+    "agent": "agent:agent",
+    "attach": "run:attach",
+    "container-ended": "agent:container_ended",
+    "create": "run:create",
+    "demo": "demo:demo",
+    "exec": "run:exec_command",
+    "inspect": "containers:inspect",
+    "logs": "containers:logs",
+    "network": "network:network",
+    "port": "containers:port",
+    "ps": "containers:ps",
+    "reload": "upkeep:reload",
+    "repair": "upkeep:repair",
+    "rm": "containers:rm",
+    "run": "run:run",
+    "start": "run:start",
+    "stop": "containers:stop",
+    "version": "version:version",
+}
+_HIDDEN = {"container-ended"}
+
+
+class LazyGroup(click.Group):
+    """Subcommands by name, each imported only when it is called or described."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, for help."""
+        return sorted(set(_COMMANDS) - _HIDDEN)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"netyard.cli.{module}"), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help"]})
+@click.option("--root", metavar="DIR", help="State directory (NETYARD_ROOT, /var/lib/netyard).")
+@click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
+@click.pass_context
+def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
+    """Container networks without a container engine."""
+    ctx.obj = {"root": root, "debug": debug}
+
+
+def main() -> None:
+    """The console script."""
+    from netyard.cli.report import guarded
+
+    sys.exit(guarded(cli))

@@ -1,0 +1,174 @@
+"""``netyard network …``."""
+
+from __future__ import annotations
+
+import click
+
+from netyard.cli.context import current_host
+from netyard.cli.each import for_each
+from netyard.cli.report import report
+from netyard.cli.table import format_option, show, show_json
+from netyard.errors import NetyardError, NotFound
+from netyard.naming import short
+from netyard.network import Network
+from netyard.options import parse_bool, parse_pairs
+
+
+@click.group()
+def network() -> None:
+    """Create, show, join and remove networks."""
+
+
+@network.command()
+@click.argument("name")
+@click.option("-d", "--driver", default="bridge", show_default=True, help="Network driver.")
+@click.option("--subnet", multiple=True, metavar="CIDR", help="Subnet; one a family.")
+@click.option("--gateway", multiple=True, metavar="IP", help="Gateway of a subnet.")
+@click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
+@click.option("--aux-address", multiple=True, metavar="NAME=IP", help="Address of something else.")
+@click.option("--ipv4", default="true", metavar="BOOL", help="Have IPv4 (true).")
+@click.option("--ipv6", is_flag=False, flag_value="true", metavar="BOOL", help="Have IPv6.")
+@click.option("--internal", is_flag=True, help="No way out, none in.")
+@click.option("--attachable", is_flag=True, help="Kept and shown; every network is.")
+@click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Driver option.")
+@click.option("--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata.")
+@click.pass_context
+def create(
+    ctx: click.Context,
+    name: str,
+    driver: str,
+    subnet: tuple[str, ...],
+    gateway: tuple[str, ...],
+    ip_range: tuple[str, ...],
+    aux_address: tuple[str, ...],
+    ipv4: str,
+    ipv6: str | None,
+    internal: bool,
+    attachable: bool,
+    opt: tuple[str, ...],
+    label: tuple[str, ...],
+) -> None:
+    """Create a network and print its id."""
+    made = Network.create(
+        name,
+        driver=driver,
+        subnet=subnet,
+        gateway=gateway,
+        ip_range=ip_range,
+        aux_addresses=parse_pairs("--aux-address", aux_address),
+        ipv4=parse_bool("--ipv4", ipv4),
+        ipv6=None if ipv6 is None else parse_bool("--ipv6", ipv6),
+        internal=internal,
+        attachable=attachable,
+        options=parse_pairs("--opt", opt, bare="true"),
+        labels=parse_pairs("--label", label, bare=""),
+        host=current_host(ctx),
+    )
+    click.echo(made.id)
+
+
+@network.command()
+@format_option
+@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
+@click.option("--no-trunc", is_flag=True, help="Full ids.")
+@click.pass_context
+def ls(ctx: click.Context, output_format: str, quiet: bool, no_trunc: bool) -> None:
+    """List networks."""
+    rows = []
+    for each in Network.list(host=current_host(ctx)):
+        shown = each.id if no_trunc else short(each.id)
+        if quiet:
+            click.echo(shown)
+            continue
+        record = each.record
+        rows.append(
+            {
+                "ID": shown,
+                "Name": each.name,
+                "Driver": "null" if each.driver == "none" else each.driver,
+                "Scope": "local",
+                "IPv4": str(record.has_ipv4).lower(),
+                "IPv6": str(record.has_ipv6).lower(),
+                "Internal": str(record.is_internal).lower(),
+                "Labels": ",".join(f"{key}={value}" for key, value in record.labels.items()),
+                "CreatedAt": record.created,
+            }
+        )
+    if not quiet:
+        columns = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
+        show(columns, rows, output_format)
+
+
+@network.command()
+@click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
+@click.option("--format", "_format", type=click.Choice(["json"]), help="JSON is all there is.")
+@click.pass_context
+def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
+    """Show networks in full, as JSON."""
+    host = current_host(ctx)
+    found, failed = [], False
+    for name in names:
+        try:
+            found.append(Network.get(name, host=host).inspect())
+        except NetyardError as error:
+            report(error)
+            failed = True
+    show_json(found)
+    if failed:
+        ctx.exit(1)
+
+
+@network.command()
+@click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
+@click.option("-f", "--force", is_flag=True, help="A network that does not exist is no error.")
+@click.pass_context
+def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
+    """Remove networks."""
+    host = current_host(ctx)
+
+    def remove(name: str) -> None:
+        try:
+            Network.get(name, host=host).remove()
+        except NotFound:
+            if not force:
+                raise
+
+    for_each(ctx, names, remove)
+
+
+@network.command()
+@click.argument("network_name", metavar="NETWORK")
+@click.argument("container")
+@click.option("--ip", metavar="IP", help="IPv4 address.")
+@click.option("--ip6", metavar="IP", help="IPv6 address.")
+@click.option("--alias", multiple=True, help="Further name on this network.")
+@click.option("--mac-address", metavar="MAC", help="MAC address.")
+@click.pass_context
+def connect(
+    ctx: click.Context,
+    network_name: str,
+    container: str,
+    ip: str | None,
+    ip6: str | None,
+    alias: tuple[str, ...],
+    mac_address: str | None,
+) -> None:
+    """Give a container an interface on a network."""
+    joined = Network.get(network_name, host=current_host(ctx))
+    joined.connect(container, ip=ip, ip6=ip6, aliases=alias, mac_address=mac_address)
+
+
+@network.command()
+@click.argument("network_name", metavar="NETWORK")
+@click.argument("container")
+@click.option("-f", "--force", is_flag=True, help="Not being connected is no error.")
+@click.pass_context
+def disconnect(ctx: click.Context, network_name: str, container: str, force: bool) -> None:
+    """Take a container's interface on a network away."""
+    from netyard.errors import Conflict
+
+    try:
+        Network.get(network_name, host=current_host(ctx)).disconnect(container)
+    except (Conflict, NotFound):
+        if not force:
+            raise

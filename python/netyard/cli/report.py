@@ -1,0 +1,58 @@
+"""How a command ends: one sentence on stderr, and the exit status of the contract (CV2)."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+
+import click
+
+from netyard.errors import NetyardError, Several, StartFailed
+
+# For these, netyard's own failure is 125: any other status is the command's.
+_RUNNING_COMMANDS = {"run", "exec"}
+
+
+def guarded(command: click.Command) -> int:
+    """Run the command line; its exit status."""
+    try:
+        status = command.main(prog_name="netyard", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has seen enough.
+        sys.stderr.close()
+        return 1
+    except (NetyardError, sqlite3.Error, OSError) as error:
+        if "--debug" in sys.argv:
+            raise
+        report(error)
+        return _status(error)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, StartFailed):
+        return error.exit_code
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    return 125 if words and _RUNNING_COMMANDS & set(words[:2]) else 1
+
+
+def report(error: Exception) -> None:
+    """Print an error and its hint."""
+    errors = error.errors if isinstance(error, Several) else [error]
+    for each in errors:
+        click.echo(f"netyard: {each}", err=True)
+        hint = getattr(each, "hint", None)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning."""
+    click.echo(f"netyard: warning: {message}", err=True)

@@ -1,0 +1,253 @@
+"""``netyard run``, ``create``, ``start``, ``attach`` and ``exec``: what runs something."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from netyard import lifecycle
+from netyard.cli.context import current_host
+from netyard.cli.report import warn
+from netyard.container import Container
+from netyard.errors import Conflict, Invalid, NetyardError
+from netyard.host import Host
+from netyard.options import parse_pairs
+from netyard.runtime import shim
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_OPTIONS: tuple[_Decorator, ...] = (
+    click.option("--name", help="Name; generated if not given."),
+    click.option("--network", "--net", multiple=True, help="Network, host, none, container:NAME."),
+    click.option("--ip", metavar="IP", help="IPv4 address on the first network."),
+    click.option("--ip6", metavar="IP", help="IPv6 address on the first network."),
+    click.option("--mac-address", metavar="MAC", help="MAC address on the first network."),
+    click.option("--network-alias", "--net-alias", multiple=True, help="Further name."),
+    click.option("-p", "--publish", multiple=True, metavar="[IP:][HOST:]PORT", help="Publish."),
+    click.option("-P", "--publish-all", is_flag=True, help="Publish each exposed port."),
+    click.option("--expose", multiple=True, metavar="PORT", help="Expose for --publish-all."),
+    click.option("-h", "--hostname", default="", help="Host name; the short id if not given."),
+    click.option("--domainname", default="", help="Domain name."),
+    click.option("--add-host", multiple=True, metavar="NAME:IP", help="Line in /etc/hosts."),
+    click.option("--dns", multiple=True, metavar="IP", help="Name server."),
+    click.option("--dns-search", multiple=True, metavar="DOMAIN", help="Search domain."),
+    click.option("--dns-option", "--dns-opt", multiple=True, help="Resolver option."),
+    click.option("-e", "--env", multiple=True, metavar="KEY[=VALUE]", help="Variable."),
+    click.option("-w", "--workdir", default="", metavar="DIR", help="Working directory."),
+    click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User."),
+    click.option("--rootfs", default="", metavar="DIR", help="Root; the host's files otherwise."),
+    click.option("-i", "--interactive", is_flag=True, help="Keep standard input open."),
+    click.option("-t", "--tty", is_flag=True, help="Give it a terminal."),
+    click.option("--rm", "auto_remove", is_flag=True, help="Remove it when it ends."),
+    click.option("--privileged", is_flag=True, help="All capabilities, writable /proc/sys."),
+    click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
+    click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
+    click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
+)
+_PASS_THROUGH = {"allow_interspersed_args": False}
+
+
+def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Everything a container can be asked to be."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return click.argument("command", nargs=-1, type=click.UNPROCESSED)(function)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Options as `Container.create` takes them."""
+    environment = {}
+    for word in given.pop("env"):
+        key, separator, value = word.partition("=")
+        if separator or key in os.environ:
+            environment[key] = value if separator else os.environ[key]
+    renamed = {
+        "aliases": given.pop("network_alias"),
+        "add_hosts": given.pop("add_host"),
+        "dns_options": given.pop("dns_option"),
+        "environment": environment,
+        "labels": parse_pairs("--label", given.pop("label"), bare=""),
+    }
+    return {**given, **renamed}
+
+
+@click.command(context_settings=_PASS_THROUGH)
+@click.option("-d", "--detach", is_flag=True, help="Leave it running and print its id.")
+@container_options
+@click.pass_context
+def run(ctx: click.Context, /, command: tuple[str, ...], detach: bool, **given: Any) -> None:
+    """Run a command in a container of its own."""
+    host = current_host(ctx)
+    settings = _settings(given)
+    if settings["network"] == ("host",) and (settings["publish"] or settings["publish_all"]):
+        warn("published ports are discarded: --network host has the host's own ports")
+    if settings["tty"] and not detach and settings["interactive"] and not sys.stdin.isatty():
+        raise Invalid("-t: the input device is not a terminal")
+    if detach:
+        container = Container.run(*command, host=host, **settings)
+        _warn_unpublished(container)
+        click.echo(container.id)
+        return
+    ctx.exit(_run_attached(host, command, settings))
+
+
+def _run_attached(host: Host, command: tuple[str, ...], settings: dict[str, Any]) -> int:
+    with host.change() as change:
+        container = Container.create(*command, host=host, **settings)
+        change.on_failure(lambda: lifecycle.discard(host, container.record))
+        session = _Session(host, container)
+        container.start(attached=2, when_listening=session.open)
+    return session.wait()
+
+
+class _Session:
+    """Our streams on a container, and the promise to clean up after it."""
+
+    def __init__(self, host: Host, container: Container) -> None:
+        self._host = host
+        self._container = container
+        self._spec = container.spec
+        self._claim: shim.Claim | None = None
+        self._attachment: shim.Attachment | None = None
+
+    def open(self) -> None:
+        """Connect; the command starts when both clients are there."""
+        layout = self._host.layout
+        directory = layout.container(self._container.id)
+        self._claim = shim.Claim.try_on(directory)
+        self._attachment = shim.attach(
+            layout, directory, tty=self._spec.tty, interactive=self._spec.interactive
+        )
+
+    def wait(self) -> int:
+        """The command's status, once it has ended or the user has detached (0)."""
+        if self._attachment is None:
+            return 125
+        with _forwarding(self._container):
+            status = self._attachment.wait()
+        if status is None:
+            return 0
+        # The whole story is the supervisor's: our client may have been ended by a signal.
+        if self._claim is not None:
+            ended = self._claim.wait()
+            status = ended if ended is not None else status
+        lifecycle.finish(self._host, self._container.id)
+        if self._claim is not None:
+            self._claim.keep()
+        return status
+
+
+@contextlib.contextmanager
+def _forwarding(container: Container) -> Iterator[None]:
+    """Signals sent to us are for the container."""
+
+    def forward(number: int, _: object) -> None:
+        with contextlib.suppress(NetyardError):
+            container.kill(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _warn_unpublished(container: Container) -> None:
+    """Say so when ports were asked for and no network can publish them (contract PB12)."""
+    spec = container.spec
+    if spec.mode == "networks" and (spec.publish or spec.publish_all) and not container.ports():
+        with contextlib.suppress(NetyardError):
+            if container.status == "running":
+                warn("no port is published: the container has no network with a way out")
+
+
+@click.command(context_settings=_PASS_THROUGH)
+@container_options
+@click.pass_context
+def create(ctx: click.Context, /, command: tuple[str, ...], **given: Any) -> None:
+    """Create a container without starting it, and print its id."""
+    made = Container.create(*command, host=current_host(ctx), **_settings(given))
+    click.echo(made.id)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@click.option("-a", "--attach", "attach_too", is_flag=True, help="Connect to its streams.")
+@click.option("-i", "--interactive", is_flag=True, help="Connect our input, too.")
+@click.pass_context
+def start(ctx: click.Context, names: tuple[str, ...], attach_too: bool, interactive: bool) -> None:
+    """Start stopped containers."""
+    from netyard.cli.each import for_each
+
+    host = current_host(ctx)
+    if attach_too or interactive:
+        if len(names) > 1:
+            raise Invalid("--attach: one container at a time")
+        container = Container.get(names[0], host=host)
+        session = _Session(host, container)
+        container.start(attached=2, when_listening=session.open)
+        ctx.exit(session.wait())
+    for_each(ctx, names, lambda name: Container.get(name, host=host).start())
+
+
+@click.command()
+@click.argument("name", metavar="CONTAINER")
+@click.option("--no-stdin", is_flag=True, help="Do not connect our input.")
+@click.pass_context
+def attach(ctx: click.Context, name: str, no_stdin: bool) -> None:
+    """Connect to a running container; Ctrl-P Ctrl-Q detaches."""
+    host = current_host(ctx)
+    container = Container.get(name, host=host)
+    if container.status != "running":
+        raise Conflict(f"container {name!r} is not running")
+    spec = container.spec
+    attachment = shim.attach(
+        host.layout,
+        host.layout.container(container.id),
+        tty=spec.tty,
+        interactive=spec.interactive and not no_stdin,
+    )
+    with _forwarding(container):
+        status = attachment.wait()
+    ctx.exit(status or 0)
+
+
+@click.command("exec", context_settings=_PASS_THROUGH)
+@click.argument("name", metavar="CONTAINER")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Variable.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="Working directory.")
+@click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User.")
+@click.option("-i", "--interactive", is_flag=True, help="Connect our input.")
+@click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
+@click.pass_context
+def exec_command(
+    ctx: click.Context,
+    name: str,
+    command: tuple[str, ...],
+    env: tuple[str, ...],
+    workdir: str,
+    user: str,
+    interactive: bool,
+    tty: bool,
+) -> None:
+    """Run one more command in a running container."""
+    container = Container.get(name, host=current_host(ctx))
+    done = container.exec(
+        *command,
+        environment=parse_pairs("--env", env),
+        workdir=workdir,
+        user=user,
+        tty=tty,
+        interactive=interactive,
+        capture=False,
+    )
+    ctx.exit(done.returncode)

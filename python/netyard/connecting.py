@@ -1,0 +1,131 @@
+"""Connecting containers to networks and disconnecting them, running or not."""
+
+from __future__ import annotations
+
+from netyard import endpoint as endpoints
+from netyard import lifecycle, publishing
+from netyard.agent import client as agent
+from netyard.errors import Conflict, Forbidden
+from netyard.host import Change, Host
+from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+
+def connect(
+    host: Host,
+    network: NetworkRecord,
+    wanted: str,
+    *,
+    ip: str | None,
+    ip6: str | None,
+    aliases: tuple[str, ...],
+    mac_address: str | None,
+) -> EndpointRecord:
+    """See `Network.connect`."""
+    from netyard.network import ensure_device
+
+    with host.change() as change:
+        container = lifecycle.find(host, wanted)
+        _check(host, network, container)
+        request = NetworkRequest(
+            network=network.id, ip=ip, ip6=ip6, aliases=aliases, mac_address=mac_address
+        )
+        is_up = container.state == "running"
+        ifname = endpoints.next_ifname(host, container, is_running=is_up)
+        before = host.store.endpoints_of(container.id)
+        with change.store.transaction():
+            made = endpoints.plan(
+                change.store, network, container, request, ifname, _next_position(before)
+            )
+        change.on_failure(lambda: endpoints.forget(host.store, made))
+        if is_up:
+            ensure_device(change, network)
+            with endpoints.opened_namespace(host, container) as namespace:
+                _attach(change, container, [*before, made], made, namespace)
+        return made
+
+
+def _attach(
+    change: Change,
+    container: ContainerRecord,
+    everything: list[EndpointRecord],
+    made: EndpointRecord,
+    namespace: int,
+) -> None:
+    """Give a running container the interface, and what follows from it."""
+    host, store = change.host, change.store
+    spec = ContainerSpec.from_json(container.spec)
+    wants_ports = bool(spec.publish or spec.publish_all)
+    carriers = endpoints.gateway_endpoints(store, everything)
+    carriers_before = endpoints.gateway_endpoints(store, everything[:-1])
+    plans = endpoints.plans_for(store, everything, namespace, has_ports=wants_ports)
+    endpoints.attach(change, [plan for plan in plans if plan.endpoint.id == made.id])
+    if carriers != carriers_before:
+        _move_ports(change, container, spec)
+        if carriers_before:
+            endpoints.route_defaults(host, container)
+    lifecycle.refresh_files(host, container, added=[made])
+    agent.refresh(host.layout, [container.id], needed=_needs_names(host, container))
+
+
+def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
+    """Published ports live on the endpoint that carries the default route (contract PB12)."""
+    host = change.host
+    before = host.store.publications(container.id)
+    wanted = publishing.requests_of(spec)
+    if not before and not wanted:
+        return
+    kept = publishing.same_ports(before) or wanted
+    publishing.unpublish(host, container.id)
+    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
+    publishing.publish(change, container, kept, endpoints.gateway_endpoints(host.store, up))
+
+
+def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
+    """See `Network.disconnect`."""
+    with host.change() as change:
+        container = lifecycle.find(host, wanted)
+        gone = host.store.endpoint_between(network.id, container.id)
+        if gone is None:
+            raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
+        if gone.state == "up":
+            _detach(change, container, gone)
+        with change.store.transaction():
+            endpoints.forget(host.store, gone)
+        if container.state == "running":
+            agent.refresh(host.layout, [container.id], needed=False)
+
+
+def _detach(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+    host = change.host
+    spec = ContainerSpec.from_json(container.spec)
+    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
+    carriers_before = endpoints.gateway_endpoints(host.store, up)
+    endpoints.detach(host, [gone])
+    endpoints.flush_flows_of([gone])
+    rest = [each for each in up if each.id != gone.id]
+    if endpoints.gateway_endpoints(host.store, rest) != carriers_before:
+        endpoints.route_defaults(host, container)
+        _move_ports(change, container, spec)
+    lifecycle.refresh_files(host, container, removed=[gone])
+
+
+def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:
+    """Refuse what cannot be connected (contract NO1, NO2)."""
+    spec = ContainerSpec.from_json(container.spec)
+    if not network.bridge:
+        raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")
+    if spec.mode != "networks":
+        raise Forbidden(
+            f"container {container.name!r} is in {spec.mode!r} mode and joins no networks"
+        )
+    if host.store.endpoint_between(network.id, container.id):
+        raise Conflict(f"container {container.name!r} is on network {network.name!r} already")
+
+
+def _next_position(before: list[EndpointRecord]) -> int:
+    return max((each.position for each in before), default=-1) + 1
+
+
+def _needs_names(host: Host, container: ContainerRecord) -> bool:
+    return lifecycle.has_name_service(host.store, host.store.endpoints_of(container.id))

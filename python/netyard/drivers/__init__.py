@@ -1,0 +1,1 @@
+"""Network drivers: how a network and its endpoints look in the kernel."""

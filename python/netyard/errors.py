@@ -1,0 +1,247 @@
+"""Everything netyard raises.
+
+::
+
+    NetyardError                 base: .kind .hint
+    ├── Invalid                  a value is wrong (also ValueError): .field .value
+    ├── NotFound                 no such network, container, driver (also LookupError)
+    ├── Conflict                 the present state forbids it: .holder says who is in the way
+    │   ├── NameInUse
+    │   ├── AddressInUse
+    │   ├── PortInUse
+    │   └── SubnetOverlap
+    ├── Forbidden                never allowed
+    ├── Exhausted                no address, subnet or port left
+    ├── KernelError              the kernel refused (also OSError): .errno .operation .subject
+    │   ├── PermissionDenied
+    │   └── Unsupported
+    ├── StartFailed              a container's command did not start: .exit_code
+    ├── StateError               what netyard itself leans on is unwell
+    │   ├── StoreError
+    │   └── AgentError
+    └── Several                  more than one of the above: .errors
+
+Every message is one complete sentence without a full stop. A hint, if there is one, says what to
+do about it.
+"""
+
+from __future__ import annotations
+
+import errno as errno_names
+import os
+from collections.abc import Sequence
+
+
+class NetyardError(Exception):
+    """Base of everything netyard raises on purpose.
+
+    Attributes:
+        kind: A stable word for programs: ``invalid``, ``not-found``, ``conflict``, ``forbidden``,
+            ``exhausted``, ``kernel`` or ``state``.
+        hint: What to do about it, or ``None``.
+    """
+
+    kind = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Invalid(NetyardError, ValueError):
+    """A value is wrong: ``field`` names the flag or parameter, ``value`` is what was given."""
+
+    kind = "invalid"
+
+    def __init__(
+        self, message: str, *, field: str = "", value: object = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+        self.value = value
+
+
+class NotFound(NetyardError, LookupError):
+    """There is no such network, container or driver."""
+
+    kind = "not-found"
+
+
+class Conflict(NetyardError):
+    """The present state forbids it; ``holder`` names who is in the way, where known."""
+
+    kind = "conflict"
+
+    def __init__(self, message: str, *, holder: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+
+
+class NameInUse(Conflict):
+    """A network or container of that name exists."""
+
+
+class AddressInUse(Conflict):
+    """Somebody has that address."""
+
+
+class PortInUse(Conflict):
+    """Somebody has that host port."""
+
+
+class SubnetOverlap(Conflict):
+    """Another network has addresses of that subnet."""
+
+
+class Forbidden(NetyardError):
+    """It is never allowed, whatever the state."""
+
+    kind = "forbidden"
+
+
+class Exhausted(NetyardError):
+    """There is no address, subnet or port left to give."""
+
+    kind = "exhausted"
+
+
+class KernelError(NetyardError, OSError):
+    """The kernel refused.
+
+    Attributes:
+        errno: The error number, 0 if there was none.
+        operation: What was asked, as a verb phrase.
+        subject: What it was asked about.
+        kernel_message: The kernel's own text (extended acknowledgement), or ``None``.
+        attribute: The netlink attribute at fault, as a path of kernel names, or ``None``.
+    """
+
+    kind = "kernel"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        errno: int = 0,
+        operation: str = "",
+        subject: str = "",
+        kernel_message: str | None = None,
+        attribute: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        NetyardError.__init__(self, message, hint=hint)
+        self.errno = errno
+        self.operation = operation
+        self.subject = subject
+        self.kernel_message = kernel_message
+        self.attribute = attribute
+
+
+class PermissionDenied(KernelError):
+    """The kernel wants a privilege this process does not have."""
+
+
+class Unsupported(KernelError):
+    """This kernel lacks the feature; the hint names the module where one is known."""
+
+
+class StartFailed(NetyardError):
+    """A container's command did not start.
+
+    Attributes:
+        exit_code: What a shell would say: 127 not found, 126 not executable, 125 anything else.
+    """
+
+    kind = "start"
+
+    def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+class StateError(NetyardError):
+    """What netyard itself leans on is unwell."""
+
+    kind = "state"
+
+
+class StoreError(StateError):
+    """The state directory cannot be used: read-only, damaged, or of a newer netyard."""
+
+
+class AgentError(StateError):
+    """The agent cannot be started or does not answer."""
+
+
+class Several(NetyardError):
+    """More than one thing is wrong, or went wrong; ``errors`` has them all."""
+
+    def __init__(self, errors: Sequence[NetyardError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = list(errors)
+        self.kind = self.errors[0].kind
+
+
+def raise_all(errors: Sequence[NetyardError]) -> None:
+    """Raise what was collected: nothing, the one, or `Several`."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Several(errors)
+
+
+_UNSUPPORTED = {errno_names.EOPNOTSUPP, errno_names.EPROTONOSUPPORT, errno_names.EAFNOSUPPORT}
+_FORBIDDEN = {errno_names.EPERM, errno_names.EACCES}
+_FIREWALL_WORDS = ("table", "chain", "ruleset", "element", "rule", " set")
+
+
+def kernel_error(
+    *,
+    operation: str,
+    subject: str = "",
+    errno: int | None = None,
+    message: str | None = None,
+    attribute: str | None = None,
+    request: int | None = None,
+) -> KernelError:
+    """Make the exception for a failure in `netyard._core`; called from Rust only."""
+    about = f"{operation} {subject}".strip()
+    reason = os.strerror(errno) if errno else "failed"
+    details = [reason]
+    if message:
+        details.append(f"kernel: {message}" if errno else message)
+    if attribute:
+        details.append(f"at {attribute}")
+    kind, hint = _classify(errno, operation)
+    return kind(
+        f"{about}: {', '.join(details)}",
+        errno=errno or 0,
+        operation=operation,
+        subject=subject,
+        kernel_message=message,
+        attribute=attribute,
+        hint=hint,
+    )
+
+
+def _classify(errno: int | None, operation: str) -> tuple[type[KernelError], str | None]:
+    if errno in _FORBIDDEN:
+        return PermissionDenied, "run netyard as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN"
+    if errno in _UNSUPPORTED:
+        return Unsupported, _missing_module(operation)
+    is_firewall = any(word in operation for word in _FIREWALL_WORDS)
+    if errno == errno_names.EINVAL and operation == "apply ruleset" and is_firewall:
+        return Unsupported, _missing_module(operation)
+    return KernelError, None
+
+
+def _missing_module(operation: str) -> str:
+    if any(word in operation for word in _FIREWALL_WORDS) or "netlink socket" in operation:
+        return "this kernel lacks nf_tables: load the modules nf_tables, nft_chain_nat and nft_fib"
+    if "bridge" in operation:
+        return "this kernel lacks bridges: load the module bridge"
+    return "this kernel lacks veth: load the module veth"

@@ -1,0 +1,244 @@
+"""A host: one root directory, its store, and the right to change things.
+
+Everything that changes the kernel or the store goes through `Host.change`, one operation at a time
+across all processes of a root.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netyard.agent import client as agent
+from netyard.errors import NetyardError, PermissionDenied, StoreError
+from netyard.naming import Layout
+from netyard.store.store import Store
+
+if TYPE_CHECKING:
+    from netyard.container import Container
+    from netyard.network import Network
+
+Undo = Callable[[], object]
+
+
+class Change:
+    """An operation under way: what to undo if it fails, what to do once it is done."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.store = host.store
+        self._undo: list[Undo] = []
+        self._afterwards: list[Undo] = []
+
+    def on_failure(self, undo: Undo) -> None:
+        """Have something undone if the operation fails; the last is undone first."""
+        self._undo.append(undo)
+
+    def afterwards(self, action: Undo) -> None:
+        """Have something done once the operation has succeeded and the lock is open."""
+        self._afterwards.append(action)
+
+    def roll_back(self) -> None:
+        """Undo everything; a step that cannot be undone does not keep the others from it."""
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                undo()
+            except NetyardError:
+                # The record of it stays unfinished, so the next operation tries again.
+                continue
+
+    def finish(self) -> None:
+        """Do what was put off."""
+        for action in self._afterwards:
+            action()
+
+
+class Host:
+    """The networks and containers of one root.
+
+    Args:
+        root: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
+
+    Raises:
+        PermissionDenied: if this process is not root.
+        StoreError: if the state directory cannot be used.
+
+    Example:
+        >>> host = Host(root="/tmp/lab")
+        >>> net = host.networks.create("my-net")
+    """
+
+    def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
+        self.layout = Layout.of(root)
+        _check_privileges()
+        _make_directories(self.layout)
+        self.store = Store(self.layout.database, create=True)
+        self._thread_lock = threading.RLock()
+        self._change: Change | None = None
+        agent.revive(self.layout)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of this host."""
+        return Networks(self)
+
+    @property
+    def containers(self) -> Containers:
+        """The containers of this host."""
+        return Containers(self)
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Hold the lock of this root; undo everything if the body raises.
+
+        Changes inside one another are one. What a killed process left half-way is finished first.
+        """
+        with self._thread_lock:
+            if self._change is not None:
+                yield self._change
+                return
+            with _locked(self.layout.lock):
+                self._prepare()
+                change = self._change = Change(self)
+                try:
+                    yield change
+                except BaseException:
+                    change.roll_back()
+                    raise
+                finally:
+                    self._change = None
+            change.finish()
+
+    def _prepare(self) -> None:
+        from netyard import reconcile
+
+        reconcile.finish_interrupted(self)
+
+
+class Networks:
+    """The networks of a host, as docker-py has them: ``create``, ``get``, ``list``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def create(self, name: str, **settings: Any) -> Network:
+        """Create a network; see `Network.create`."""
+        from netyard.network import Network
+
+        return Network.create(name, host=self._host, **settings)
+
+    def get(self, wanted: str) -> Network:
+        """A network by name, id or id prefix; see `Network.get`."""
+        from netyard.network import Network
+
+        return Network.get(wanted, host=self._host)
+
+    def list(self) -> list[Network]:
+        """All networks; see `Network.list`."""
+        from netyard.network import Network
+
+        return Network.list(host=self._host)
+
+
+class Containers:
+    """The containers of a host: ``create``, ``run``, ``adopt``, ``get``, ``list``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def create(self, *command: str, **settings: Any) -> Container:
+        """Create a container without starting it; see `Container.create`."""
+        from netyard.container import Container
+
+        return Container.create(*command, host=self._host, **settings)
+
+    def run(self, *command: str, **settings: Any) -> Container:
+        """Create and start a container; see `Container.run`."""
+        from netyard.container import Container
+
+        return Container.run(*command, host=self._host, **settings)
+
+    def adopt(self, name: str, **settings: Any) -> Container:
+        """Adopt an existing network namespace; see `Container.adopt`."""
+        from netyard.container import Container
+
+        return Container.adopt(name, host=self._host, **settings)
+
+    def get(self, wanted: str) -> Container:
+        """A container by name, id or id prefix; see `Container.get`."""
+        from netyard.container import Container
+
+        return Container.get(wanted, host=self._host)
+
+    def list(self, *, all: bool = False) -> list[Container]:
+        """Containers, the running ones or all; see `Container.list`."""
+        from netyard.container import Container
+
+        return Container.list(host=self._host, all=all)
+
+
+_default: Host | None = None
+_default_lock = threading.Lock()
+
+
+def default_host() -> Host:
+    """The host of ``NETYARD_ROOT`` or of the default root, opened once a process."""
+    global _default
+    with _default_lock:
+        if _default is None or _default.layout != Layout.of(None):
+            _default = Host()
+        return _default
+
+
+def _check_privileges() -> None:
+    if os.geteuid() != 0:
+        raise PermissionDenied(
+            f"netyard needs root to work on networks, and this is user {os.geteuid()}",
+            hint="run it with sudo",
+        )
+
+
+def _make_directories(layout: Layout) -> None:
+    try:
+        for directory in _directories(layout):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(layout.root, os.W_OK) or not os.access(layout.run, os.W_OK):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(layout.root))
+    except OSError as error:
+        raise StoreError(
+            f"the state directory {layout.root} cannot be used: {error.strerror}: {error.filename}",
+            hint="choose another with --root or NETYARD_ROOT",
+        ) from error
+
+
+def _directories(layout: Layout) -> tuple[Path, ...]:
+    logs = layout.log("x").parent
+    return layout.root, logs, layout.run, layout.namespaces, layout.containers
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock; a descriptor of its own each time, so threads exclude each other."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

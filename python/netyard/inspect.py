@@ -1,0 +1,195 @@
+"""Networks and containers as Docker's ``inspect`` shows them: its field names and shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netyard import ports, publishing
+from netyard.host import Host
+from netyard.lifecycle import hostname_of
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+
+def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
+    """Contract NI1."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": "local",
+        "Driver": "null" if network.driver == "none" else network.driver,
+        "EnableIPv4": network.has_ipv4,
+        "EnableIPv6": network.has_ipv6,
+        "IPAM": {
+            "Driver": "default",
+            "Options": {},
+            "Config": [
+                {
+                    "Subnet": str(pool.subnet),
+                    **({"IPRange": str(pool.ip_range)} if pool.ip_range else {}),
+                    **({"Gateway": str(pool.gateway)} if pool.gateway else {}),
+                    **(
+                        {"AuxiliaryAddresses": {n: str(a) for n, a in pool.auxiliary}}
+                        if pool.auxiliary
+                        else {}
+                    ),
+                }
+                for pool in network.pools
+            ],
+        },
+        "Internal": network.is_internal,
+        "Attachable": network.is_attachable,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {
+            each.container_id: _member(host, network, each)
+            for each in host.store.endpoints_on(network.id)
+            if each.state == "up"
+        },
+        "Options": dict(network.options),
+        "Labels": dict(network.labels),
+    }
+
+
+def _member(host: Host, network: NetworkRecord, endpoint: EndpointRecord) -> dict[str, str]:
+    owner = host.store.container(endpoint.container_id)
+    return {
+        "Name": owner.name if owner else "",
+        "EndpointID": endpoint.id,
+        "MacAddress": endpoint.mac,
+        "IPv4Address": _with_prefix(network, endpoint, 4),
+        "IPv6Address": _with_prefix(network, endpoint, 6),
+    }
+
+
+def _with_prefix(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> str:
+    address = endpoint.address(version)
+    pool = network.pool_of(address) if address is not None else None
+    return f"{address}/{pool.subnet.prefixlen}" if pool is not None else ""
+
+
+def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
+    """As ``docker inspect CONTAINER``, where netyard has the thing."""
+    spec = ContainerSpec.from_json(container.spec)
+    directory = host.layout.container(container.donor_id or container.id)
+    running = container.state == "running"
+    return {
+        "Id": container.id,
+        "Created": container.created,
+        "Path": spec.command[0] if spec.command else "",
+        "Args": list(spec.command[1:]),
+        "State": {
+            "Status": container.state,
+            "Running": running,
+            "Pid": container.pid,
+            "ExitCode": container.exit_code,
+            "StartedAt": container.started or "0001-01-01T00:00:00Z",
+            "FinishedAt": container.finished or "0001-01-01T00:00:00Z",
+        },
+        "Name": f"/{container.name}",
+        "Adopted": container.kind == "adopted",
+        "ResolvConfPath": str(directory / "resolv.conf"),
+        "HostnamePath": str(directory / "hostname"),
+        "HostsPath": str(directory / "hosts"),
+        "LogPath": str(host.layout.log(container.id)),
+        "HostConfig": {
+            "NetworkMode": _network_mode(spec, container),
+            "PortBindings": _bindings(spec),
+            "PublishAllPorts": spec.publish_all,
+            "AutoRemove": spec.auto_remove,
+            "Privileged": spec.privileged,
+            "Dns": list(spec.dns),
+            "DnsSearch": list(spec.dns_search),
+            "DnsOptions": list(spec.dns_options),
+            "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
+        },
+        "Config": {
+            "Hostname": hostname_of(container, spec),
+            "Domainname": spec.domainname,
+            "User": spec.user,
+            "Tty": spec.tty,
+            "OpenStdin": spec.interactive,
+            "Env": list(spec.environment),
+            "Cmd": list(spec.command),
+            "WorkingDir": spec.workdir,
+            "Rootfs": spec.rootfs,
+            "Labels": dict(spec.labels),
+        },
+        "NetworkSettings": {
+            "SandboxKey": str(host.layout.namespace(container.donor_id or container.id)),
+            "Ports": _ports(host, container),
+            "Networks": {
+                name: settings
+                for each in host.store.endpoints_of(container.id)
+                for name, settings in _settings(host, container, each)
+            },
+        },
+    }
+
+
+def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:
+    if spec.mode == "container":
+        return f"container:{container.donor_id}"
+    if spec.mode != "networks":
+        return spec.mode
+    return spec.networks[0].network if spec.networks else "none"
+
+
+def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for request in publishing.requests_of(spec):
+        port = request.host_ports
+        found.setdefault(f"{request.container_port}/{request.protocol}", []).append(
+            {
+                "HostIp": str(request.host_ip) if request.host_ip else "",
+                "HostPort": str(port[0]) if len(port) == 1 else "",
+            }
+        )
+    return found
+
+
+def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for each in host.store.publications(container.id):
+        anywhere = "0.0.0.0" if each.family == 4 else "::"
+        found.setdefault(f"{each.container_port}/{each.protocol}", []).append(
+            {"HostIp": each.host_ip or anywhere, "HostPort": str(each.host_port)}
+        )
+    return found
+
+
+def _settings(
+    host: Host, container: ContainerRecord, endpoint: EndpointRecord
+) -> list[tuple[str, dict[str, Any]]]:
+    network = host.store.network(endpoint.network_id)
+    if network is None:
+        return []
+    ip4, ip6 = endpoint.address(4), endpoint.address(6)
+    pool4 = network.pool_of(ip4) if ip4 else None
+    pool6 = network.pool_of(ip6) if ip6 else None
+    settings = {
+        "NetworkID": network.id,
+        "EndpointID": endpoint.id,
+        "InterfaceName": endpoint.ifname,
+        "Gateway": str(network.gateway(4) or "") if not network.is_internal else "",
+        "IPAddress": str(ip4 or ""),
+        "IPPrefixLen": pool4.subnet.prefixlen if pool4 else 0,
+        "IPv6Gateway": str(network.gateway(6) or "") if not network.is_internal else "",
+        "GlobalIPv6Address": str(ip6 or ""),
+        "GlobalIPv6PrefixLen": pool6.subnet.prefixlen if pool6 else 0,
+        "MacAddress": endpoint.mac,
+        "Aliases": list(endpoint.aliases),
+        "DNSNames": [container.name, *endpoint.aliases, container.id[:12]],
+    }
+    return [(network.name, settings)]
+
+
+def format_ports(host: Host, container: ContainerRecord) -> str:
+    """The PORTS column of ``ps``."""
+    return ", ".join(
+        f"{ports.format_side(each.host_ip, each.family, each.host_port)}->"
+        f"{each.container_port}/{each.protocol}"
+        for each in host.store.publications(container.id)
+    )

@@ -1,0 +1,1 @@
+"""Address management: which subnets and addresses there are, and who gets which."""

@@ -1,0 +1,198 @@
+"""Who gets which subnet and which address. Reads and writes the store; the arithmetic is `pool`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from heapq import merge
+
+from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
+from netyard.ipam.defaults import choose_subnet
+from netyard.ipam.pool import Pool, address_from, contains, lowest_free, overlapping
+from netyard.options import Address, Subnet
+from netyard.store.records import NetworkRecord
+from netyard.store.store import Store
+
+
+def plan_pools(
+    *,
+    subnets: Sequence[Subnet],
+    ip_ranges: Sequence[Subnet],
+    gateways: Sequence[Address],
+    auxiliary: Sequence[tuple[str, Address]],
+    families: Sequence[int],
+    networks: Iterable[NetworkRecord],
+    avoid: Iterable[Subnet],
+) -> tuple[Pool, ...]:
+    """The pools of a new network: as asked, and chosen where nothing was asked.
+
+    Raises:
+        Invalid: for every value that does not fit, all of them together (contract CV6).
+        SubnetOverlap: if a subnet has addresses of another network.
+        Exhausted: if no default subnet is left.
+    """
+    taken = {pool.subnet: network for network in networks for pool in network.pools}
+    pools = [Pool(subnet) for subnet in subnets]
+    for family in families:
+        if not any(pool.version == family for pool in pools):
+            pools.append(Pool(choose_subnet(family, [*taken, *avoid, *subnets])))
+    errors: list[NetyardError] = []
+    _check_subnets(pools, families, errors)
+    for ip_range in ip_ranges:
+        _place(pools, ip_range, errors)
+    for gateway in gateways:
+        _place_gateway(pools, gateway, errors)
+    for name, address in auxiliary:
+        _place_auxiliary(pools, name, address, errors)
+    raise_all(errors)
+    for pool in pools:
+        other = overlapping(pool.subnet, taken)
+        if other is not None:
+            raise SubnetOverlap(
+                f"--subnet: {pool.subnet} overlaps {other} of network {taken[other].name!r}",
+                holder=taken[other].name,
+            )
+    return tuple(pool if pool.gateway else _with_gateway(pool) for pool in pools)
+
+
+def _check_subnets(
+    pools: Sequence[Pool], families: Sequence[int], errors: list[NetyardError]
+) -> None:
+    for index, pool in enumerate(pools):
+        if pool.version not in families:
+            errors.append(
+                Invalid(
+                    f"--subnet: {pool.subnet} is IPv{pool.version}, which this network does not "
+                    "have",
+                    field="--subnet",
+                    value=str(pool.subnet),
+                    hint="add --ipv6" if pool.version == 6 else "leave out --ipv4=false",
+                )
+            )
+        twin = overlapping(pool.subnet, [other.subnet for other in pools[:index]])
+        if twin is not None:
+            errors.append(Invalid(f"--subnet: {pool.subnet} overlaps {twin} of the same command"))
+
+
+def _index_of(pools: Sequence[Pool], address: Address) -> int | None:
+    for index, pool in enumerate(pools):
+        if contains(pool.subnet, address):
+            return index
+    return None
+
+
+def _place(pools: list[Pool], ip_range: Subnet, errors: list[NetyardError]) -> None:
+    index = _index_of(pools, ip_range.network_address)
+    if index is None or not contains(pools[index].subnet, ip_range.broadcast_address):
+        errors.append(
+            Invalid(f"--ip-range: {ip_range} is in no subnet of this network", field="--ip-range")
+        )
+    elif pools[index].ip_range is not None:
+        errors.append(Invalid(f"--ip-range: {pools[index].subnet} has two ranges"))
+    else:
+        pools[index] = replace(pools[index], ip_range=ip_range)
+
+
+def _place_gateway(pools: list[Pool], gateway: Address, errors: list[NetyardError]) -> None:
+    index = _index_of(pools, gateway)
+    if index is None:
+        errors.append(
+            Invalid(f"--gateway: {gateway} is in no subnet of this network", field="--gateway")
+        )
+    elif pools[index].gateway is not None:
+        errors.append(Invalid(f"--gateway: {pools[index].subnet} has two gateways"))
+    elif reserved := pools[index].is_reserved(gateway):
+        errors.append(AddressInUse(f"--gateway: {gateway} is {reserved} of {pools[index].subnet}"))
+    else:
+        pools[index] = replace(pools[index], gateway=gateway)
+
+
+def _place_auxiliary(
+    pools: list[Pool], name: str, address: Address, errors: list[NetyardError]
+) -> None:
+    index = _index_of(pools, address)
+    if index is None:
+        errors.append(Invalid(f"--aux-address: {name}={address} is in no subnet of this network"))
+    else:
+        pool = pools[index]
+        pools[index] = replace(pool, auxiliary=(*pool.auxiliary, (name, address)))
+
+
+def _with_gateway(pool: Pool) -> Pool:
+    """The lowest address that is free, of the range if there is one (contract NC6)."""
+    number = lowest_free(pool.first_dynamic(), pool.last_dynamic(), sorted(pool.taken_at_start()))
+    if number is None:
+        raise Exhausted(f"--subnet: {pool.subnet} has no address for a gateway")
+    return replace(pool, gateway=address_from(number, pool.version))
+
+
+def lease(
+    store: Store, network: NetworkRecord, endpoint_id: str, wanted: Address | None, version: int
+) -> Address:
+    """Give an endpoint an address, inside the caller's transaction.
+
+    Raises:
+        Invalid: if the wanted address is in no subnet.
+        AddressInUse: if somebody has it, or nobody may have it.
+        Exhausted: if no dynamic address is left.
+    """
+    if wanted is not None:
+        _check_wanted(store, network, wanted)
+        store.add_lease(network.id, wanted, endpoint_id)
+        return wanted
+    for position, pool in enumerate(network.pools):
+        if pool.version != version:
+            continue
+        address = _lowest(store, network.id, position, pool)
+        if address is not None:
+            store.add_lease(network.id, address, endpoint_id)
+            store.set_next_free(network.id, position, int(address) + 1)
+            return address
+    ranges = ", ".join(str(pool.dynamic) for pool in network.pools if pool.version == version)
+    raise Exhausted(f"network {network.name!r} has no free address left in {ranges}")
+
+
+def _lowest(store: Store, network_id: str, position: int, pool: Pool) -> Address | None:
+    first = max(store.next_free(network_id, position), pool.first_dynamic())
+    if first > pool.last_dynamic():
+        return None
+    start = address_from(first, pool.version)
+    at_start = sorted(number for number in pool.taken_at_start() if number >= first)
+    leased = store.leased_from(network_id, start)
+    number = lowest_free(first, pool.last_dynamic(), merge(leased, at_start))
+    return None if number is None else address_from(number, pool.version)
+
+
+def _check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None:
+    flag = "--ip" if wanted.version == 4 else "--ip6"
+    pool = network.pool_of(wanted)
+    if pool is None:
+        subnets = ", ".join(str(pool.subnet) for pool in network.pools)
+        raise Invalid(
+            f"{flag}: {wanted} is in no subnet of network {network.name!r} ({subnets or 'none'})",
+            field=flag,
+            value=str(wanted),
+        )
+    why = pool.is_reserved(wanted)
+    if wanted == pool.gateway:
+        why = "the gateway"
+    for name, address in pool.auxiliary:
+        if address == wanted:
+            why = f"the auxiliary address {name!r}"
+    if why:
+        raise AddressInUse(f"{flag}: {wanted} is {why} of network {network.name!r}")
+    holder = store.lease_holder(network.id, wanted)
+    if holder is not None:
+        raise AddressInUse(
+            f"{flag}: {wanted} of network {network.name!r} belongs to container {holder!r}",
+            holder=holder,
+        )
+
+
+def note_released(store: Store, network: NetworkRecord, addresses: Iterable[Address]) -> None:
+    """Let released addresses be found again at once (contract IP8)."""
+    for address in addresses:
+        for position, pool in enumerate(network.pools):
+            in_range = contains(pool.dynamic, address)
+            if in_range and int(address) < store.next_free(network.id, position):
+                store.set_next_free(network.id, position, int(address))

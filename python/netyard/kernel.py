@@ -1,0 +1,136 @@
+"""What netyard sets up once on the host: its table, and forwarding.
+
+Both are made when first needed and made again when they are found missing.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+
+from netyard import _core, firewall
+from netyard.errors import KernelError
+from netyard.host import Host
+
+_FORWARDING = {
+    4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),
+    6: ("net.ipv6.conf.all.forwarding", Path("/proc/sys/net/ipv6/conf/all/forwarding")),
+}
+_IPV6_DEVICES = Path("/proc/sys/net/ipv6/conf")
+
+
+def _meta_key(version: int) -> str:
+    return f"forwarding{version}-was-off"
+
+
+def change_elements(
+    host: Host, *, add: firewall.Elements | None = None, delete: firewall.Elements | None = None
+) -> None:
+    """Change elements of the table in one transaction; make the whole table if it is missing.
+
+    The store must already say what is to be: a missing table is made from it.
+    """
+    steps = [*firewall.delete_steps(delete or {}), *firewall.add_steps(add or {})]
+    if steps:
+        apply(host, [("inet", host.layout.table, steps)])
+
+
+def apply(host: Host, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]) -> None:
+    """Apply steps; if the table is not there, make it as the store wants it instead."""
+    try:
+        _core.apply_nft(tables)
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        rebuild_table(host)
+
+
+def rebuild_table(host: Host) -> None:
+    """Make the table anew, with everything the store knows of, in one transaction."""
+    networks = [each for each in host.store.networks() if each.state in ("making", "ready")]
+    publications = host.store.publications()
+    guards = any(host.store.read_meta(_meta_key(version)) for version in (4, 6))
+    steps: list[firewall.Step] = [
+        ("add table",),
+        ("delete table",),
+        *firewall.base_steps(guards_forwarding=guards),
+        *firewall.add_steps(firewall.network_elements(networks)),
+        *firewall.add_steps(firewall.publication_elements(publications)),
+    ]
+    _core.apply_nft(
+        [
+            ("inet", host.layout.table, steps),
+            ("netdev", host.layout.table, _all_loops(host)),
+        ]
+    )
+
+
+def _all_loops(host: Host) -> list[firewall.Step]:
+    """The chains that turn replies to ``[::1]`` round, of every endpoint that has any."""
+    steps: list[firewall.Step] = [("add table",), ("delete table",), ("add table",)]
+    present = {link.name for link in _core.list_links()}
+    for endpoint in host.store.endpoints():
+        if endpoint.state == "up" and endpoint.host_ifname in present:
+            mine = [
+                each
+                for each in host.store.publications(endpoint.container_id)
+                if each.endpoint_id == endpoint.id and firewall.is_looped(each)
+            ]
+            network = host.store.network(endpoint.network_id)
+            gateway = network.gateway(6) if network else None
+            if mine and gateway:
+                steps += firewall.loop_steps(endpoint.host_ifname, gateway, mine)
+    return steps
+
+
+def remove_table(host: Host) -> None:
+    """Take the tables away; missing ones are no error."""
+    for family in ("inet", "netdev"):
+        _core.apply_nft([(family, host.layout.table, [("add table",), ("delete table",)])])
+
+
+def ensure_forwarding(host: Host, versions: Sequence[int]) -> None:
+    """Turn forwarding on where it is off, for netyard's networks only (contract FW28)."""
+    for version in versions:
+        name, path = _FORWARDING[version]
+        try:
+            is_off = path.read_text().strip() == "0"
+        except OSError:
+            continue
+        if not is_off:
+            continue
+        host.store.write_meta(_meta_key(version), "1")
+        _guard_router(host)
+        if version == 6:
+            _keep_router_advertisements()
+        _core.write_sysctls(None, [(name, "1")])
+
+
+def _guard_router(host: Host) -> None:
+    """Close forwarding to everybody else before it is turned on."""
+    steps = firewall.router_guard_steps()
+    chain = firewall.ROUTER_GUARD_CHAIN
+    apply(host, [("inet", host.layout.table, [steps[0], ("flush chain", chain), *steps[1:]])])
+
+
+def _keep_router_advertisements() -> None:
+    """A host that learns its IPv6 routes must go on doing so when it forwards.
+
+    With forwarding on, the kernel ignores router advertisements unless ``accept_ra`` is 2
+    (`Documentation/networking/ip-sysctl.rst`).
+    """
+    for device in _IPV6_DEVICES.iterdir():
+        setting = device / "accept_ra"
+        if device.name in ("all", "lo") or not setting.exists():
+            continue
+        if setting.read_text().strip() == "1":
+            setting.write_text("2")
+
+
+def restore_forwarding(host: Host) -> None:
+    """Turn forwarding off again where netyard turned it on, when the last network is gone."""
+    for version, (name, path) in _FORWARDING.items():
+        if host.store.read_meta(_meta_key(version)) and path.exists():
+            _core.write_sysctls(None, [(name, "0")])
+            host.store.write_meta(_meta_key(version), None)

@@ -1,0 +1,425 @@
+"""A container's life: made, started, ended, removed; what is built up is taken down here.
+
+`tear_down` undoes any stage of `start`, and is safe to run twice: failed starts, ended containers
+and operations that were killed half-way all go through it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from netyard import _core, files, publishing
+from netyard import endpoint as endpoints
+from netyard.agent import client as agent
+from netyard.errors import Conflict, Invalid, NotFound
+from netyard.host import Change, Host
+from netyard.naming import short
+from netyard.options import Address
+from netyard.runtime import shim
+from netyard.runtime.process import is_alive, start_time
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, EndpointRecord
+from netyard.store.store import Store
+
+# Docker's defaults in every container: ping and low ports without privileges (contract RN21).
+_NAMESPACE_SYSCTLS = [
+    ("net.ipv4.ping_group_range", "0\t2147483647"),
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+]
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_EXIT_PATIENCE_SECONDS = 2.0
+_UNKNOWN_STATUS = 137
+
+
+def find(host: Host, wanted: str) -> ContainerRecord:
+    """The one container a user means, its state up to date."""
+    found = host.store.find_container(wanted)
+    if not found:
+        raise NotFound(f"there is no container {wanted!r}")
+    if len(found) > 1:
+        raise Invalid(f"container id {wanted!r} is ambiguous: give more digits", value=wanted)
+    return refreshed(host, found[0])
+
+
+def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord:
+    """A container whose process died without anybody noticing is marked as ended."""
+    if container.state != "running" or container.kind == "adopted" or is_alive(container):
+        return container
+    finish(host, container.id)
+    return host.store.container(container.id) or replace(container, state="exited")
+
+
+def hostname_of(container: ContainerRecord, spec: ContainerSpec) -> str:
+    """The host name: as asked, or the short id."""
+    return spec.hostname or short(container.id)
+
+
+def has_name_service(store: Store, attached: Sequence[EndpointRecord]) -> bool:
+    """Whether any of these endpoints is on a network with the embedded server."""
+    networks = (store.network(each.network_id) for each in attached)
+    return any(network is not None and network.has_name_service for network in networks)
+
+
+def start(
+    change: Change,
+    container: ContainerRecord,
+    *,
+    attached: int = 0,
+    when_listening: Callable[[], object] = lambda: None,
+) -> ContainerRecord:
+    """Start a container: namespace, endpoints, ports, names, files, and at last the command.
+
+    Raises:
+        StartFailed: if the command does not start; then everything is taken down again.
+        Conflict: if it runs already, or the container whose network it shares does not.
+    """
+    host, store = change.host, change.store
+    if container.state == "running":
+        raise Conflict(f"container {container.name!r} is running already")
+    before = container.state
+    with store.transaction():
+        store.update_container(container.id, state="starting")
+    change.on_failure(lambda: tear_down(host, container, state=before, now=True))
+    spec = ContainerSpec.from_json(container.spec)
+    directory = host.layout.container(container.id)
+    directory.mkdir(mode=0o711, exist_ok=True)
+    (directory / "exit").unlink(missing_ok=True)
+    if container.donor_id is not None:
+        _check_donor(host, container)
+    elif spec.mode != "host":
+        _make_namespace(host, container)
+        join_networks(change, container, spec)
+    write_files(host, container)
+    launch = _launch(host, container, spec, attached)
+    pid = shim.supervise(host.layout, launch, when_listening=when_listening)
+    with store.transaction():
+        store.update_container(
+            container.id,
+            state="running",
+            pid=pid,
+            pid_start=start_time(pid),
+            started=_now(),
+            finished="",
+            exit_code=0,
+        )
+    return store.container(container.id) or container
+
+
+def _check_donor(host: Host, container: ContainerRecord) -> None:
+    donor = host.store.container(container.donor_id or "")
+    if donor is None or refreshed(host, donor).state != "running":
+        name = donor.name if donor else container.donor_id
+        raise Conflict(
+            f"--network: container {name!r}, whose network is to be shared, is not running"
+        )
+
+
+def _make_namespace(host: Host, container: ContainerRecord) -> None:
+    path = host.layout.namespace(container.id)
+    if path.exists():
+        # Kept by containers that share it while this one was stopped (contract RN7a).
+        return
+    _core.make_mount_point(str(host.layout.namespaces))
+    _core.create_namespace(str(path))
+    with endpoints.opened_namespace(host, container) as namespace:
+        _core.set_loopback(namespace, True)
+        _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
+
+
+def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
+    """Bring a container's endpoints up, publish its ports and make its names known."""
+    from netyard.network import ensure_device
+
+    host, store = change.host, change.store
+    attached = store.endpoints_of(container.id)
+    for each in attached:
+        network = store.network(each.network_id)
+        if network is not None:
+            ensure_device(change, network)
+    wanted = publishing.requests_of(spec)
+    down = {each.id for each in attached if each.state != "up"}
+    with endpoints.opened_namespace(host, container) as namespace:
+        plans = endpoints.plans_for(store, attached, namespace, has_ports=bool(wanted))
+        endpoints.attach(change, [plan for plan in plans if plan.endpoint.id in down])
+    if not store.publications(container.id):
+        carriers = endpoints.gateway_endpoints(store, attached)
+        publishing.publish(change, container, wanted, carriers)
+    agent.refresh(host.layout, [container.id], needed=has_name_service(store, attached))
+
+
+def _launch(
+    host: Host, container: ContainerRecord, spec: ContainerSpec, attached: int
+) -> shim.Launch:
+    owner = container.donor_id or container.id
+    layout = host.layout
+    directory = layout.container(owner)
+    hostname = hostname_of(container, spec)
+    if container.donor_id:
+        donor = host.store.container(container.donor_id)
+        if donor is not None:
+            hostname = hostname_of(donor, ContainerSpec.from_json(donor.spec))
+    elif spec.mode == "host" and not spec.hostname:
+        hostname = os.uname().nodename
+    return shim.Launch(
+        directory=layout.container(container.id),
+        log=layout.log(container.id),
+        command=spec.command,
+        environment=_environment(spec, hostname),
+        namespace=None if spec.mode == "host" else layout.namespace(owner),
+        hostname=hostname,
+        domainname=spec.domainname,
+        files=[
+            (directory / "hosts", "/etc/hosts"),
+            (directory / "resolv.conf", "/etc/resolv.conf"),
+            (directory / "hostname", "/etc/hostname"),
+        ],
+        # A container has no business with netyard's sockets, namespaces and records.
+        hidden=[] if spec.rootfs or spec.privileged else [layout.run, layout.root],
+        unmount=[layout.namespaces],
+        rootfs=spec.rootfs,
+        workdir=spec.workdir,
+        user=spec.user,
+        tty=spec.tty,
+        interactive=spec.interactive,
+        privileged=spec.privileged,
+        capabilities=spec.capabilities,
+        attached=attached,
+        on_exit=shim.exit_command(layout, container.id),
+    )
+
+
+def _environment(spec: ContainerSpec, hostname: str) -> list[str]:
+    given = dict(word.split("=", 1) for word in spec.environment)
+    base = {"PATH": _PATH, "HOSTNAME": hostname, "HOME": "/root"}
+    if spec.tty:
+        base["TERM"] = "xterm"
+    return [f"{key}={value}" for key, value in {**base, **given}.items()]
+
+
+def environment_of(container: ContainerRecord, extra: Sequence[str] = ()) -> list[str]:
+    """What a further process in a container gets."""
+    spec = ContainerSpec.from_json(container.spec)
+    joined = replace(spec, environment=[*spec.environment, *extra])
+    return _environment(joined, hostname_of(container, spec))
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def write_files(host: Host, container: ContainerRecord) -> None:
+    """Make hosts, hostname and resolv.conf of a container that has its own."""
+    if container.donor_id is not None:
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    store, directory = host.store, host.layout.container(container.id)
+    attached = store.endpoints_of(container.id)
+    hostname = hostname_of(container, spec)
+    if spec.mode == "host" and not spec.hostname:
+        hostname = os.uname().nodename
+    files.write_in_place(directory / "hostname", f"{hostname}\n")
+    if spec.mode == "host" and not spec.add_hosts:
+        hosts = files.read_text(Path("/etc/hosts"))
+    else:
+        hosts = files.hosts_file(
+            addresses=[address for each in attached for address in each.addresses],
+            hostname=hostname,
+            domainname=spec.domainname,
+            extra=_extra_hosts(host, spec, attached),
+            has_ipv6=spec.mode == "host" or _has_ipv6(attached),
+        )
+    files.write_in_place(directory / "hosts", hosts)
+    files.write_in_place(directory / "resolv.conf", _resolv_conf(host, spec, attached))
+
+
+def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
+    return any(each.ip6 for each in attached)
+
+
+def _resolv_conf(host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
+    return files.resolv_conf(
+        files.ResolvConf.of_host(),
+        has_name_service=has_name_service(host.store, attached),
+        has_ipv6=_has_ipv6(attached),
+        is_host_mode=spec.mode == "host",
+        dns=spec.dns,
+        search=spec.dns_search,
+        options=spec.dns_options,
+    )
+
+
+def _extra_hosts(
+    host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]
+) -> list[tuple[str, str]]:
+    """``--add-host`` entries, ``host-gateway`` turned into addresses (contract RN19)."""
+    extra: list[tuple[str, str]] = []
+    for name, address in spec.add_hosts:
+        if address != "host-gateway":
+            extra.append((name, address))
+            continue
+        found = _gateways(host, attached)
+        if spec.mode == "host":
+            found = ["127.0.0.1"]
+        if not found:
+            raise Conflict(f"--add-host: {name}:host-gateway needs a network with a gateway")
+        extra += [(name, each) for each in found]
+    return extra
+
+
+def _gateways(host: Host, attached: Sequence[EndpointRecord]) -> list[str]:
+    """The host's addresses as a container sees them: its own gateways, internal or not."""
+    found: list[str] = []
+    for version in (4, 6):
+        for each in attached:
+            network = host.store.network(each.network_id)
+            gateway: Address | None = network.gateway(version) if network else None
+            if gateway is not None:
+                found.append(str(gateway))
+                break
+    return found
+
+
+def refresh_files(
+    host: Host,
+    container: ContainerRecord,
+    *,
+    added: Sequence[EndpointRecord] = (),
+    removed: Sequence[EndpointRecord] = (),
+) -> None:
+    """Bring a running container's files up to date after connect or disconnect.
+
+    Only lines of these endpoints change; resolv.conf is written anew only while it is as netyard
+    made it.
+    """
+    if container.kind == "adopted":
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    hostname = hostname_of(container, spec)
+    directory = host.layout.container(container.id)
+
+    def lines(some: Sequence[EndpointRecord]) -> list[str]:
+        addresses = [address for each in some for address in each.addresses]
+        return files.own_lines(addresses, hostname, spec.domainname)
+
+    hosts = files.without_lines(files.read_text(directory / "hosts"), lines(removed))
+    files.write_in_place(directory / "hosts", files.with_lines(hosts, lines(added)))
+    after = host.store.endpoints_of(container.id)
+    gone = {each.id for each in removed}
+    after = [each for each in after if each.id not in gone]
+    new = {each.id for each in added}
+    before = [*(each for each in after if each.id not in new), *removed]
+    if files.read_text(directory / "resolv.conf") == _resolv_conf(host, spec, before):
+        files.write_in_place(directory / "resolv.conf", _resolv_conf(host, spec, after))
+
+
+# -- the end ------------------------------------------------------------------------------------
+
+
+def running_joiners(host: Host, container: ContainerRecord) -> list[ContainerRecord]:
+    """Running containers that share this one's network namespace."""
+    joiners = host.store.joiners(container.id)
+    return [each for each in joiners if each.state == "running" and is_alive(each)]
+
+
+def tear_down(host: Host, container: ContainerRecord, *, state: str, now: bool = False) -> None:
+    """Take down what a start has built, and record the state.
+
+    Args:
+        now: Wait until interfaces are gone, instead of leaving them to the kernel, which takes
+            them away in the background when a namespace has died.
+    """
+    store = host.store
+    if not running_joiners(host, container):
+        _leave_networks(host, container, now=now)
+    with store.transaction():
+        store.update_container(container.id, state=state, pid=0, pid_start=0)
+
+
+def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> None:
+    store = host.store
+    attached = store.endpoints_of(container.id)
+    publishing.unpublish(host, container.id)
+    up = [each for each in attached if each.state != "down"]
+    if up:
+        if now:
+            endpoints.detach(host, up)
+        else:
+            endpoints.set_down(host, up)
+        endpoints.flush_flows_of(up)
+        # Before the namespace is let go: the agent's sockets would keep it alive.
+        agent.refresh(host.layout, [container.id], needed=False)
+    _core.release_namespace(str(host.layout.namespace(container.id)))
+
+
+def finish(host: Host, container_id: str) -> ContainerRecord | None:
+    """Record that a container has ended, and take down what belongs to it.
+
+    Returns:
+        What the store says now; ``None`` if it was removed with its end (``--rm``).
+    """
+    with host.change():
+        container = host.store.container(container_id)
+        if container is None or container.state != "running" or is_alive(container):
+            return container
+        status, finished = _read_exit(host, container)
+        tear_down(host, container, state="exited")
+        with host.store.transaction():
+            host.store.update_container(container_id, exit_code=status, finished=finished)
+        if container.donor_id is not None:
+            _release_donor(host, container.donor_id)
+        ended = host.store.container(container_id)
+        if ended is not None and ContainerSpec.from_json(ended.spec).auto_remove:
+            discard(host, ended)
+            return None
+        return ended
+
+
+def _release_donor(host: Host, donor_id: str) -> None:
+    """The last container that shared a stopped one's namespace lets go of it."""
+    donor = host.store.container(donor_id)
+    if donor is not None and donor.state == "exited" and not running_joiners(host, donor):
+        _leave_networks(host, donor, now=False)
+
+
+def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
+    """Status and time the supervisor left; its record comes a moment after the process's end."""
+    record = host.layout.container(container.id) / "exit"
+    deadline = time.monotonic() + _EXIT_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        words = files.read_text(record).split()
+        if len(words) == 2:
+            return int(words[0]), _format_time(int(words[1]))
+        if not (record.parent / "attach.sock").exists():
+            break
+        time.sleep(0.005)
+    # The supervisor was killed, and the container with it.
+    return _UNKNOWN_STATUS, _now()
+
+
+def discard(host: Host, container: ContainerRecord) -> None:
+    """Remove everything of a container that does not run."""
+    store = host.store
+    with store.transaction():
+        store.update_container(container.id, state="removing")
+    _leave_networks(host, container, now=False)
+    shutil.rmtree(host.layout.container(container.id), ignore_errors=True)
+    host.layout.log(container.id).unlink(missing_ok=True)
+    with store.transaction():
+        for joiner in store.joiners(container.id):
+            store.update_container(joiner.id, donor_id=None)
+        for each in store.endpoints_of(container.id):
+            endpoints.forget(store, each)
+        store.delete_container(container.id)
+
+
+def _now() -> str:
+    return _format_time(time.time_ns())
+
+
+def _format_time(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"

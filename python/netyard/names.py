@@ -1,0 +1,54 @@
+"""Who is called what: endpoints and networks as names the server answers for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netyard.naming import short
+from netyard.options import Address
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+Names = tuple[str, list[str], list[Address]]
+
+TTL_SECONDS = 2
+
+
+def names_of(container: ContainerRecord, endpoint: EndpointRecord, hostname: str) -> Names:
+    """An endpoint's id, its names and its addresses; the first name is the one a PTR gives.
+
+    Contract DN4: container name, aliases, short id, host name.
+    """
+    names = [container.name, *endpoint.aliases, short(container.id), hostname]
+    unique = list(dict.fromkeys(name for name in names if name))
+    return endpoint.id, unique, list(endpoint.addresses)
+
+
+def search_order(
+    endpoints: Iterable[EndpointRecord], networks: dict[str, NetworkRecord]
+) -> list[str]:
+    """The ids of the networks whose names a container sees, in gateway order (contract DN6)."""
+    seen = [networks[each.network_id] for each in endpoints if each.network_id in networks]
+    named = [network for network in seen if network.has_name_service]
+    return [network.id for network in sorted(named, key=gateway_rank)]
+
+
+def gateway_rank(network: NetworkRecord) -> tuple[bool, bool, str]:
+    """Networks sort by who is to be the default gateway first (contract RN8)."""
+    both = network.has_ipv4 and network.has_ipv6
+    return network.is_internal, not both, network.name
+
+
+def forwards(endpoints: Sequence[EndpointRecord], networks: dict[str, NetworkRecord]) -> bool:
+    """Whether a container may ask servers outside: not from internal networks only (DN21)."""
+    return any(
+        not networks[each.network_id].is_internal
+        for each in endpoints
+        if each.network_id in networks
+    )
+
+
+def keeps_single_labels(spec: ContainerSpec, host_options: Iterable[str]) -> bool:
+    """Whether the user set ``ndots``, so that single labels are not asked outside (DN12)."""
+    options = spec.dns_options or host_options
+    return any(option.startswith("ndots:") for option in options)

@@ -1,0 +1,130 @@
+"""Where things are and what they are called in the kernel: everything that derives from the root.
+
+Two roots on one machine never meet: paths, sockets, tables and interface names differ. A leaked
+object can be traced to its owner by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+DEFAULT_ROOT = Path("/var/lib/netyard")
+_RUNTIME = Path("/run")
+
+
+def new_id() -> str:
+    """A fresh 64-digit id."""
+    return secrets.token_hex(32)
+
+
+def short(full_id: str) -> str:
+    """The first 12 digits, as people see ids."""
+    return full_id[:12]
+
+
+def bridge_name(network_id: str) -> str:
+    """The bridge of a network that did not ask for a name."""
+    return f"br-{short(network_id)}"
+
+
+def new_host_ifname() -> str:
+    """The host's end of a new endpoint.
+
+    Random, not derived: the kernel takes a dead container's interface away in the background, so
+    the next start must not need the same name.
+    """
+    return f"ny-{secrets.token_hex(6)}"
+
+
+def new_mac() -> bytes:
+    """A random unicast MAC address of the locally administered range (RFC 7042)."""
+    octets = bytearray(secrets.token_bytes(6))
+    octets[0] = (octets[0] & 0xFC) | 0x02
+    return bytes(octets)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths and names of one root."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, root: str | os.PathLike[str] | None) -> Layout:
+        """The layout of a root, of ``NETYARD_ROOT``, or of the default one."""
+        chosen = root or os.environ.get("NETYARD_ROOT") or DEFAULT_ROOT
+        return cls(Path(chosen).absolute())
+
+    @cached_property
+    def _tag(self) -> str:
+        """Empty for the default root, else a short hash of the path."""
+        if self.root == DEFAULT_ROOT:
+            return ""
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+
+    def _tagged(self, word: str, joint: str) -> str:
+        return f"{word}{joint}{self._tag}" if self._tag else word
+
+    @cached_property
+    def run(self) -> Path:
+        """What does not outlive the machine's running: sockets, namespaces, container files."""
+        return _RUNTIME / self._tagged("netyard", "-")
+
+    @property
+    def database(self) -> Path:
+        return self.root / "netyard.db"
+
+    @property
+    def binaries(self) -> Path:
+        return self.root / "bin"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "lock"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.run / "agent.sock"
+
+    @property
+    def agent_lock(self) -> Path:
+        return self.run / "agent.lock"
+
+    @property
+    def agent_log(self) -> Path:
+        return self.run / "agent.log"
+
+    @property
+    def namespaces(self) -> Path:
+        return self.run / "netns"
+
+    def namespace(self, container_id: str) -> Path:
+        """Where a container's network namespace is kept."""
+        return self.namespaces / container_id
+
+    @property
+    def containers(self) -> Path:
+        return self.run / "c"
+
+    def container(self, container_id: str) -> Path:
+        """A container's files: hosts, resolv.conf, hostname, exit record, attach socket."""
+        return self.containers / container_id
+
+    def log(self, container_id: str) -> Path:
+        """A container's log: on disk, because it may grow."""
+        return self.root / "logs" / container_id
+
+    @cached_property
+    def table(self) -> str:
+        """The nf_tables table."""
+        return self._tagged("netyard", "-")
+
+    @cached_property
+    def default_bridge(self) -> str:
+        """The device of the built-in network ``bridge``."""
+        return "netyard0" if not self._tag else f"netyard{self._tag[:7]}"

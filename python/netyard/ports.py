@@ -1,0 +1,268 @@
+"""Published ports: what users type, which host ports are free, what it comes to.
+
+Docker's four forms and the ranges (contract PB1 to PB6a). Parsing is pure; `probe` and
+`find_owner` look at the host.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netyard.errors import Exhausted, Invalid, PortInUse
+from netyard.options import Address, parse_address
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+_PORT_MAX = 65535
+_DEFAULT_RANGE = (49153, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    """One container port to be published.
+
+    Attributes:
+        container_port: The port inside.
+        protocol: ``tcp``, ``udp`` or ``sctp``.
+        host_ip: ``None`` for every address of both families.
+        host_ports: Candidates in order; empty means any that is free.
+        text: What the user typed, for messages.
+    """
+
+    container_port: int
+    protocol: str
+    host_ip: Address | None
+    host_ports: Sequence[int]
+    text: str
+
+
+def parse_publish(text: str) -> list[PortRequest]:
+    """``[HOST_IP:][HOST_PORT[-END]:]CONTAINER_PORT[-END][/PROTOCOL]``, or the long form.
+
+    Raises:
+        Invalid: naming the part that is wrong.
+    """
+    field = "--publish"
+    if "=" in text:
+        return _parse_long(field, text)
+    body, protocol = _split_protocol(field, text)
+    host_ip, rest = _split_host_ip(field, body)
+    host, separator, container = rest.rpartition(":")
+    return _expand(field, text, host_ip, host if separator else "", container, protocol)
+
+
+def _parse_long(field: str, text: str) -> list[PortRequest]:
+    values: dict[str, str] = {}
+    for word in text.split(","):
+        key, separator, value = word.partition("=")
+        if not separator or key not in ("published", "target", "protocol", "host_ip"):
+            raise Invalid(
+                f"{field}: {word!r} must be published=, target=, protocol= or host_ip= and a value",
+                field=field,
+                value=text,
+            )
+        values[key] = value
+    if "target" not in values:
+        raise Invalid(f"{field}: {text!r} needs target=PORT", field=field, value=text)
+    protocol = _check_protocol(field, values.get("protocol", "tcp"), text)
+    host_ip = parse_address(field, values["host_ip"]) if values.get("host_ip") else None
+    return _expand(field, text, host_ip, values.get("published", ""), values["target"], protocol)
+
+
+def _split_protocol(field: str, text: str) -> tuple[str, str]:
+    body, separator, protocol = text.partition("/")
+    return body, _check_protocol(field, protocol if separator else "tcp", text)
+
+
+def _check_protocol(field: str, protocol: str, text: str) -> str:
+    if protocol.lower() not in PROTOCOLS:
+        raise Invalid(
+            f"{field}: {text!r} has protocol {protocol!r}, which is none of tcp, udp, sctp",
+            field=field,
+            value=text,
+        )
+    return protocol.lower()
+
+
+def _split_host_ip(field: str, body: str) -> tuple[Address | None, str]:
+    """The host address, bracketed or bare IPv6 included, and the rest."""
+    bracketed = re.fullmatch(r"\[([^]]*)\]:(.*)", body)
+    if bracketed:
+        return parse_address(field, bracketed[1]), bracketed[2]
+    parts = body.split(":")
+    if len(parts) <= 2:
+        return None, body
+    address = ":".join(parts[:-2])
+    rest = ":".join(parts[-2:])
+    return (parse_address(field, address) if address else None), rest
+
+
+def _expand(
+    field: str, text: str, host_ip: Address | None, host: str, container: str, protocol: str
+) -> list[PortRequest]:
+    if not container:
+        raise Invalid(f"{field}: {text!r} has no container port", field=field, value=text)
+    inside = _parse_range(field, text, container, "container port")
+    outside = [] if host in ("", "0") else _parse_range(field, text, host, "host port")
+    if outside and len(outside) != len(inside) and len(inside) != 1:
+        raise Invalid(
+            f"{field}: {text!r} has {len(outside)} host ports for {len(inside)} container ports",
+            field=field,
+            value=text,
+        )
+    if len(inside) == 1:
+        return [PortRequest(inside[0], protocol, host_ip, outside, text)]
+    return [
+        PortRequest(port, protocol, host_ip, outside[at : at + 1], text)
+        for at, port in enumerate(inside)
+    ]
+
+
+def _parse_range(field: str, text: str, ports: str, what: str) -> Sequence[int]:
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", ports)
+    if not match:
+        raise Invalid(
+            f"{field}: {text!r} has {what} {ports!r}, which is no number from 1 to {_PORT_MAX}",
+            field=field,
+            value=text,
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
+    for port in (first, last):
+        if not 1 <= port <= _PORT_MAX:
+            raise Invalid(
+                f"{field}: {text!r} has {what} {port}, which is not from 1 to {_PORT_MAX}",
+                field=field,
+                value=text,
+            )
+    if last < first:
+        raise Invalid(
+            f"{field}: {text!r} has a range that ends before it begins", field=field, value=text
+        )
+    return range(first, last + 1)
+
+
+def parse_expose(text: str) -> list[tuple[int, str]]:
+    """``PORT[-END][/PROTOCOL]`` of ``--expose`` (contract PB8)."""
+    field = "--expose"
+    body, separator, protocol = text.partition("/")
+    protocol = _check_protocol(field, protocol if separator else "tcp", text)
+    return [(port, protocol) for port in _parse_range(field, text, body, "port")]
+
+
+def parse_query(text: str) -> tuple[int, str]:
+    """``PORT[/PROTOCOL]`` of ``netyard port``."""
+    body, separator, protocol = text.partition("/")
+    protocol = _check_protocol("port", protocol if separator else "tcp", text)
+    return _parse_range("port", text, body, "port")[0], protocol
+
+
+def automatic_range() -> tuple[int, int]:
+    """Where host ports are chosen from: the host's own ephemeral range (contract PB9)."""
+    try:
+        words = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+        return int(words[0]), int(words[1])
+    except (OSError, ValueError, IndexError):
+        return _DEFAULT_RANGE
+
+
+def candidates(request: PortRequest, last_given: int) -> Iterator[int]:
+    """Host ports to try, in order."""
+    if request.host_ports:
+        yield from request.host_ports
+        return
+    first, last = automatic_range()
+    start = last_given + 1 if first <= last_given < last else first
+    yield from range(start, last + 1)
+    yield from range(first, start)
+
+
+def probe(family: int, protocol: str, host_ip: str, port: int) -> str | None:
+    """Why a process of the host keeps this port from being published, or ``None``.
+
+    A real bind, so that every server on every address counts.
+    """
+    kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
+    number = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": 132}[protocol]
+    af = socket.AF_INET if family == 4 else socket.AF_INET6
+    try:
+        sock = socket.socket(af, kind[protocol], number)
+    except OSError:
+        # A kernel without this protocol has nobody who could hold the port.
+        return None
+    with sock:
+        if family == 6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if protocol == "tcp":
+            # Only listeners count: connections that linger in TIME_WAIT hold nothing.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host_ip or ("0.0.0.0" if family == 4 else "::"), port))
+            if protocol == "tcp":
+                sock.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def find_owner(protocol: str, port: int) -> str:
+    """The process that listens on a host port, for messages: ``name (pid N)``, or empty."""
+    inodes = set(_inodes(protocol, port))
+    if not inodes:
+        return ""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for fd in Path(f"/proc/{pid}/fd").iterdir():
+                if str(fd.readlink()) in inodes:
+                    name = Path(f"/proc/{pid}/comm").read_text().strip()
+                    return f"{name} (pid {pid})"
+        except OSError:
+            continue
+    return ""
+
+
+def _inodes(protocol: str, port: int) -> Iterator[str]:
+    listening = {"tcp": "0A", "udp": "07"}.get(protocol)
+    for table in (protocol, f"{protocol}6"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if words[3] == listening and int(words[1].rpartition(":")[2], 16) == port:
+                yield f"socket:[{words[9]}]"
+
+
+def taken_error(request: PortRequest, host_ip: str, port: int, holder: str) -> PortInUse:
+    """The message for a port that is taken."""
+    where = f"[{host_ip}]" if ":" in host_ip else host_ip
+    return PortInUse(
+        f"--publish: {request.text!r}: {request.protocol} port {where}:{port} is taken by {holder}",
+        holder=holder,
+    )
+
+
+def exhausted_error(request: PortRequest) -> Exhausted:
+    """The message when no candidate was free."""
+    return Exhausted(f"--publish: {request.text!r}: no {request.protocol} host port is free")
+
+
+def families_of(host_ip: Address | None) -> tuple[int, ...]:
+    """The families a publication is for; no host address means both (contract BO4)."""
+    return (4, 6) if host_ip is None else (host_ip.version,)
+
+
+def stored_host_ip(host_ip: Address | None) -> str:
+    """A host address as publications keep it: every address of a family is ``""``."""
+    return "" if host_ip is None or host_ip.is_unspecified else str(host_ip)
+
+
+def format_side(host_ip: str, family: int, port: int) -> str:
+    """``0.0.0.0:8080`` or ``[::]:8080``, as Docker prints it."""
+    if not host_ip:
+        host_ip = "0.0.0.0" if family == 4 else "::"
+    return f"[{host_ip}]:{port}" if family == 6 else f"{host_ip}:{port}"

@@ -1,0 +1,147 @@
+"""Intent against kernel: finish or undo what was interrupted, rebuild what is missing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+
+from netyard import _core, kernel, lifecycle
+from netyard import endpoint as endpoints
+from netyard.agent import client as agent
+from netyard.container import abandon
+from netyard.drivers.registry import driver
+from netyard.errors import NetyardError
+from netyard.host import Host
+from netyard.naming import Layout
+from netyard.network import discard as discard_network
+from netyard.runtime.process import is_alive
+from netyard.store.records import ContainerRecord
+
+
+def finish_interrupted(host: Host) -> None:
+    """Undo what a killed operation has left half-way.
+
+    Called with the lock held, so whatever is unfinished has no owner any more. One query when
+    nothing is wrong.
+    """
+    networks, containers, loose = host.store.unfinished()
+    for container_id in containers:
+        container = host.store.container(container_id)
+        if container is not None:
+            _undo_container(host, container)
+    for endpoint_id in loose:
+        endpoint = host.store.endpoint(endpoint_id)
+        if endpoint is not None:
+            endpoints.detach(host, [endpoint])
+    for network_id in networks:
+        network = host.store.network(network_id)
+        if network is not None:
+            discard_network(host, network)
+
+
+def _undo_container(host: Host, container: ContainerRecord) -> None:
+    if container.kind == "adopted":
+        abandon(host, container)
+    elif container.state == "starting":
+        state = "exited" if container.started else "created"
+        lifecycle.tear_down(host, container, state=state, now=True)
+    else:
+        lifecycle.discard(host, container)
+
+
+@dataclass(slots=True)
+class Report:
+    """What `reload` and `repair` did.
+
+    Attributes:
+        restored: What was made again.
+        ended: Containers found to have ended.
+        lost: What could not be brought back, and why.
+        removed: Left-overs that were taken away.
+    """
+
+    restored: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+
+def reload(host: Host) -> Report:
+    """Make every kernel object again that should exist and does not.
+
+    For after a ``nft flush ruleset``, a deleted bridge, or a reboot of the host.
+    """
+    report = Report()
+    with host.change() as change:
+        _end_the_dead(host, report)
+        kernel.rebuild_table(host)
+        for network in host.store.networks():
+            if network.bridge and network.state == "ready":
+                versions = [v for v, has in ((4, network.has_ipv4), (6, network.has_ipv6)) if has]
+                if not network.is_internal:
+                    kernel.ensure_forwarding(host, versions)
+                driver(network.driver).restore(network, [])
+                report.restored.append(f"network {network.name}")
+        running = [each for each in host.store.containers() if each.state == "running"]
+        for container in running:
+            try:
+                _restore_container(host, container)
+                report.restored.append(f"container {container.name}")
+            except (NetyardError, OSError) as error:
+                report.lost.append(f"container {container.name}: {error}")
+        # Once more: chains on interfaces can only be made when these are there.
+        kernel.rebuild_table(host)
+        needed = any(
+            lifecycle.has_name_service(host.store, host.store.endpoints_of(each.id))
+            for each in running
+        )
+        ids = [each.id for each in running]
+        change.afterwards(lambda: agent.refresh(host.layout, ids, needed=needed))
+    return report
+
+
+def _restore_container(host: Host, container: ContainerRecord) -> None:
+    """Bring a running container's endpoints back, and its default routes."""
+    attached = host.store.endpoints_of(container.id)
+    if not attached:
+        return
+    has_ports = bool(host.store.publications(container.id))
+    with endpoints.opened_namespace(host, container) as namespace:
+        plans = endpoints.plans_for(host.store, attached, namespace, has_ports=has_ports)
+        for plan in plans:
+            driver(plan.network.driver).restore(plan.network, [plan])
+    endpoints.route_defaults(host, container)
+
+
+def _end_the_dead(host: Host, report: Report) -> None:
+    for container in host.store.containers():
+        if container.state == "running" and container.kind == "run" and not is_alive(container):
+            lifecycle.finish(host, container.id)
+            report.ended.append(f"container {container.name}")
+
+
+def repair(host: Host) -> Report:
+    """Undo what was interrupted, note what has ended, and take left-overs away."""
+    report = Report()
+    with host.change():
+        _end_the_dead(host, report)
+        _remove_leftovers(host, report)
+    return report
+
+
+def _remove_leftovers(host: Host, report: Report) -> None:
+    """Namespaces and directories of containers the store does not know."""
+    layout: Layout = host.layout
+    known = {container.id for container in host.store.containers()}
+    for path in layout.namespaces.iterdir():
+        if path.name not in known:
+            _core.release_namespace(str(path))
+            report.removed.append(f"namespace {path}")
+    for path in layout.containers.iterdir():
+        if path.name not in known:
+            shutil.rmtree(path, ignore_errors=True)
+            report.removed.append(f"directory {path}")
+    for path in layout.log("x").parent.iterdir():
+        if path.name not in known:
+            path.unlink(missing_ok=True)
+            report.removed.append(f"log {path}")

@@ -1,0 +1,1 @@
+"""Processes beside containers: the shim, what it is told and what it tells."""

@@ -1,0 +1,63 @@
+"""Container logs: the records the shim wrote, in the CRI format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One line, or the part of one.
+
+    Attributes:
+        time: RFC 3339 with nanoseconds, UTC.
+        stream: ``stdout`` or ``stderr``.
+        data: The bytes, with the line's end if the line is complete.
+    """
+
+    time: str
+    stream: str
+    data: bytes
+
+    @classmethod
+    def parse(cls, line: bytes) -> LogRecord | None:
+        """Read a record; ``None`` for a damaged one."""
+        parts = line.rstrip(b"\n").split(b" ", 3)
+        if len(parts) != 4:
+            return None
+        when, stream, tag, text = parts
+        return cls(when.decode(), stream.decode(), text + (b"\n" if tag == b"F" else b""))
+
+
+def read(
+    path: Path, *, tail: int | None = None, follow: Callable[[], bool] | None = None
+) -> Iterator[LogRecord]:
+    """The records of a log.
+
+    Args:
+        tail: Only the last so many of those that are there.
+        follow: Called while waiting for more; it goes on while that is true.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        lines = file.readlines()
+        kept = lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
+        yield from filter(None, map(LogRecord.parse, kept))
+        rest = b""
+        while follow is not None:
+            goes_on = follow()
+            chunk = file.read()
+            *complete, rest = (rest + chunk).split(b"\n")
+            yield from filter(None, map(LogRecord.parse, complete))
+            if not goes_on:
+                return
+            if not chunk:
+                time.sleep(_POLL_SECONDS)

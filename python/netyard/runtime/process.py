@@ -1,0 +1,67 @@
+"""Container processes as the host sees them: known by pid and start time, signalled by pidfd."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from pathlib import Path
+
+from netyard.store.records import ContainerRecord
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of ``/proc/PID/stat``, in clock ticks since boot; 0 if there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    # The second field is the name in parentheses, which may hold anything.
+    words = text.rpartition(")")[2].split()
+    return 0 if words[0] in ("Z", "X") else int(words[19])
+
+
+def is_alive(container: ContainerRecord) -> bool:
+    """Whether the container's first process runs."""
+    return container.pid > 0 and start_time(container.pid) == container.pid_start
+
+
+class Process:
+    """A handle on a container's first process that cannot come to mean another one."""
+
+    def __init__(self, container: ContainerRecord) -> None:
+        self._fd = -1
+        try:
+            fd = os.pidfd_open(container.pid)
+        except (ProcessLookupError, ValueError, OSError):
+            return
+        # Checked after opening: only now can the pid not be given to another process unnoticed.
+        if start_time(container.pid) == container.pid_start:
+            self._fd = fd
+        else:
+            os.close(fd)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def send(self, number: int) -> None:
+        """Send a signal; nothing happens if the process is gone."""
+        if self._fd < 0:
+            return
+        try:
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            return
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end; false if it has not come in time."""
+        if self._fd < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(max(0, int(seconds * 1000))))

@@ -1,0 +1,323 @@
+"""The shim: unpacked once, started for each container, talked to over its socket.
+
+The other side of everything here is ``rust/shim``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netyard import _core
+from netyard.errors import StartFailed, StateError
+from netyard.naming import Layout
+
+_ENDED = 5
+_CLAIM = 6
+_CLEANED = 7
+_ENOENT, _ENOTDIR = 2, 20
+
+
+def path(layout: Layout) -> Path:
+    """The shim's executable, unpacked if this version of it is not there yet."""
+    image = _core.shim_image()
+    target = layout.binaries / f"netyard-shim-{_core.__version__}-{zlib.crc32(image):08x}"
+    if target.exists():
+        return target
+    layout.binaries.mkdir(mode=0o700, exist_ok=True)
+    draft = target.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(image)
+    draft.chmod(0o500)
+    draft.rename(target)
+    return target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What a supervisor is told.
+
+    Attributes:
+        directory: The container's runtime directory.
+        namespace: Network namespace to join, or ``None`` for the host's.
+        files: Pairs of source and absolute path in the container.
+        attached: How many clients to wait for before the command starts.
+    """
+
+    directory: Path
+    log: Path
+    command: Sequence[str]
+    environment: Sequence[str]
+    namespace: Path | None
+    hostname: str
+    domainname: str = ""
+    files: Sequence[tuple[Path, str]] = ()
+    hidden: Sequence[Path] = ()
+    unmount: Sequence[Path] = ()
+    rootfs: str = ""
+    workdir: str = ""
+    user: str = ""
+    tty: bool = False
+    interactive: bool = False
+    privileged: bool = False
+    capabilities: int | None = None
+    attached: int = 0
+    on_exit: Sequence[str] = field(default_factory=tuple)
+
+    def options(self) -> list[str]:
+        """The shim's command line, without descriptors."""
+        words = ["--directory", str(self.directory), "--log", str(self.log)]
+        words += ["--hostname", self.hostname]
+        if self.domainname:
+            words += ["--domainname", self.domainname]
+        for source, target in self.files:
+            words += ["--file", f"{source}:{target}"]
+        for directory in self.hidden:
+            words += ["--hide", str(directory)]
+        for directory in self.unmount:
+            words += ["--unmount", str(directory)]
+        if self.rootfs:
+            words += ["--root", self.rootfs]
+        if self.attached:
+            words += ["--wait-attach", str(self.attached)]
+        for word in self.on_exit:
+            words += ["--on-exit", word]
+        return words + _common_options(self)
+
+
+def _common_options(launch: Launch | Exec) -> list[str]:
+    words = []
+    if launch.workdir:
+        words += ["--workdir", launch.workdir]
+    if launch.user:
+        words += ["--user", launch.user]
+    if launch.capabilities is not None:
+        words += ["--capabilities", f"{launch.capabilities:x}"]
+    flags = {
+        "--terminal": launch.tty,
+        "--interactive": launch.interactive,
+        "--privileged": launch.privileged,
+    }
+    return words + [name for name, wanted in flags.items() if wanted]
+
+
+def supervise(layout: Layout, launch: Launch, *, when_listening: Callable[[], object]) -> int:
+    """Start a container's command under a supervisor of its own.
+
+    Args:
+        when_listening: Called once clients can attach, if the launch waits for any.
+
+    Returns:
+        The pid of the container's first process.
+
+    Raises:
+        StartFailed: if the command could not be started.
+    """
+    with _Started(layout, "supervise", launch.options(), launch) as started:
+        for line in started.lines():
+            word, _, rest = line.partition(" ")
+            if word == "pid":
+                return int(rest)
+            if word == "listening":
+                when_listening()
+            elif word == "error":
+                raise _start_failure(rest, launch.command)
+    raise StartFailed("the container's supervisor ended before the command started", exit_code=125)
+
+
+def _start_failure(text: str, command: Sequence[str]) -> StartFailed:
+    number, _, step = text.partition(" ")
+    reason = os.strerror(int(number))
+    name = command[0] if command else ""
+    if step != "exec":
+        return StartFailed(f"{step}: {reason}", exit_code=125)
+    if int(number) in (_ENOENT, _ENOTDIR):
+        return StartFailed(f"command {name!r} is not found in the container", exit_code=127)
+    return StartFailed(f"command {name!r} cannot be executed: {reason}", exit_code=126)
+
+
+class _Started:
+    """A running shim and the pipes that go with its start."""
+
+    def __init__(self, layout: Layout, mode: str, options: Sequence[str], launch: Launch) -> None:
+        status_ours, status_theirs = os.pipe()
+        self._status = os.fdopen(status_ours, "r")
+        environment = _environment_pipe(launch.environment)
+        descriptors = [status_theirs, environment]
+        words = ["--status", str(status_theirs), "--environment", str(environment)]
+        if launch.namespace is not None:
+            namespace = os.open(launch.namespace, os.O_RDONLY | os.O_CLOEXEC)
+            descriptors.append(namespace)
+            words += ["--network", str(namespace)]
+        try:
+            self._process = subprocess.Popen(
+                [path(layout), mode, *words, *options, "--", *launch.command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=descriptors,
+            )
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+
+    def __enter__(self) -> _Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.close()
+        self._process.wait()
+
+    def lines(self) -> Iterator[str]:
+        """What the shim reports, line by line, until it closes the pipe."""
+        return (line.rstrip("\n") for line in self._status)
+
+
+def _environment_pipe(environment: Sequence[str]) -> int:
+    """A descriptor to read an environment from: on a command line everybody could."""
+    fd = os.memfd_create("environment", os.MFD_CLOEXEC)
+    os.write(fd, b"\0".join(os.fsencode(entry) for entry in environment))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exec:
+    """One more process for a running container."""
+
+    target: int
+    command: Sequence[str]
+    environment: Sequence[str]
+    workdir: str = ""
+    user: str = ""
+    tty: bool = False
+    interactive: bool = False
+    privileged: bool = False
+    capabilities: int | None = None
+
+
+def execute(
+    layout: Layout, request: Exec, *, capture: bool = False
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a process in a container and wait for it.
+
+    Args:
+        capture: Collect its output instead of passing it through.
+
+    Returns:
+        Status and, if captured, output. 126 and 127 are the shim's own, as in Docker.
+    """
+    environment = _environment_pipe(request.environment)
+    words = ["--target", str(request.target), "--environment", str(environment)]
+    words += _common_options(request)
+    status_ours, status_theirs = os.pipe()
+    words += ["--status", str(status_theirs)]
+    streams = subprocess.PIPE if capture else None
+    try:
+        process = subprocess.Popen(
+            [path(layout), "exec", *words, "--", *request.command],
+            stdin=None if request.interactive else subprocess.DEVNULL,
+            stdout=streams,
+            stderr=streams,
+            pass_fds=[environment, status_theirs],
+        )
+    finally:
+        os.close(environment)
+        os.close(status_theirs)
+    with os.fdopen(status_ours) as status:
+        line = status.readline().rstrip("\n")
+    word, _, rest = line.partition(" ")
+    output, errors = process.communicate()
+    if word != "pid":
+        raise _start_failure(rest or "5 exec", request.command)
+    return subprocess.CompletedProcess(list(request.command), process.returncode, output, errors)
+
+
+def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> Attachment:
+    """Connect our streams to a container's, in a process of its own."""
+    status_ours, status_theirs = os.pipe()
+    words = ["--directory", str(directory), "--status", str(status_theirs)]
+    words += ["--terminal"] * tty + ["--interactive"] * interactive
+    process = subprocess.Popen([path(layout), "attach", *words], pass_fds=[status_theirs])
+    os.close(status_theirs)
+    return Attachment(process, status_ours)
+
+
+class Attachment:
+    """An attached client."""
+
+    def __init__(self, process: subprocess.Popen[bytes], status: int) -> None:
+        self._process = process
+        self._status = status
+
+    def wait(self) -> int | None:
+        """The container's status, or ``None`` if the user detached."""
+        code = self._process.wait()
+        with os.fdopen(self._status) as status:
+            return None if status.read().strip() == "detached" else code
+
+    def cancel(self) -> None:
+        """End the client, for a container that did not start."""
+        self._process.terminate()
+        self._process.wait()
+        os.close(self._status)
+
+
+class Claim:
+    """A promise to the supervisor: "I clean up after this container".
+
+    While it is held the supervisor leaves the clean-up to us; if we vanish without `keep`, it does
+    it itself.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                # Through a descriptor: a socket's path is limited to 108 bytes.
+                self._socket.connect(f"/proc/self/fd/{fd}/attach.sock")
+            finally:
+                os.close(fd)
+            self._socket.send(bytes([_CLAIM]))
+        except OSError:
+            self._socket.close()
+            raise
+
+    @classmethod
+    def try_on(cls, directory: Path) -> Claim | None:
+        """A claim, or ``None`` if the supervisor is gone."""
+        try:
+            return cls(directory)
+        except OSError:
+            return None
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """The container's status once it has ended; ``None`` if it has not in time."""
+        self._socket.settimeout(seconds)
+        try:
+            packet = self._socket.recv(64)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise StateError(f"the container's supervisor does not answer: {error}") from error
+        if packet[:1] != bytes([_ENDED]):
+            raise StateError("the container's supervisor is gone")
+        return packet[1]
+
+    def keep(self) -> None:
+        """Cleaned up: the supervisor may go."""
+        with suppress(OSError):
+            self._socket.send(bytes([_CLEANED]))
+        self._socket.close()
+
+
+def exit_command(layout: Layout, container_id: str) -> list[str]:
+    """What a supervisor runs when its container has ended and nobody else cleans up."""
+    words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
+    return [*words, "container-ended", container_id]

@@ -1,0 +1,84 @@
+"""What a container was asked to be: plain data, kept as JSON in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRequest:
+    """One network a container is to join.
+
+    Attributes:
+        network: Name or id.
+        ip: Wanted IPv4 address, or ``None`` for the next free one.
+        ip6: Wanted IPv6 address.
+        mac_address: Wanted MAC address.
+        aliases: Further names on this network.
+    """
+
+    network: str
+    ip: str | None = None
+    ip6: str | None = None
+    mac_address: str | None = None
+    aliases: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """What a container was asked to be.
+
+    Attributes:
+        command: Program and arguments; empty for an adopted namespace.
+        mode: ``networks``, ``host``, ``none`` or ``container``.
+        networks: What to join, if the mode is ``networks``.
+        publish: Ports as typed (``8080:80/udp``); see `netyard.ports`.
+        expose: Ports as typed (``80/tcp``, ``7000-7010``).
+        publish_all: Publish each exposed port to a chosen host port.
+        environment: ``KEY=VALUE`` words, complete.
+        user: ``UID:GID[,GROUP...]``, or empty for root.
+        add_hosts: Pairs of name and address, or ``host-gateway``.
+        capabilities: Bit mask of capabilities, ``None`` for the default set.
+    """
+
+    command: Sequence[str] = ()
+    mode: str = "networks"
+    networks: Sequence[NetworkRequest] = ()
+    publish: Sequence[str] = ()
+    expose: Sequence[str] = ()
+    publish_all: bool = False
+    hostname: str = ""
+    domainname: str = ""
+    environment: Sequence[str] = ()
+    workdir: str = ""
+    user: str = ""
+    rootfs: str = ""
+    tty: bool = False
+    interactive: bool = False
+    auto_remove: bool = False
+    privileged: bool = False
+    capabilities: int | None = None
+    add_hosts: Sequence[tuple[str, str]] = ()
+    dns: Sequence[str] = ()
+    dns_search: Sequence[str] = ()
+    dns_options: Sequence[str] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The form the store keeps: what differs from the defaults."""
+        bare = asdict(ContainerSpec())
+        return json.dumps({key: value for key, value in asdict(self).items() if value != bare[key]})
+
+    @classmethod
+    def from_json(cls, text: str) -> ContainerSpec:
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        requests = values.pop("networks", ())
+        hosts = values.pop("add_hosts", ())
+        return cls(
+            **values,
+            networks=tuple(NetworkRequest(**request) for request in requests),
+            add_hosts=tuple((name, address) for name, address in hosts),
+        )

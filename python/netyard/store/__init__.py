@@ -1,0 +1,1 @@
+"""The store: what should exist. SQLite in the root directory."""

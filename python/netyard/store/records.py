@@ -1,0 +1,116 @@
+"""Rows of the store as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from netyard.ipam.pool import Pool
+from netyard.options import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRecord:
+    """A network as it should exist."""
+
+    id: str
+    name: str
+    driver: str
+    created: str
+    is_builtin: bool = False
+    is_internal: bool = False
+    is_attachable: bool = False
+    has_ipv4: bool = True
+    has_ipv6: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    bridge: str = ""
+    state: str = "ready"
+    pools: tuple[Pool, ...] = ()
+
+    def pool_of(self, address: Address) -> Pool | None:
+        """The pool an address belongs to."""
+        for pool in self.pools:
+            if pool.version == address.version and address in pool.subnet:
+                return pool
+        return None
+
+    def gateway(self, version: int) -> Address | None:
+        """The gateway of a family, if there is one."""
+        for pool in self.pools:
+            if pool.version == version and pool.gateway is not None:
+                return pool.gateway
+        return None
+
+    @property
+    def has_name_service(self) -> bool:
+        """Whether containers on it get the embedded name server (contract DN1)."""
+        return bool(self.bridge) and not self.is_builtin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRecord:
+    """One container's attachment to one network."""
+
+    id: str
+    network_id: str
+    container_id: str
+    position: int
+    ifname: str
+    host_ifname: str
+    mac: str
+    ip4: str
+    ip6: str
+    aliases: tuple[str, ...] = ()
+    state: str = "down"
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Its addresses, IPv4 first."""
+        return tuple(ip_address(text) for text in (self.ip4, self.ip6) if text)
+
+    def address(self, version: int) -> Address | None:
+        """Its address of a family."""
+        text = self.ip4 if version == 4 else self.ip6
+        return ip_address(text) if text else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRecord:
+    """A container as it should exist. ``spec`` is the JSON of `netyard.spec.ContainerSpec`."""
+
+    id: str
+    name: str
+    kind: str
+    created: str
+    spec: str
+    donor_id: str | None = None
+    state: str = "created"
+    pid: int = 0
+    pid_start: int = 0
+    exit_code: int = 0
+    started: str = ""
+    finished: str = ""
+    was_loopback_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A published port in force, of one family.
+
+    Attributes:
+        family: 4 or 6.
+        protocol: ``tcp``, ``udp`` or ``sctp``.
+        host_ip: ``""`` for every address of the family.
+        address: The container's address that packets go to.
+    """
+
+    family: int
+    protocol: str
+    host_port: int
+    host_ip: str
+    container_id: str
+    endpoint_id: str
+    address: str
+    container_port: int

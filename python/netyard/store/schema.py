@@ -1,0 +1,100 @@
+"""The tables, as numbered migrations: each is run once, in order, and never edited afterwards."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+    CREATE TABLE networks (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        driver TEXT NOT NULL,
+        created TEXT NOT NULL,
+        is_builtin INTEGER NOT NULL,
+        is_internal INTEGER NOT NULL,
+        is_attachable INTEGER NOT NULL,
+        has_ipv4 INTEGER NOT NULL,
+        has_ipv6 INTEGER NOT NULL,
+        options TEXT NOT NULL,          -- JSON object, as given
+        labels TEXT NOT NULL,           -- JSON object
+        bridge TEXT NOT NULL,           -- device name, '' if the driver has none
+        state TEXT NOT NULL             -- 'planned', 'making', 'ready', 'removing'
+    );
+
+    CREATE TABLE pools (
+        network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        subnet TEXT NOT NULL,
+        ip_range TEXT,
+        gateway TEXT,
+        auxiliary TEXT NOT NULL,        -- JSON object of name to address
+        -- No address of the dynamic range below this one is free: 32 hexadecimal digits.
+        next_free TEXT NOT NULL,
+        PRIMARY KEY (network_id, position)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE containers (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,             -- 'run', 'adopted'
+        created TEXT NOT NULL,
+        spec TEXT NOT NULL,             -- JSON, see netyard.spec
+        donor_id TEXT REFERENCES containers (id),  -- whose network namespace it shares
+        -- 'making', 'created', 'starting', 'running', 'exited', 'removing'
+        state TEXT NOT NULL,
+        pid INTEGER NOT NULL DEFAULT 0,
+        pid_start INTEGER NOT NULL DEFAULT 0,   -- of /proc/PID/stat, to know the process again
+        exit_code INTEGER NOT NULL DEFAULT 0,
+        started TEXT NOT NULL DEFAULT '',
+        finished TEXT NOT NULL DEFAULT '',
+        was_loopback_up INTEGER NOT NULL DEFAULT 0   -- adopted: how it was found
+    );
+    CREATE INDEX containers_donor ON containers (donor_id) WHERE donor_id IS NOT NULL;
+    CREATE INDEX containers_unfinished ON containers (state)
+        WHERE state IN ('making', 'starting', 'removing');
+
+    CREATE TABLE endpoints (
+        id TEXT PRIMARY KEY,
+        network_id TEXT NOT NULL REFERENCES networks (id),
+        container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        ifname TEXT NOT NULL,
+        host_ifname TEXT NOT NULL,
+        mac TEXT NOT NULL,
+        ip4 TEXT NOT NULL,              -- '' if the network has no IPv4
+        ip6 TEXT NOT NULL,
+        aliases TEXT NOT NULL,          -- JSON array
+        state TEXT NOT NULL,            -- 'down', 'attaching', 'up', 'detaching'
+        UNIQUE (network_id, container_id)
+    );
+    CREATE INDEX endpoints_container ON endpoints (container_id, position);
+    CREATE INDEX endpoints_unfinished ON endpoints (state)
+        WHERE state IN ('attaching', 'detaching');
+
+    CREATE TABLE leases (
+        network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+        address TEXT NOT NULL,          -- family digit and 32 hexadecimal digits, so that it sorts
+        endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+        PRIMARY KEY (network_id, address)
+    ) WITHOUT ROWID;
+    CREATE INDEX leases_endpoint ON leases (endpoint_id);
+
+    -- Published ports in force: those of running containers, one row a family.
+    CREATE TABLE publications (
+        family INTEGER NOT NULL,
+        protocol TEXT NOT NULL,
+        host_port INTEGER NOT NULL,
+        host_ip TEXT NOT NULL,          -- '' is every address of the family
+        container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+        address TEXT NOT NULL,
+        container_port INTEGER NOT NULL,
+        PRIMARY KEY (family, protocol, host_port, host_ip)
+    ) WITHOUT ROWID;
+    CREATE INDEX publications_container ON publications (container_id);
+    CREATE INDEX publications_endpoint ON publications (endpoint_id);
+    """,
+)
+
+VERSION = len(MIGRATIONS)

@@ -1,0 +1,485 @@
+"""The store's transactions, and typed rows in and out. SQL lives here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from netyard.errors import StoreError
+from netyard.ipam.pool import Pool
+from netyard.options import Address, parse_subnet
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, Publication
+from netyard.store.schema import MIGRATIONS, VERSION
+
+_BUSY_SECONDS = 30.0
+_NETWORK = (
+    "id, name, driver, created, is_builtin, is_internal, is_attachable, has_ipv4, has_ipv6, "
+    "options, labels, bridge, state"
+)
+_CONTAINER = (
+    "id, name, kind, created, spec, donor_id, state, pid, pid_start, exit_code, started, finished, "
+    "was_loopback_up"
+)
+_ENDPOINT = (
+    "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state"
+)
+_PUBLICATION = (
+    "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port"
+)
+
+
+def lease_key(address: Address) -> str:
+    """An address as text that sorts as its number does."""
+    return f"{address.version}{int(address):032x}"
+
+
+class Store:
+    """One connection to the store of a root, usable from any thread, one at a time."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._networks: dict[str, NetworkRecord] = {}
+        self._data_version = -1
+        if not create and not path.exists():
+            raise StoreError(f"there is no netyard state at {path}")
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                self._db.execute(f"PRAGMA {pragma}").close()
+            self._migrate()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {path} cannot be used: {error}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            self._db.close()
+            raise StoreError(
+                f"the store {self._path} was written by a newer netyard (version {version}, this "
+                f"one knows {VERSION})",
+                hint="install that version, or use another --root",
+            )
+        if version == VERSION:
+            return
+        with self.transaction():
+            # Another process may have done it while we waited for the lock.
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            for number in range(version, VERSION):
+                for statement in _statements(MIGRATIONS[number]):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; transactions inside one another are one."""
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            self._execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            else:
+                self._execute("COMMIT")
+            finally:
+                self._depth = 0
+                self._networks.clear()
+
+    def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"the store {self._path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                raise
+            raise StoreError(f"the store {self._path} is damaged: {error}") from error
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._execute(sql, values).fetchall()
+
+    def _insert(self, table: str, columns: str, values: Sequence[object]) -> None:
+        marks = ", ".join("?" * len(values))
+        with self._lock:
+            self._execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
+
+    # -- settings ---------------------------------------------------------------------------
+
+    def read_meta(self, key: str) -> str | None:
+        """A setting of netyard's own."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def write_meta(self, key: str, value: str | None) -> None:
+        """Set or, with ``None``, delete a setting."""
+        with self._lock:
+            if value is None:
+                self._execute("DELETE FROM meta WHERE key = ?", (key,))
+            else:
+                self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # -- networks ---------------------------------------------------------------------------
+
+    def add_network(self, network: NetworkRecord) -> None:
+        """Record a network and its pools."""
+        self._insert("networks", _NETWORK, _network_values(network))
+        for position, pool in enumerate(network.pools):
+            self._insert(
+                "pools",
+                "network_id, position, subnet, ip_range, gateway, auxiliary, next_free",
+                (
+                    network.id,
+                    position,
+                    str(pool.subnet),
+                    str(pool.ip_range) if pool.ip_range else None,
+                    str(pool.gateway) if pool.gateway else None,
+                    json.dumps({name: str(address) for name, address in pool.auxiliary}),
+                    f"{pool.first_dynamic():032x}",
+                ),
+            )
+
+    def set_network_state(self, network_id: str, state: str) -> None:
+        """Record how far a network is."""
+        with self._lock:
+            self._execute("UPDATE networks SET state = ? WHERE id = ?", (state, network_id))
+
+    def delete_network(self, network_id: str) -> None:
+        """Forget a network, its pools and leases."""
+        with self._lock:
+            self._execute("DELETE FROM networks WHERE id = ?", (network_id,))
+
+    def networks(self) -> list[NetworkRecord]:
+        """All networks, by name."""
+        pools = self._pools()
+        rows = self._rows(f"SELECT {_NETWORK} FROM networks ORDER BY name")
+        return [_network(row, pools.get(str(row[0]), ())) for row in rows]
+
+    def network(self, network_id: str) -> NetworkRecord | None:
+        """One network by its full id."""
+        with self._lock:
+            known = self._cached_network(network_id)
+            if known is None:
+                rows = self._rows(f"SELECT {_NETWORK} FROM networks WHERE id = ?", (network_id,))
+                if not rows:
+                    return None
+                known = _network(rows[0], self._pools(network_id).get(network_id, ()))
+                self._networks[network_id] = known
+            return known
+
+    def _cached_network(self, network_id: str) -> NetworkRecord | None:
+        """A network read before, unless another connection has written since."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            self._networks.clear()
+        return self._networks.get(network_id)
+
+    def find_network(self, wanted: str) -> list[NetworkRecord]:
+        """Networks a user may mean: full id, else name, else id prefix (contract CV4)."""
+        ids = self._find("networks", wanted)
+        found = (self.network(network_id) for network_id in ids)
+        return [network for network in found if network is not None]
+
+    def _find(self, table: str, wanted: str) -> list[str]:
+        by_id, by_name = (f"SELECT id FROM {table} WHERE {key} = ?" for key in ("id", "name"))
+        exact = f"{by_id} UNION ALL {by_name}"
+        rows = self._rows(exact, (wanted, wanted))
+        if not rows and wanted and all(digit in "0123456789abcdef" for digit in wanted):
+            prefix = f"SELECT id FROM {table} WHERE id >= ? AND id < ? LIMIT 2"
+            return [str(row[0]) for row in self._rows(prefix, (wanted, wanted + "g"))]
+        return [str(row[0]) for row in rows[:1]]
+
+    def _pools(self, network_id: str | None = None) -> dict[str, tuple[Pool, ...]]:
+        where, values = ("WHERE network_id = ?", (network_id,)) if network_id else ("", ())
+        rows = self._rows(
+            "SELECT network_id, subnet, ip_range, gateway, auxiliary FROM pools "
+            f"{where} ORDER BY network_id, position",
+            values,
+        )
+        pools: dict[str, tuple[Pool, ...]] = {}
+        for owner, *row in rows:
+            pools[str(owner)] = (*pools.get(str(owner), ()), _pool(row))
+        return pools
+
+    # -- leases -----------------------------------------------------------------------------
+
+    def next_free(self, network_id: str, position: int) -> int:
+        """The number below which no dynamic address of a pool is free."""
+        rows = self._rows(
+            "SELECT next_free FROM pools WHERE network_id = ? AND position = ?",
+            (network_id, position),
+        )
+        return int(str(rows[0][0]), 16)
+
+    def set_next_free(self, network_id: str, position: int, number: int) -> None:
+        """Move that number."""
+        with self._lock:
+            self._execute(
+                "UPDATE pools SET next_free = ? WHERE network_id = ? AND position = ?",
+                (f"{number:032x}", network_id, position),
+            )
+
+    def leased_from(self, network_id: str, first: Address) -> Iterator[int]:
+        """Leased numbers of a family from an address on, ascending, read as they are needed."""
+        cursor = self._execute(
+            "SELECT address FROM leases WHERE network_id = ? AND address >= ? AND address < ? "
+            "ORDER BY address",
+            (network_id, lease_key(first), f"{first.version}g"),
+        )
+        for (address,) in cursor:
+            yield int(address[1:], 16)
+
+    def lease_holder(self, network_id: str, address: Address) -> str | None:
+        """Who has an address: a container's name."""
+        rows = self._rows(
+            "SELECT containers.name FROM leases JOIN endpoints ON endpoints.id = endpoint_id "
+            "JOIN containers ON containers.id = container_id "
+            "WHERE leases.network_id = ? AND leases.address = ?",
+            (network_id, lease_key(address)),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def add_lease(self, network_id: str, address: Address, endpoint_id: str) -> None:
+        """Record that an endpoint has an address."""
+        self._insert(
+            "leases",
+            "network_id, address, endpoint_id",
+            (network_id, lease_key(address), endpoint_id),
+        )
+
+    def count_leases(self, network_id: str, version: int) -> int:
+        """How many addresses of a family are leased."""
+        rows = self._rows(
+            "SELECT count(*) FROM leases WHERE network_id = ? AND address >= ? AND address < ?",
+            (network_id, str(version), str(version + 1)),
+        )
+        return int(str(rows[0][0]))
+
+    # -- containers -------------------------------------------------------------------------
+
+    def add_container(self, container: ContainerRecord) -> None:
+        """Record a container."""
+        self._insert("containers", _CONTAINER, _values(container, _CONTAINER))
+
+    def update_container(self, container_id: str, **changes: object) -> None:
+        """Change columns of a container."""
+        self._update("containers", container_id, changes)
+
+    def _update(self, table: str, row_id: str, changes: Mapping[str, object]) -> None:
+        settings = ", ".join(f"{column} = ?" for column in changes)
+        with self._lock:
+            self._execute(
+                f"UPDATE {table} SET {settings} WHERE id = ?", (*changes.values(), row_id)
+            )
+
+    def delete_container(self, container_id: str) -> None:
+        """Forget a container, its endpoints, leases and publications."""
+        with self._lock:
+            self._execute("DELETE FROM containers WHERE id = ?", (container_id,))
+
+    def containers(self) -> list[ContainerRecord]:
+        """All containers, newest first."""
+        rows = self._rows(f"SELECT {_CONTAINER} FROM containers ORDER BY created DESC, rowid DESC")
+        return [_container(row) for row in rows]
+
+    def container(self, container_id: str) -> ContainerRecord | None:
+        """One container by its full id."""
+        rows = self._rows(f"SELECT {_CONTAINER} FROM containers WHERE id = ?", (container_id,))
+        return _container(rows[0]) if rows else None
+
+    def find_container(self, wanted: str) -> list[ContainerRecord]:
+        """Containers a user may mean (contract CV4)."""
+        found = (self.container(container_id) for container_id in self._find("containers", wanted))
+        return [container for container in found if container is not None]
+
+    def joiners(self, donor_id: str) -> list[ContainerRecord]:
+        """Containers that share another's network namespace."""
+        rows = self._rows(f"SELECT {_CONTAINER} FROM containers WHERE donor_id = ?", (donor_id,))
+        return [_container(row) for row in rows]
+
+    # -- endpoints --------------------------------------------------------------------------
+
+    def add_endpoint(self, endpoint: EndpointRecord) -> None:
+        """Record an endpoint."""
+        values = list(_values(endpoint, _ENDPOINT))
+        values[_ENDPOINT.split(", ").index("aliases")] = json.dumps(endpoint.aliases)
+        self._insert("endpoints", _ENDPOINT, values)
+
+    def update_endpoint(self, endpoint_id: str, **changes: object) -> None:
+        """Change columns of an endpoint."""
+        self._update("endpoints", endpoint_id, changes)
+
+    def set_endpoint_states(self, endpoint_ids: Iterable[str], state: str) -> None:
+        """Record how far several endpoints are."""
+        with self._lock:
+            self._db.executemany(
+                "UPDATE endpoints SET state = ? WHERE id = ?",
+                [(state, endpoint_id) for endpoint_id in endpoint_ids],
+            )
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Forget an endpoint, its leases and publications."""
+        with self._lock:
+            self._execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+
+    def endpoints_of(self, container_id: str) -> list[EndpointRecord]:
+        """A container's endpoints in the order of its interfaces."""
+        return self._endpoints("WHERE container_id = ? ORDER BY position", container_id)
+
+    def endpoints_on(self, network_id: str) -> list[EndpointRecord]:
+        """A network's endpoints."""
+        return self._endpoints("WHERE network_id = ? ORDER BY rowid", network_id)
+
+    def endpoints(self) -> list[EndpointRecord]:
+        """All endpoints."""
+        return self._endpoints("ORDER BY container_id, position")
+
+    def endpoint_between(self, network_id: str, container_id: str) -> EndpointRecord | None:
+        """The endpoint of a container on a network."""
+        where = "WHERE network_id = ? AND container_id = ?"
+        found = self._endpoints(where, network_id, container_id)
+        return found[0] if found else None
+
+    def _endpoints(self, where: str, *values: str) -> list[EndpointRecord]:
+        rows = self._rows(f"SELECT {_ENDPOINT} FROM endpoints {where}", values)
+        return [_endpoint(row) for row in rows]
+
+    def mac_holder(self, network_id: str, mac: str) -> str | None:
+        """The name of the container that has a MAC address on a network."""
+        rows = self._rows(
+            "SELECT containers.name FROM endpoints JOIN containers ON containers.id = container_id "
+            "WHERE network_id = ? AND mac = ?",
+            (network_id, mac),
+        )
+        return str(rows[0][0]) if rows else None
+
+    # -- publications -----------------------------------------------------------------------
+
+    def add_publications(self, publications: Iterable[Publication]) -> None:
+        """Record published ports."""
+        marks = ", ".join("?" * 8)
+        with self._lock:
+            self._db.executemany(
+                f"INSERT INTO publications ({_PUBLICATION}) VALUES ({marks})",
+                [_values(publication, _PUBLICATION) for publication in publications],
+            )
+
+    def delete_publications(self, container_id: str) -> None:
+        """Forget a container's published ports."""
+        with self._lock:
+            self._execute("DELETE FROM publications WHERE container_id = ?", (container_id,))
+
+    def publications(self, container_id: str | None = None) -> list[Publication]:
+        """Published ports in force, of one container or of all."""
+        where, values = ("WHERE container_id = ?", (container_id,)) if container_id else ("", ())
+        rows = self._rows(f"SELECT {_PUBLICATION} FROM publications {where}", values)
+        return [_publication(row) for row in rows]
+
+    def publications_at(self, family: int, protocol: str, host_port: int) -> list[Publication]:
+        """Published ports of one number, on any address of a family."""
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications "
+            "WHERE family = ? AND protocol = ? AND host_port = ?",
+            (family, protocol, host_port),
+        )
+        return [_publication(row) for row in rows]
+
+    # -- what was interrupted ---------------------------------------------------------------
+
+    def unfinished(self) -> tuple[list[str], list[str], list[str]]:
+        """Ids of networks, containers and endpoints a killed operation has left half-way."""
+        rows = self._rows(
+            "SELECT 'network', id FROM networks WHERE state IN ('making', 'removing') UNION ALL "
+            "SELECT 'container', id FROM containers "
+            "WHERE state IN ('making', 'starting', 'removing') UNION ALL "
+            "SELECT 'endpoint', id FROM endpoints WHERE state IN ('attaching', 'detaching')"
+        )
+        found: dict[object, list[str]] = {"network": [], "container": [], "endpoint": []}
+        for kind, row_id in rows:
+            found[kind].append(str(row_id))
+        return found["network"], found["container"], found["endpoint"]
+
+    def endpoint(self, endpoint_id: str) -> EndpointRecord | None:
+        """One endpoint by its id."""
+        found = self._endpoints("WHERE id = ?", endpoint_id)
+        return found[0] if found else None
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one at a time: `executescript` would commit in between."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _named(columns: str, row: Sequence[object]) -> dict[str, object]:
+    return dict(zip(columns.split(", "), row, strict=True))
+
+
+def _values(record: object, columns: str) -> tuple[object, ...]:
+    return tuple(getattr(record, column) for column in columns.split(", "))
+
+
+def _network_values(network: NetworkRecord) -> tuple[object, ...]:
+    values = _named(_NETWORK, _values(network, _NETWORK))
+    values["options"] = json.dumps(network.options)
+    values["labels"] = json.dumps(network.labels)
+    return tuple(values.values())
+
+
+def _network(row: Sequence[object], pools: tuple[Pool, ...]) -> NetworkRecord:
+    values = _named(_NETWORK, row)
+    for column in ("is_builtin", "is_internal", "is_attachable", "has_ipv4", "has_ipv6"):
+        values[column] = bool(values[column])
+    values["options"] = json.loads(str(values["options"]))
+    values["labels"] = json.loads(str(values["labels"]))
+    return NetworkRecord(**values, pools=pools)  # type: ignore[arg-type]
+
+
+def _pool(row: Sequence[object]) -> Pool:
+    subnet, ip_range, gateway, auxiliary = row
+    return Pool(
+        subnet=parse_subnet("subnet", str(subnet)),
+        ip_range=parse_subnet("ip-range", str(ip_range)) if ip_range else None,
+        gateway=ip_address(str(gateway)) if gateway else None,
+        auxiliary=tuple(
+            (name, ip_address(text)) for name, text in json.loads(str(auxiliary)).items()
+        ),
+    )
+
+
+def _container(row: Sequence[object]) -> ContainerRecord:
+    values = _named(_CONTAINER, row)
+    values["was_loopback_up"] = bool(values["was_loopback_up"])
+    return ContainerRecord(**values)  # type: ignore[arg-type]
+
+
+def _publication(row: Sequence[object]) -> Publication:
+    return Publication(**_named(_PUBLICATION, row))  # type: ignore[arg-type]
+
+
+def _endpoint(row: Sequence[object]) -> EndpointRecord:
+    values = _named(_ENDPOINT, row)
+    values["aliases"] = tuple(json.loads(str(values["aliases"])))
+    return EndpointRecord(**values)  # type: ignore[arg-type]

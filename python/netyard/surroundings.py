@@ -1,0 +1,28 @@
+"""What the host already uses, so that chosen subnets stay out of its way (contract IP4)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from netyard import _core
+from netyard.files import ResolvConf, upstreams_of
+from netyard.options import Subnet
+
+
+def subnets_in_use() -> list[Subnet]:
+    """On-link routes, addresses of every interface, and name servers of the host.
+
+    Routes through a gateway are not avoided: VPNs route halves of the whole address space. Other
+    engines' networks are seen as addresses of their bridges.
+    """
+    found: set[Subnet] = set()
+    for route in _core.list_routes():
+        if route.is_on_link and route.destination is not None and route.prefix:
+            found.add(ip_network(f"{route.destination}/{route.prefix}", strict=False))
+    for _, address, prefix in _core.list_addresses():
+        if not address.is_loopback and not address.is_link_local:
+            found.add(ip_network(f"{address}/{prefix}", strict=False))
+    for server, _, _ in upstreams_of(ResolvConf.of_host().servers):
+        if not server.is_loopback:
+            found.add(ip_network(str(server)))
+    return list(found)

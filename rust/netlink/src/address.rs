@@ -1,0 +1,103 @@
+//! Interface addresses.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_EXCL};
+use crate::error::{Error, Result};
+use crate::socket::Socket;
+
+const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
+
+/// An address of an interface.
+#[derive(Debug, Clone)]
+pub struct AddressInfo {
+    pub index: u32,
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+/// Adds an address. Same as `ip addr add ADDRESS/PREFIX dev INDEX nodad`.
+///
+/// IPv6 addresses skip duplicate address detection: netyard has just allocated them, and a
+/// container's first packet must not wait a second for a tentative address (contract IP15).
+pub fn add_address(batch: &mut Batch, index: u32, name: &str, address: IpAddr, prefix: u8) {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(address);
+    message.header.prefix_len = prefix;
+    message.header.index = index;
+    message.header.scope = if is_link_local(address) {
+        AddressScope::Link
+    } else {
+        AddressScope::Universe
+    };
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+    ];
+    if address.is_ipv6() {
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+    } else if let (IpAddr::V4(v4), true) = (address, prefix < 31) {
+        let host_bits = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+        let broadcast = u32::from(v4) | host_bits;
+        message
+            .attributes
+            .push(AddressAttribute::Broadcast(broadcast.into()));
+    }
+    let subject = Subject::address("add address", format!("{address}/{prefix} to {name}"));
+    let flags = NLM_F_CREATE | NLM_F_EXCL;
+    batch.push(subject, &RouteNetlinkMessage::NewAddress(message), flags);
+}
+
+/// Lists the addresses of the socket's namespace. Same as `ip addr`.
+pub fn list_addresses(socket: &mut Socket) -> Result<Vec<AddressInfo>> {
+    let mut addresses = Vec::new();
+    socket.dump("list addresses", RTM_GETADDR, &[0; 8], |kind, payload| {
+        if kind == RTM_NEWADDR {
+            let message = AddressMessage::parse(payload).map_err(|error| Error::Malformed {
+                operation: "list addresses",
+                detail: error.to_string(),
+            })?;
+            addresses.extend(describe(&message));
+        }
+        Ok(())
+    })?;
+    Ok(addresses)
+}
+
+/// On point-to-point links IFA_ADDRESS is the peer's, so IFA_LOCAL wins where both are there.
+fn describe(message: &AddressMessage) -> Option<AddressInfo> {
+    let mut found = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(address) => found = Some(*address),
+            AddressAttribute::Address(address) => found = found.or(Some(*address)),
+            _ => {}
+        }
+    }
+    found.map(|address| AddressInfo {
+        index: message.header.index,
+        address,
+        prefix: message.header.prefix_len,
+    })
+}
+
+pub(crate) fn family_of(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,118 @@
+//! Many requests in one write: built here, sent by `Socket::run`.
+
+use netlink_packet_core::NetlinkSerializable;
+use netlink_packet_route::RouteNetlinkMessage;
+
+use crate::extack::{self, AttributeName};
+
+pub(crate) const NLM_F_REQUEST: u16 = 1;
+pub(crate) const NLM_F_ACK: u16 = 4;
+pub(crate) const NLM_F_DUMP: u16 = 0x300;
+pub(crate) const NLM_F_EXCL: u16 = 0x200;
+pub(crate) const NLM_F_CREATE: u16 = 0x400;
+pub(crate) const NLM_F_REPLACE: u16 = 0x100;
+
+/// What a request is about: enough to make its error readable.
+pub struct Subject {
+    pub operation: &'static str,
+    pub name: String,
+    /// Length of the family header between netlink's header and the attributes.
+    pub(crate) fixed_header: usize,
+    pub(crate) names: &'static [AttributeName],
+}
+
+impl Subject {
+    pub(crate) fn link(operation: &'static str, name: impl Into<String>) -> Self {
+        Self::new(operation, name, 16, extack::LINK)
+    }
+
+    pub(crate) fn address(operation: &'static str, name: impl Into<String>) -> Self {
+        Self::new(operation, name, 8, extack::ADDRESS)
+    }
+
+    pub(crate) fn route(operation: &'static str, name: impl Into<String>) -> Self {
+        Self::new(operation, name, 12, extack::ROUTE)
+    }
+
+    /// A request whose attribute names are not known to this crate.
+    pub fn other(operation: &'static str, name: impl Into<String>) -> Self {
+        Self::new(operation, name, 4, &[])
+    }
+
+    fn new(
+        operation: &'static str,
+        name: impl Into<String>,
+        fixed_header: usize,
+        names: &'static [AttributeName],
+    ) -> Self {
+        Subject {
+            operation,
+            name: name.into(),
+            fixed_header,
+            names,
+        }
+    }
+}
+
+/// Requests waiting to be sent together.
+#[derive(Default)]
+pub struct Batch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) requests: Vec<Request>,
+}
+
+/// Where one request of a batch begins, and what it is about.
+pub(crate) struct Request {
+    pub(crate) start: usize,
+    pub(crate) subject: Subject,
+    pub(crate) wants_ack: bool,
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Appends an rtnetlink request that is to be acknowledged.
+    pub(crate) fn push(&mut self, subject: Subject, message: &RouteNetlinkMessage, flags: u16) {
+        let start = self.begin(message.message_type(), flags | NLM_F_ACK);
+        let at = self.bytes.len();
+        self.bytes.resize(at + message.buffer_len(), 0);
+        message.serialize(&mut self.bytes[at..]);
+        self.end(start, subject, true);
+    }
+
+    /// Appends a request whose payload is already bytes; `ack` asks for an acknowledgement.
+    pub fn push_raw(&mut self, subject: Subject, kind: u16, flags: u16, payload: &[u8], ack: bool) {
+        let start = self.begin(kind, if ack { flags | NLM_F_ACK } else { flags });
+        self.bytes.extend_from_slice(payload);
+        self.end(start, subject, ack);
+    }
+
+    fn begin(&mut self, kind: u16, flags: u16) -> usize {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&0u32.to_ne_bytes());
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        self.bytes
+            .extend_from_slice(&(flags | NLM_F_REQUEST).to_ne_bytes());
+        // Sequence number and port id: the former is filled in when sent, the latter by the kernel.
+        self.bytes.extend_from_slice(&[0; 8]);
+        start
+    }
+
+    fn end(&mut self, start: usize, subject: Subject, wants_ack: bool) {
+        let length = (self.bytes.len() - start) as u32;
+        self.bytes[start..start + 4].copy_from_slice(&length.to_ne_bytes());
+        self.bytes.resize((self.bytes.len() + 3) & !3, 0);
+        self.requests.push(Request {
+            start,
+            subject,
+            wants_ack,
+        });
+    }
+}

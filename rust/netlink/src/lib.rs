@@ -1,0 +1,28 @@
+//! Netlink as netyard uses it: one socket per namespace, many requests in one write, and errors
+//! that carry the kernel's own words.
+//!
+//! The types of `netlink-packet-route` stay inside this crate; callers speak in the `…Spec`
+//! structures of the noun modules. nf_tables messages are framed here too (`Batch::push_raw`) but
+//! made in the `nft` crate.
+
+mod address;
+mod batch;
+mod conntrack;
+mod error;
+mod extack;
+mod link;
+mod neighbour;
+mod route;
+mod socket;
+
+pub use address::{add_address, list_addresses, AddressInfo};
+pub use batch::{Batch, Subject};
+pub use conntrack::{flush_conntrack, FlowMatch};
+pub use error::{Error, Result};
+pub use link::{
+    add_bridge, add_veth, delete_group, delete_link, list_links, set_group, set_link_up, set_port,
+    set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd, PortSpec,
+};
+pub use neighbour::add_neighbour;
+pub use route::{add_default_route, delete_default_routes, list_routes, RouteInfo};
+pub use socket::{Protocol, Socket};

@@ -1,0 +1,236 @@
+//! Links: bridges, veth pairs, bridge ports. One function per kernel request.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::link::{
+    BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind,
+    InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Info, LinkMessage,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+
+use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_EXCL};
+use crate::error::{Error, Result};
+use crate::socket::Socket;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+
+/// A bridge to be made.
+pub struct BridgeSpec<'a> {
+    pub name: &'a str,
+    pub mac: [u8; 6],
+    /// In bytes; `None` leaves it to the kernel.
+    pub mtu: Option<u32>,
+}
+
+/// The end of a veth pair that stays in our namespace, a port of a bridge if one is given.
+pub struct NearEnd<'a> {
+    pub name: &'a str,
+    pub mtu: Option<u32>,
+    pub bridge_index: Option<u32>,
+    /// Link group, so that many can be deleted by one request.
+    pub group: u32,
+}
+
+/// The end of a veth pair that is born in the container's namespace.
+pub struct FarEnd<'a> {
+    pub name: &'a str,
+    pub mac: [u8; 6],
+    pub mtu: Option<u32>,
+    pub namespace: BorrowedFd<'a>,
+}
+
+/// How a bridge port treats frames.
+pub struct PortSpec {
+    /// May talk to the bridge itself but not to other isolated ports (icc off).
+    pub isolated: bool,
+    /// May get back a frame it sent: a container that asks its own published port.
+    pub hairpin: bool,
+}
+
+/// A link as the kernel describes it.
+#[derive(Debug, Clone, Default)]
+pub struct LinkInfo {
+    pub index: u32,
+    pub name: String,
+    pub kind: String,
+    pub mac: Vec<u8>,
+    pub mtu: u32,
+    pub group: u32,
+    pub master: Option<u32>,
+    pub is_up: bool,
+}
+
+/// Creates a bridge without spanning tree, up. Same as `ip link add NAME type bridge … up`.
+pub fn add_bridge(batch: &mut Batch, spec: &BridgeSpec<'_>) {
+    let mut message = up_message();
+    message.attributes = vec![
+        LinkAttribute::IfName(spec.name.into()),
+        LinkAttribute::Address(spec.mac.to_vec()),
+        LinkAttribute::LinkInfo(vec![
+            Info::Kind(InfoKind::Bridge),
+            Info::Data(InfoData::Bridge(vec![
+                InfoBridge::StpState(BridgeStpState::Disabled),
+                InfoBridge::ForwardDelay(0),
+            ])),
+        ]),
+    ];
+    message.attributes.extend(spec.mtu.map(LinkAttribute::Mtu));
+    create(batch, "create bridge", spec.name, message);
+}
+
+/// Creates a veth pair whose far end is born inside the container's namespace.
+///
+/// Both ends get their final name and address here: nothing is moved or renamed afterwards, so a
+/// crash leaves either no pair or a whole one. Same as
+/// `ip link add NAME up master BRIDGE type veth peer name PEER address MAC netns NS`.
+pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(far.name.into()),
+        LinkAttribute::Address(far.mac.to_vec()),
+        LinkAttribute::NetNsFd(far.namespace.as_raw_fd()),
+    ];
+    peer.attributes.extend(far.mtu.map(LinkAttribute::Mtu));
+
+    let mut message = up_message();
+    message.attributes = vec![
+        LinkAttribute::IfName(near.name.into()),
+        LinkAttribute::Group(near.group),
+        LinkAttribute::LinkInfo(vec![
+            Info::Kind(InfoKind::Veth),
+            Info::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    message.attributes.extend(near.mtu.map(LinkAttribute::Mtu));
+    message
+        .attributes
+        .extend(near.bridge_index.map(LinkAttribute::Controller));
+    create(batch, "create veth", near.name, message);
+}
+
+/// Sets how a bridge port treats frames. Same as `bridge link set dev NAME isolated … hairpin …`.
+pub fn set_port(batch: &mut Batch, name: &str, spec: &PortSpec) {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::LinkInfo(vec![
+            Info::PortKind(InfoPortKind::Bridge),
+            Info::PortData(InfoPortData::BridgePort(vec![
+                InfoBridgePort::Isolated(spec.isolated),
+                InfoBridgePort::HairpinMode(spec.hairpin),
+            ])),
+        ]),
+    ];
+    let subject = Subject::link("set bridge port", name);
+    // Port attributes are only taken by NEWLINK, as a change of the slave's link info.
+    batch.push(subject, &RouteNetlinkMessage::NewLink(message), 0);
+}
+
+/// Puts a link into a bridge and up. Same as `ip link set NAME master BRIDGE up`.
+pub fn set_state(batch: &mut Batch, name: &str, bridge_index: Option<u32>) {
+    let mut message = up_message();
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    message
+        .attributes
+        .extend(bridge_index.map(LinkAttribute::Controller));
+    let subject = Subject::link("set link up", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
+/// Sets a link up or down by index.
+pub fn set_link_up(batch: &mut Batch, index: u32, name: &str, up: bool) {
+    let mut message = if up {
+        up_message()
+    } else {
+        LinkMessage::default()
+    };
+    message.header.index = index;
+    message.header.change_mask = LinkFlags::Up;
+    let subject = Subject::link(if up { "set link up" } else { "set link down" }, name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
+/// Moves a link to a group, for `delete_group`.
+pub fn set_group(batch: &mut Batch, name: &str, group: u32) {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::Group(group),
+    ];
+    let subject = Subject::link("set link group", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
+/// Deletes one link. The kernel lets the caller wait 20 to 50 ms for RCU.
+pub fn delete_link(batch: &mut Batch, name: &str) {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    let subject = Subject::link("delete link", name);
+    batch.push(subject, &RouteNetlinkMessage::DelLink(message), 0);
+}
+
+/// Deletes every link of a group with one wait for all (`rtnl_group_dellink`).
+pub fn delete_group(batch: &mut Batch, group: u32) {
+    debug_assert_ne!(group, 0, "group 0 holds every link of the host");
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::Group(group)];
+    let subject = Subject::link("delete link group", group.to_string());
+    batch.push(subject, &RouteNetlinkMessage::DelLink(message), 0);
+}
+
+/// Lists the links of the socket's namespace. Same as `ip -d link`.
+pub fn list_links(socket: &mut Socket) -> Result<Vec<LinkInfo>> {
+    let mut links = Vec::new();
+    socket.dump("list links", RTM_GETLINK, &[0; 16], |kind, payload| {
+        if kind == RTM_NEWLINK {
+            let message = LinkMessage::parse(payload).map_err(|error| Error::Malformed {
+                operation: "list links",
+                detail: error.to_string(),
+            })?;
+            links.push(describe(message));
+        }
+        Ok(())
+    })?;
+    Ok(links)
+}
+
+fn describe(message: LinkMessage) -> LinkInfo {
+    let mut link = LinkInfo {
+        index: message.header.index,
+        is_up: message.header.flags.contains(LinkFlags::Up),
+        ..LinkInfo::default()
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(mac) => link.mac = mac,
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Group(group) => link.group = group,
+            LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let Info::Kind(kind) = info {
+                        link.kind = kind.to_string();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    link
+}
+
+fn create(batch: &mut Batch, operation: &'static str, name: &str, message: LinkMessage) {
+    let subject = Subject::link(operation, name);
+    let flags = NLM_F_CREATE | NLM_F_EXCL;
+    batch.push(subject, &RouteNetlinkMessage::NewLink(message), flags);
+}
+
+fn up_message() -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message
+}

@@ -1,0 +1,132 @@
+//! Routes: the default routes of a container, and what the host already routes.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::address::family_of;
+use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::error::{Error, Result};
+use crate::socket::Socket;
+
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+/// What `ip route` gives an IPv6 route without a metric.
+const IP6_METRIC: u32 = 1024;
+
+/// A unicast route of the main table.
+#[derive(Debug, Clone)]
+pub struct RouteInfo {
+    /// `None` for a default route.
+    pub destination: Option<IpAddr>,
+    pub prefix: u8,
+    pub gateway: Option<IpAddr>,
+    pub output: Option<u32>,
+    /// Reached without a gateway.
+    pub is_on_link: bool,
+    /// Made by the kernel for an interface's address.
+    pub is_kernel: bool,
+}
+
+/// Adds or replaces a default route. Same as `ip route replace default via GATEWAY dev INDEX`.
+pub fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
+    let mut message = default_route(family_of(gateway));
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Gateway(RouteAddress::from(gateway)),
+        RouteAttribute::Oif(index),
+    ];
+    if gateway.is_ipv6() {
+        message
+            .attributes
+            .push(RouteAttribute::Priority(IP6_METRIC));
+    }
+    let subject = Subject::route("add default route", format!("via {gateway}"));
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    batch.push(subject, &RouteNetlinkMessage::NewRoute(message), flags);
+}
+
+/// Deletes a default route of one family. Same as `ip route del default`.
+pub fn delete_default_routes(batch: &mut Batch, ipv6: bool) {
+    let family = if ipv6 {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    };
+    let mut message = default_route(family);
+    message.header.scope = RouteScope::NoWhere;
+    let subject = Subject::route("delete default route", if ipv6 { "IPv6" } else { "IPv4" });
+    batch.push(subject, &RouteNetlinkMessage::DelRoute(message), 0);
+}
+
+/// Lists the unicast routes of the main table. Same as `ip route` and `ip -6 route`.
+pub fn list_routes(socket: &mut Socket) -> Result<Vec<RouteInfo>> {
+    let mut routes = Vec::new();
+    socket.dump("list routes", RTM_GETROUTE, &[0; 12], |kind, payload| {
+        if kind == RTM_NEWROUTE {
+            let message = RouteMessage::parse(payload).map_err(|error| Error::Malformed {
+                operation: "list routes",
+                detail: error.to_string(),
+            })?;
+            if is_main_unicast(&message) {
+                routes.push(describe(&message));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(routes)
+}
+
+fn default_route(family: AddressFamily) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message
+}
+
+fn is_main_unicast(message: &RouteMessage) -> bool {
+    message.header.table == RouteHeader::RT_TABLE_MAIN
+        && message.header.kind == RouteType::Unicast
+        && matches!(
+            message.header.address_family,
+            AddressFamily::Inet | AddressFamily::Inet6
+        )
+}
+
+fn describe(message: &RouteMessage) -> RouteInfo {
+    let mut route = RouteInfo {
+        destination: None,
+        prefix: message.header.destination_prefix_length,
+        gateway: None,
+        output: None,
+        is_on_link: true,
+        is_kernel: message.header.protocol == RouteProtocol::Kernel,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => route.destination = to_ip(address),
+            RouteAttribute::Gateway(address) => {
+                route.gateway = to_ip(address);
+                route.is_on_link = false;
+            }
+            RouteAttribute::Via(_) | RouteAttribute::MultiPath(_) => route.is_on_link = false,
+            RouteAttribute::Oif(index) => route.output = Some(*index),
+            _ => {}
+        }
+    }
+    route
+}
+
+fn to_ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}

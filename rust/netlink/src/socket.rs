@@ -1,0 +1,306 @@
+//! The netlink socket: sends a batch in one write and matches the answers by sequence number.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::net::{netlink, sockopt, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use crate::batch::{Batch, Request, NLM_F_DUMP};
+use crate::error::{Error, Result};
+use crate::extack::{attribute_path, ExtAck};
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const HEADER: usize = 16;
+/// How often a dump that the kernel calls inconsistent is asked for again.
+const DUMP_TRIES: usize = 20;
+
+/// The netlink families netyard speaks.
+#[derive(Clone, Copy)]
+pub enum Protocol {
+    Route,
+    Netfilter,
+}
+
+/// A netlink socket of the namespace the calling thread was in when it was opened.
+pub struct Socket {
+    fd: OwnedFd,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+/// One message out of a received datagram.
+struct Received<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub fn open(protocol: Protocol) -> Result<Self> {
+        let family = match protocol {
+            // NETLINK_ROUTE is protocol 0, which rustix spells as none.
+            Protocol::Route => None,
+            Protocol::Netfilter => Some(netlink::NETFILTER),
+        };
+        let fd = rustix::net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            family,
+        )
+        .map_err(|errno| Error::socket("open netlink socket", errno))?;
+        // Best effort: without these large batches are cut and errors lose their text.
+        for option in [libc::NETLINK_CAP_ACK, libc::NETLINK_EXT_ACK] {
+            set_netlink_option(&fd, option);
+        }
+        let _ = sockopt::set_socket_recv_buffer_size_force(&fd, 8 << 20);
+        let _ = set_send_buffer(&fd, 32 << 20);
+        Ok(Socket {
+            fd,
+            sequence: 0,
+            buffer: vec![0; 1 << 16],
+        })
+    }
+
+    /// Sends everything and waits for every acknowledgement; the first error is returned.
+    pub fn run(&mut self, batch: Batch) -> Result<()> {
+        match self.run_each(batch)?.into_iter().flatten().next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends everything and tells, request by request, what the kernel refused.
+    pub fn run_each(&mut self, mut batch: Batch) -> Result<Vec<Option<Error>>> {
+        let mut outcome: Vec<Option<Error>> = batch.requests.iter().map(|_| None).collect();
+        if batch.is_empty() {
+            return Ok(outcome);
+        }
+        let first = self.number(&mut batch);
+        self.send(&batch.bytes)?;
+        let mut answered: Vec<bool> = batch.requests.iter().map(|r| !r.wants_ack).collect();
+        let mut waiting = answered.iter().filter(|done| !**done).count();
+        while waiting > 0 {
+            let got = self.receive()?;
+            for message in messages(&self.buffer[..got]) {
+                let index = message.sequence.wrapping_sub(first) as usize;
+                if message.kind != NLMSG_ERROR || index >= batch.requests.len() {
+                    continue;
+                }
+                let error = refusal(&message, &batch, index);
+                if error.is_some() || !answered[index] {
+                    outcome[index] = error;
+                }
+                if !answered[index] {
+                    answered[index] = true;
+                    waiting -= 1;
+                }
+            }
+            // nf_tables aborts at the end marker, which nobody acknowledges: when a request that
+            // wants no answer was refused, no further answers need come.
+            if outcome
+                .iter()
+                .zip(&batch.requests)
+                .any(|(e, r)| e.is_some() && !r.wants_ack)
+            {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Asks for a dump and hands each message's type and payload to `each`.
+    ///
+    /// A dump the kernel marks as interrupted is asked for again, so `each` is only called with
+    /// a consistent one.
+    pub fn dump(
+        &mut self,
+        operation: &'static str,
+        kind: u16,
+        payload: &[u8],
+        mut each: impl FnMut(u16, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for _ in 0..DUMP_TRIES {
+            if let Some(collected) = self.dump_once(operation, kind, payload)? {
+                for (kind, payload) in &collected {
+                    each(*kind, payload)?;
+                }
+                return Ok(());
+            }
+        }
+        Err(Error::Malformed {
+            operation,
+            detail: format!("interrupted {DUMP_TRIES} times by other changes"),
+        })
+    }
+
+    fn dump_once(
+        &mut self,
+        operation: &'static str,
+        kind: u16,
+        payload: &[u8],
+    ) -> Result<Option<Vec<(u16, Vec<u8>)>>> {
+        let mut batch = Batch::new();
+        let subject = crate::Subject::other(operation, "");
+        batch.push_raw(subject, kind, NLM_F_DUMP, payload, false);
+        let sequence = self.number(&mut batch);
+        self.send(&batch.bytes)?;
+        let mut collected = Vec::new();
+        let mut interrupted = false;
+        loop {
+            let got = self.receive()?;
+            for message in messages(&self.buffer[..got]) {
+                if message.sequence != sequence {
+                    continue;
+                }
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                match message.kind {
+                    NLMSG_DONE => return Ok((!interrupted).then_some(collected)),
+                    NLMSG_ERROR => {
+                        return match refusal(&message, &batch, 0) {
+                            Some(error) => Err(error),
+                            None => Ok(Some(collected)),
+                        }
+                    }
+                    kind => collected.push((kind, message.payload.to_vec())),
+                }
+            }
+        }
+    }
+
+    /// Gives every request its sequence number; returns the first.
+    fn number(&mut self, batch: &mut Batch) -> u32 {
+        let first = self.sequence.wrapping_add(1);
+        for (index, request) in batch.requests.iter().enumerate() {
+            let at = request.start + 8;
+            let number = first.wrapping_add(index as u32);
+            batch.bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
+        }
+        self.sequence = self.sequence.wrapping_add(batch.requests.len() as u32);
+        first
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<()> {
+        let sent = rustix::net::send(&self.fd, bytes, SendFlags::empty())
+            .map_err(|errno| Error::socket("send to the kernel", errno))?;
+        if sent == bytes.len() {
+            return Ok(());
+        }
+        Err(Error::Malformed {
+            operation: "send to the kernel",
+            detail: format!("{sent} of {} bytes were taken", bytes.len()),
+        })
+    }
+
+    /// Receives one datagram of the kernel's into the buffer, which grows to fit it.
+    fn receive(&mut self) -> Result<usize> {
+        loop {
+            let peeked = rustix::net::recv(
+                &self.fd,
+                &mut self.buffer[..],
+                RecvFlags::PEEK | RecvFlags::TRUNC,
+            );
+            let length = match peeked {
+                Ok((_, length)) => length,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(errno) => return Err(Error::socket("receive from the kernel", errno)),
+            };
+            if length > self.buffer.len() {
+                self.buffer.resize(length.next_power_of_two(), 0);
+            }
+            let (_, got) = rustix::net::recv(&self.fd, &mut self.buffer[..], RecvFlags::empty())
+                .map_err(|errno| Error::socket("receive from the kernel", errno))?;
+            return Ok(got);
+        }
+    }
+}
+
+/// The messages in a datagram; a header that does not fit ends it.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
+    std::iter::from_fn(move || {
+        if bytes.len() < HEADER {
+            return None;
+        }
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        let length = u32::from_ne_bytes(word(0)) as usize;
+        if length < HEADER || length > bytes.len() {
+            return None;
+        }
+        let message = Received {
+            kind: u16::from_ne_bytes([bytes[4], bytes[5]]),
+            flags: u16::from_ne_bytes([bytes[6], bytes[7]]),
+            sequence: u32::from_ne_bytes(word(8)),
+            payload: &bytes[HEADER..length],
+        };
+        bytes = &bytes[((length + 3) & !3).min(bytes.len())..];
+        Some(message)
+    })
+}
+
+/// Reads an acknowledgement: `None` for success.
+fn refusal(message: &Received<'_>, batch: &Batch, index: usize) -> Option<Error> {
+    let code = message.payload.get(..4)?;
+    let errno = -i32::from_ne_bytes([code[0], code[1], code[2], code[3]]);
+    if errno == 0 {
+        return None;
+    }
+    let request = &batch.requests[index];
+    // With NETLINK_CAP_ACK only the header of our request comes back before the attributes.
+    let ack = match message.flags & NLM_F_ACK_TLVS {
+        0 => ExtAck::parse(&[]),
+        _ => ExtAck::parse(message.payload.get(4 + HEADER..).unwrap_or(&[])),
+    };
+    let attribute = ack
+        .offset
+        .and_then(|offset| attribute_path(request_bytes(batch, request), offset, &request.subject));
+    Some(Error::Refused {
+        operation: request.subject.operation,
+        subject: request.subject.name.clone(),
+        errno,
+        message: ack.message,
+        attribute,
+        request: index,
+    })
+}
+
+fn request_bytes<'a>(batch: &'a Batch, request: &Request) -> &'a [u8] {
+    let bytes = &batch.bytes[request.start..];
+    let length = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    &bytes[..length]
+}
+
+fn set_netlink_option(fd: &OwnedFd, option: i32) {
+    let one: libc::c_int = 1;
+    // SAFETY: the option value is a c_int that lives through the call, as netlink(7) wants it.
+    unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_NETLINK,
+            option,
+            (&raw const one).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
+/// SO_SNDBUFFORCE, which rustix does not have: ten thousand map elements go out in one write.
+fn set_send_buffer(fd: &OwnedFd, size: libc::c_int) -> std::io::Result<()> {
+    // SAFETY: as above.
+    let status = unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUFFORCE,
+            (&raw const size).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if status == 0 {
+        return Ok(());
+    }
+    Err(std::io::Error::last_os_error())
+}

@@ -1,0 +1,19 @@
+//! Namespaces, mounts and the processes in them.
+//!
+//! Used from two sides: the Python binding makes and enters network namespaces, the shim starts
+//! processes in a sandbox of their own. Knows nothing of networks, names or state files.
+
+mod error;
+mod mounts;
+mod namespace;
+mod process;
+mod sysctl;
+
+pub use error::{Error, Result};
+pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
+pub use namespace::{bind, create, current, identity, inside, open, release};
+pub use process::{
+    exec, join, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
+    DEFAULT_CAPABILITIES,
+};
+pub use sysctl::{read_sysctl, write_sysctl};

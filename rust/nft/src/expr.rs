@@ -1,0 +1,405 @@
+//! The statements of a rule, and the kernel expressions each one becomes.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::consts::*;
+use crate::value::{padded, Kind};
+use crate::wire::Writer;
+
+/// A property of the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    IifName,
+    OifName,
+    Ip4Source,
+    Ip4Destination,
+    Ip6Source,
+    Ip6Destination,
+    Protocol,
+    SourcePort,
+    DestinationPort,
+}
+
+/// Where a rule sends the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Accept,
+    Drop,
+    Return,
+}
+
+/// One statement of a rule; a rule is a list of them, read from left to right.
+#[derive(Debug, Clone)]
+pub enum Statement {
+    /// `FIELD . FIELD … @set`, or `!= @set`.
+    In {
+        fields: Vec<Field>,
+        set: String,
+        negate: bool,
+    },
+    /// `iifname NAME` and its like, or `!=`.
+    IfNameIs {
+        field: Field,
+        name: String,
+        negate: bool,
+    },
+    /// `meta l4proto N`.
+    ProtocolIs(u8),
+    /// `th sport N` or `th dport N`.
+    PortIs { field: Field, port: u16 },
+    /// `ip saddr ADDRESS/PREFIX` and its like.
+    Ip4Within {
+        field: Field,
+        address: Ipv4Addr,
+        prefix: u8,
+    },
+    /// `ip6 saddr ADDRESS` and its like.
+    Ip6Is { field: Field, address: Ipv6Addr },
+    /// `fib daddr type local`: the destination is an address of this host.
+    DestinationIsLocal,
+    /// `fib saddr . iif oif missing`: the source is not reached through the incoming interface.
+    SourceIsForged,
+    /// `ct state established,related`.
+    Established,
+    /// `ct status dnat`.
+    Translated,
+    /// `ct direction original`.
+    OriginalDirection,
+    /// `counter`.
+    Counter,
+    /// `dnat ip to FIELD . FIELD … map @map`; without the family of the map the rule does nothing.
+    DnatMap {
+        ipv6: bool,
+        fields: Vec<Field>,
+        map: String,
+    },
+    /// `dnat ip to ADDRESS:PORT`.
+    Dnat4 { address: Ipv4Addr, port: u16 },
+    /// `masquerade`.
+    Masquerade,
+    /// `ether daddr set 00:00:00:00:00:00 fwd to INDEX`: the frame arrives anew on a loopback.
+    ForwardToLoopback { index: u32 },
+    /// A verdict.
+    Verdict(Verdict),
+}
+
+/// A register is 16 bytes wide, and 32-bit pieces of it have numbers of their own.
+fn register(offset: usize) -> u32 {
+    const NFT_REG_1: usize = 1;
+    const NFT_REG32_00: usize = 8;
+    (match offset % 16 {
+        0 => NFT_REG_1 + offset / 16,
+        _ => NFT_REG32_00 + offset / 4,
+    }) as u32
+}
+
+/// Writes the expressions of a rule.
+pub(crate) struct Compiler {
+    /// The network protocol the rule has already asked for.
+    family: Option<u8>,
+    /// In the netdev family packets are told apart by their Ethernet type.
+    is_netdev: bool,
+}
+
+impl Compiler {
+    pub(crate) fn new(is_netdev: bool) -> Self {
+        Compiler {
+            family: None,
+            is_netdev,
+        }
+    }
+
+    pub(crate) fn statement(&mut self, out: &mut Writer, statement: &Statement) {
+        match statement {
+            Statement::In {
+                fields,
+                set,
+                negate,
+            } => {
+                self.load_all(out, fields);
+                lookup(out, set, *negate, false);
+            }
+            Statement::IfNameIs {
+                field,
+                name,
+                negate,
+            } => {
+                self.load(out, *field, 0);
+                let mut bytes = name.as_bytes().to_vec();
+                bytes.resize(Kind::IfName.width(), 0);
+                compare(out, *negate, &bytes);
+            }
+            Statement::ProtocolIs(number) => {
+                self.load(out, Field::Protocol, 0);
+                compare(out, false, &[*number]);
+            }
+            Statement::PortIs { field, port } => {
+                self.load(out, *field, 0);
+                compare(out, false, &port.to_be_bytes());
+            }
+            Statement::Ip4Within {
+                field,
+                address,
+                prefix,
+            } => {
+                self.load(out, *field, 0);
+                let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
+                if *prefix < 32 {
+                    and(out, &mask.to_be_bytes());
+                }
+                compare(out, false, &(u32::from(*address) & mask).to_be_bytes());
+            }
+            Statement::Ip6Is { field, address } => {
+                self.load(out, *field, 0);
+                compare(out, false, &address.octets());
+            }
+            Statement::DestinationIsLocal => {
+                const RTN_LOCAL: u32 = 2;
+                fib(out, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+                compare(out, false, &RTN_LOCAL.to_ne_bytes());
+            }
+            Statement::SourceIsForged => {
+                let flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
+                fib(out, NFT_FIB_RESULT_OIF, flags);
+                compare(out, false, &[0]);
+            }
+            Statement::Established => {
+                const ESTABLISHED_OR_RELATED: u32 = 0b110;
+                conntrack(out, NFT_CT_STATE);
+                and(out, &ESTABLISHED_OR_RELATED.to_ne_bytes());
+                compare(out, true, &[0; 4]);
+            }
+            Statement::Translated => {
+                const IPS_DST_NAT: u32 = 0x20;
+                conntrack(out, NFT_CT_STATUS);
+                and(out, &IPS_DST_NAT.to_ne_bytes());
+                compare(out, true, &[0; 4]);
+            }
+            Statement::OriginalDirection => {
+                conntrack(out, NFT_CT_DIRECTION);
+                compare(out, false, &[0]);
+            }
+            Statement::Counter => expression(out, "counter", |_| {}),
+            Statement::DnatMap { ipv6, fields, map } => {
+                self.require_family(out, *ipv6);
+                self.load_all(out, fields);
+                lookup(out, map, false, true);
+                let address = if *ipv6 { Kind::Ipv6 } else { Kind::Ipv4 };
+                dnat(out, *ipv6, register(address.width()));
+            }
+            Statement::Dnat4 { address, port } => {
+                immediate(out, register(0), &address.octets());
+                immediate(out, register(4), &port.to_be_bytes());
+                dnat(out, false, register(4));
+            }
+            Statement::Masquerade => expression(out, "masq", |_| {}),
+            Statement::ForwardToLoopback { index } => forward_to_loopback(out, *index),
+            Statement::Verdict(verdict) => verdict_immediate(out, *verdict),
+        }
+    }
+
+    /// Loads fields side by side, as a concatenated key.
+    fn load_all(&mut self, out: &mut Writer, fields: &[Field]) {
+        for field in fields {
+            // Dependencies come first: they use the registers too.
+            self.depend(out, *field);
+        }
+        let mut offset = 0;
+        for field in fields {
+            self.load(out, *field, offset);
+            offset += padded(field.width());
+        }
+    }
+
+    fn load(&mut self, out: &mut Writer, field: Field, offset: usize) {
+        self.depend(out, field);
+        let into = register(offset);
+        match field {
+            Field::IifName => meta(out, NFT_META_IIFNAME, into),
+            Field::OifName => meta(out, NFT_META_OIFNAME, into),
+            Field::Protocol => meta(out, NFT_META_L4PROTO, into),
+            Field::Ip4Source => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, into),
+            Field::Ip4Destination => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, into),
+            Field::Ip6Source => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, into),
+            Field::Ip6Destination => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 24, 16, into),
+            Field::SourcePort => payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, into),
+            Field::DestinationPort => payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, into),
+        }
+    }
+
+    /// Asks for the network protocol a header field belongs to, once a rule.
+    fn depend(&mut self, out: &mut Writer, field: Field) {
+        match field {
+            Field::Ip4Source | Field::Ip4Destination => self.require_family(out, false),
+            Field::Ip6Source | Field::Ip6Destination => self.require_family(out, true),
+            _ => {}
+        }
+    }
+
+    fn require_family(&mut self, out: &mut Writer, ipv6: bool) {
+        let family = if ipv6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 };
+        if self.family == Some(family) {
+            return;
+        }
+        self.family = Some(family);
+        if self.is_netdev {
+            let ethertype: u16 = if ipv6 { 0x86dd } else { 0x0800 };
+            meta(out, NFT_META_PROTOCOL, register(0));
+            compare(out, false, &ethertype.to_be_bytes());
+        } else {
+            meta(out, NFT_META_NFPROTO, register(0));
+            compare(out, false, &[family]);
+        }
+    }
+}
+
+impl Field {
+    fn width(self) -> usize {
+        match self {
+            Field::IifName | Field::OifName => Kind::IfName.width(),
+            Field::Ip4Source | Field::Ip4Destination => Kind::Ipv4.width(),
+            Field::Ip6Source | Field::Ip6Destination => Kind::Ipv6.width(),
+            Field::Protocol => Kind::Protocol.width(),
+            Field::SourcePort | Field::DestinationPort => Kind::Port.width(),
+        }
+    }
+
+    /// By its name in Python's rules, which is `nft`'s.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "iifname" => Field::IifName,
+            "oifname" => Field::OifName,
+            "ip saddr" => Field::Ip4Source,
+            "ip daddr" => Field::Ip4Destination,
+            "ip6 saddr" => Field::Ip6Source,
+            "ip6 daddr" => Field::Ip6Destination,
+            "l4proto" => Field::Protocol,
+            "sport" => Field::SourcePort,
+            "dport" => Field::DestinationPort,
+            _ => return None,
+        })
+    }
+}
+
+/// One expression: its name, and the attributes `fill` writes.
+fn expression(out: &mut Writer, name: &str, fill: impl FnOnce(&mut Writer)) {
+    out.nest(NFTA_LIST_ELEM, |out| {
+        out.text(NFTA_EXPR_NAME, name);
+        out.nest(NFTA_EXPR_DATA, fill);
+    });
+}
+
+fn meta(out: &mut Writer, key: u32, into: u32) {
+    expression(out, "meta", |out| {
+        out.be32(2, key);
+        out.be32(1, into);
+    });
+}
+
+fn conntrack(out: &mut Writer, key: u32) {
+    expression(out, "ct", |out| {
+        out.be32(2, key);
+        out.be32(1, register(0));
+    });
+}
+
+fn payload(out: &mut Writer, base: u32, offset: u32, length: u32, into: u32) {
+    expression(out, "payload", |out| {
+        out.be32(1, into);
+        out.be32(2, base);
+        out.be32(3, offset);
+        out.be32(4, length);
+    });
+}
+
+fn fib(out: &mut Writer, result: u32, flags: u32) {
+    expression(out, "fib", |out| {
+        out.be32(3, flags);
+        out.be32(2, result);
+        out.be32(1, register(0));
+    });
+}
+
+/// Compares the first register with a value.
+fn compare(out: &mut Writer, negate: bool, value: &[u8]) {
+    expression(out, "cmp", |out| {
+        out.be32(1, register(0));
+        out.be32(2, if negate { NFT_CMP_NEQ } else { NFT_CMP_EQ });
+        out.nest(3, |out| out.raw(NFTA_DATA_VALUE, value));
+    });
+}
+
+/// Masks the first register.
+fn and(out: &mut Writer, mask: &[u8]) {
+    expression(out, "bitwise", |out| {
+        out.be32(1, register(0));
+        out.be32(2, register(0));
+        out.be32(3, mask.len() as u32);
+        out.nest(4, |out| out.raw(NFTA_DATA_VALUE, mask));
+        out.nest(5, |out| out.raw(NFTA_DATA_VALUE, &vec![0; mask.len()]));
+    });
+}
+
+/// Looks the first registers up in a set, or in a map whose data then fills them.
+fn lookup(out: &mut Writer, set: &str, negate: bool, is_map: bool) {
+    expression(out, "lookup", |out| {
+        out.text(1, set);
+        out.be32(2, register(0));
+        if is_map {
+            out.be32(3, register(0));
+        }
+        if negate {
+            out.be32(5, 1);
+        }
+    });
+}
+
+fn dnat(out: &mut Writer, ipv6: bool, port_register: u32) {
+    expression(out, "nat", |out| {
+        out.be32(1, NFT_NAT_DNAT);
+        out.be32(2, u32::from(if ipv6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }));
+        out.be32(3, register(0));
+        out.be32(5, port_register);
+    });
+}
+
+fn immediate(out: &mut Writer, into: u32, value: &[u8]) {
+    expression(out, "immediate", |out| {
+        out.be32(1, into);
+        out.nest(2, |out| out.raw(NFTA_DATA_VALUE, value));
+    });
+}
+
+fn verdict_immediate(out: &mut Writer, verdict: Verdict) {
+    const NFT_REG_VERDICT: u32 = 0;
+    let code: i32 = match verdict {
+        Verdict::Drop => 0,
+        Verdict::Accept => 1,
+        Verdict::Return => -5,
+    };
+    expression(out, "immediate", |out| {
+        out.be32(1, NFT_REG_VERDICT);
+        out.nest(2, |out| {
+            out.nest(NFTA_DATA_VERDICT, |out| {
+                out.be32(NFTA_VERDICT_CODE, code as u32)
+            });
+        });
+    });
+}
+
+/// Rewrites the destination MAC to the loopback's, so that the frame counts as addressed to it,
+/// and hands the frame to the loopback.
+fn forward_to_loopback(out: &mut Writer, index: u32) {
+    immediate(out, register(0), &[0; 6]);
+    expression(out, "payload", |out| {
+        out.be32(5, register(0));
+        out.be32(2, NFT_PAYLOAD_LL_HEADER);
+        out.be32(3, 0);
+        out.be32(4, 6);
+        out.be32(6, 0);
+        out.be32(7, 0);
+        out.be32(8, 0);
+    });
+    immediate(out, register(0), &index.to_ne_bytes());
+    expression(out, "fwd", |out| out.be32(1, register(0)));
+}

@@ -1,0 +1,61 @@
+//! `netyard._core`: the kernel work behind netyard's Python.
+//!
+//! One call does one whole kernel job, takes plain data, lets other Python threads run, and
+//! returns plain data or raises what `errors.rs` makes of a failure. Documented in `_core.pyi`.
+
+mod convert;
+mod dns;
+mod errors;
+mod firewall;
+mod links;
+mod namespaces;
+
+use pyo3::prelude::*;
+
+/// The program that stands beside containers.
+static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/netyard-shim"));
+
+/// The image of `netyard-shim`, an executable.
+#[pyfunction]
+fn shim_image() -> &'static [u8] {
+    SHIM
+}
+
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    module.add("build_profile", profile)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(shim_image, module)?)?;
+    module.add_class::<links::Link>()?;
+    module.add_class::<links::Route>()?;
+    module.add_class::<dns::NameServer>()?;
+    for function in [
+        wrap_pyfunction!(links::create_bridges, module)?,
+        wrap_pyfunction!(links::attach, module)?,
+        wrap_pyfunction!(links::delete_links, module)?,
+        wrap_pyfunction!(links::restore_ports, module)?,
+        wrap_pyfunction!(links::create_wire, module)?,
+        wrap_pyfunction!(links::set_default_routes, module)?,
+        wrap_pyfunction!(links::list_links, module)?,
+        wrap_pyfunction!(links::list_addresses, module)?,
+        wrap_pyfunction!(links::list_routes, module)?,
+        wrap_pyfunction!(links::flush_flows, module)?,
+        wrap_pyfunction!(firewall::apply_nft, module)?,
+        wrap_pyfunction!(namespaces::create_namespace, module)?,
+        wrap_pyfunction!(namespaces::bind_namespace, module)?,
+        wrap_pyfunction!(namespaces::release_namespace, module)?,
+        wrap_pyfunction!(namespaces::namespace_identity, module)?,
+        wrap_pyfunction!(namespaces::make_mount_point, module)?,
+        wrap_pyfunction!(namespaces::set_loopback, module)?,
+        wrap_pyfunction!(namespaces::write_sysctls, module)?,
+        wrap_pyfunction!(dns::remove_dns_redirect, module)?,
+    ] {
+        module.add_function(function)?;
+    }
+    Ok(())
+}

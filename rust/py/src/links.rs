@@ -1,0 +1,460 @@
+//! Links, addresses and routes: bridges, endpoints, and what the host has.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
+use pyo3::prelude::*;
+
+use crate::convert::{borrow_fd, mac};
+use crate::errors::{Failure, Outcome};
+
+/// A bridge to be made, with its addresses and settings.
+#[derive(FromPyObject)]
+pub(crate) struct BridgeSpec {
+    name: String,
+    mac: Vec<u8>,
+    mtu: Option<u32>,
+    addresses: Vec<(IpAddr, u8)>,
+    sysctls: Vec<(String, String)>,
+}
+
+/// An endpoint to be made: a veth pair, its far end configured.
+#[derive(FromPyObject)]
+pub(crate) struct EndpointSpec {
+    namespace: i32,
+    bridge: String,
+    host_ifname: String,
+    ifname: String,
+    mac: Vec<u8>,
+    mtu: Option<u32>,
+    group: u32,
+    addresses: Vec<(IpAddr, u8)>,
+    gateways: Vec<IpAddr>,
+    isolated: bool,
+    hairpin: bool,
+    sysctls: Vec<(String, String)>,
+}
+
+/// A link as the kernel describes it.
+#[pyclass(frozen, get_all, module = "netyard._core")]
+pub(crate) struct Link {
+    index: u32,
+    name: String,
+    kind: String,
+    mac: Vec<u8>,
+    mtu: u32,
+    master: Option<u32>,
+    is_up: bool,
+}
+
+/// A unicast route of the main table.
+#[pyclass(frozen, get_all, module = "netyard._core")]
+pub(crate) struct Route {
+    destination: Option<IpAddr>,
+    prefix: u8,
+    gateway: Option<IpAddr>,
+    output: Option<u32>,
+    is_on_link: bool,
+}
+
+/// Makes bridges, with addresses and settings; all or none.
+#[pyfunction]
+pub(crate) fn create_bridges(py: Python<'_>, specs: Vec<BridgeSpec>) -> PyResult<()> {
+    let macs = specs
+        .iter()
+        .map(|spec| mac(&spec.mac))
+        .collect::<PyResult<Vec<_>>>()?;
+    py.detach(|| {
+        let mut socket = Socket::open(Protocol::Route)?;
+        let mut batch = Batch::new();
+        for (spec, mac) in specs.iter().zip(macs) {
+            let bridge = netlink::BridgeSpec {
+                name: &spec.name,
+                mac,
+                mtu: spec.mtu,
+            };
+            netlink::add_bridge(&mut batch, &bridge);
+        }
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        run_or_undo(&mut socket, batch, &names)?;
+        let configured = configure_bridges(&mut socket, &specs);
+        if configured.is_err() {
+            remove(&mut socket, &names)?;
+        }
+        configured
+    })?;
+    Ok(())
+}
+
+fn configure_bridges(socket: &mut Socket, specs: &[BridgeSpec]) -> Outcome<()> {
+    let mut batch = Batch::new();
+    for spec in specs {
+        for (name, value) in &spec.sysctls {
+            netyard_netns::write_sysctl(name, value)?;
+        }
+        let index = index_of(&spec.name)?;
+        for (address, prefix) in &spec.addresses {
+            netlink::add_address(&mut batch, index, &spec.name, *address, *prefix);
+        }
+    }
+    Ok(socket.run(batch)?)
+}
+
+/// Makes endpoints: veth pairs born with their far ends in the containers; all or none.
+#[pyfunction]
+pub(crate) fn attach(py: Python<'_>, specs: Vec<EndpointSpec>) -> PyResult<()> {
+    let macs = specs
+        .iter()
+        .map(|spec| mac(&spec.mac))
+        .collect::<PyResult<Vec<_>>>()?;
+    let fds = specs
+        .iter()
+        .map(|spec| borrow_fd(spec.namespace))
+        .collect::<PyResult<Vec<_>>>()?;
+    py.detach(|| {
+        let mut socket = Socket::open(Protocol::Route)?;
+        let names: Vec<_> = specs.iter().map(|spec| spec.host_ifname.clone()).collect();
+        let batch = pairs(&specs, &macs, &fds)?;
+        run_or_undo(&mut socket, batch, &names)?;
+        let configured = configure_far_ends(&specs, &fds);
+        if configured.is_err() {
+            remove(&mut socket, &names)?;
+        }
+        configured
+    })?;
+    Ok(())
+}
+
+/// The requests that are made in our own namespace.
+fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Outcome<Batch> {
+    let mut batch = Batch::new();
+    let mut bridge = (String::new(), 0);
+    for ((spec, mac), namespace) in specs.iter().zip(macs).zip(fds) {
+        if bridge.0 != spec.bridge {
+            bridge = (spec.bridge.clone(), index_of(&spec.bridge)?);
+        }
+        let near = netlink::NearEnd {
+            name: &spec.host_ifname,
+            mtu: spec.mtu,
+            bridge_index: Some(bridge.1),
+            group: spec.group,
+        };
+        let far = netlink::FarEnd {
+            name: &spec.ifname,
+            mac: *mac,
+            mtu: spec.mtu,
+            namespace: *namespace,
+        };
+        netlink::add_veth(&mut batch, &near, &far);
+        if spec.isolated || spec.hairpin {
+            let port = netlink::PortSpec {
+                isolated: spec.isolated,
+                hairpin: spec.hairpin,
+            };
+            netlink::set_port(&mut batch, &spec.host_ifname, &port);
+        }
+        for (address, _) in &spec.addresses {
+            netlink::add_neighbour(&mut batch, bridge.1, *address, *mac);
+        }
+    }
+    Ok(batch)
+}
+
+/// Configures the far ends, each on a thread that has entered its namespace.
+fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<()> {
+    for (spec, namespace) in specs.iter().zip(fds) {
+        netyard_netns::inside(*namespace, || configure_far_end(spec))??;
+    }
+    Ok(())
+}
+
+fn configure_far_end(spec: &EndpointSpec) -> Outcome<()> {
+    for (name, value) in &spec.sysctls {
+        netyard_netns::write_sysctl(name, value)?;
+    }
+    let index = index_of(&spec.ifname)?;
+    let mut batch = Batch::new();
+    netlink::set_link_up(&mut batch, 1, "lo", true);
+    for (address, prefix) in &spec.addresses {
+        netlink::add_address(&mut batch, index, &spec.ifname, *address, *prefix);
+    }
+    // Up after the addresses: coming up is what announces them (arp_notify, ndisc_notify).
+    netlink::set_link_up(&mut batch, index, &spec.ifname, true);
+    for gateway in &spec.gateways {
+        netlink::add_default_route(&mut batch, index, *gateway);
+    }
+    Ok(Socket::open(Protocol::Route)?.run(batch)?)
+}
+
+/// Deletes links by name, waiting for the kernel once for all. Missing ones are no error.
+#[pyfunction]
+pub(crate) fn delete_links(py: Python<'_>, names: Vec<String>) -> PyResult<()> {
+    py.detach(|| remove(&mut Socket::open(Protocol::Route)?, &names))?;
+    Ok(())
+}
+
+/// Puts existing links back into a bridge, up: what `reload` finds after the bridge was deleted.
+#[pyfunction]
+pub(crate) fn restore_ports(
+    py: Python<'_>,
+    ports: Vec<(String, String, bool, bool)>,
+) -> PyResult<()> {
+    py.detach(|| -> Outcome<()> {
+        let mut batch = Batch::new();
+        for (name, bridge, isolated, hairpin) in &ports {
+            netlink::set_state(&mut batch, name, Some(index_of(bridge)?));
+            let port = netlink::PortSpec {
+                isolated: *isolated,
+                hairpin: *hairpin,
+            };
+            netlink::set_port(&mut batch, name, &port);
+        }
+        Ok(Socket::open(Protocol::Route)?.run(batch)?)
+    })?;
+    Ok(())
+}
+
+/// One end of a cable between two namespaces.
+#[derive(FromPyObject)]
+pub(crate) struct WireEnd {
+    namespace: i32,
+    ifname: String,
+    addresses: Vec<(IpAddr, u8)>,
+    gateways: Vec<IpAddr>,
+}
+
+/// Joins two namespaces by a veth pair with addresses and default routes: a cable between machines.
+#[pyfunction]
+pub(crate) fn create_wire(py: Python<'_>, near: WireEnd, far: WireEnd) -> PyResult<()> {
+    let (near_fd, far_fd) = (borrow_fd(near.namespace)?, borrow_fd(far.namespace)?);
+    py.detach(|| -> Outcome<()> {
+        netyard_netns::inside(near_fd, || -> Outcome<()> {
+            let mut batch = Batch::new();
+            let near_end = netlink::NearEnd {
+                name: &near.ifname,
+                mtu: None,
+                bridge_index: None,
+                group: 0,
+            };
+            let mac = [2, 0, 0, 0, 0, 2];
+            let far_end = netlink::FarEnd {
+                name: &far.ifname,
+                mac,
+                mtu: None,
+                namespace: far_fd,
+            };
+            netlink::add_veth(&mut batch, &near_end, &far_end);
+            Ok(Socket::open(Protocol::Route)?.run(batch)?)
+        })??;
+        for (end, fd) in [(&near, near_fd), (&far, far_fd)] {
+            netyard_netns::inside(fd, || configure_wire_end(end))??;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn configure_wire_end(end: &WireEnd) -> Outcome<()> {
+    let index = index_of(&end.ifname)?;
+    let mut batch = Batch::new();
+    netlink::set_link_up(&mut batch, 1, "lo", true);
+    for (address, prefix) in &end.addresses {
+        netlink::add_address(&mut batch, index, &end.ifname, *address, *prefix);
+    }
+    netlink::set_link_up(&mut batch, index, &end.ifname, true);
+    for gateway in &end.gateways {
+        netlink::add_default_route(&mut batch, index, *gateway);
+    }
+    Ok(Socket::open(Protocol::Route)?.run(batch)?)
+}
+
+/// Makes these the only default routes of a container, one a family.
+#[pyfunction]
+pub(crate) fn set_default_routes(
+    py: Python<'_>,
+    namespace: i32,
+    gateways: Vec<(String, IpAddr)>,
+) -> PyResult<()> {
+    let namespace = borrow_fd(namespace)?;
+    py.detach(|| {
+        netyard_netns::inside(namespace, || replace_default_routes(&gateways))
+            .map_err(Failure::from)?
+    })?;
+    Ok(())
+}
+
+fn replace_default_routes(gateways: &[(String, IpAddr)]) -> Outcome<()> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    for ipv6 in [false, true] {
+        let present = netlink::list_routes(&mut socket)?;
+        let is_default = |route: &netlink::RouteInfo| {
+            route.destination.is_none()
+                && route.prefix == 0
+                && route
+                    .gateway
+                    .is_some_and(|gateway| gateway.is_ipv6() == ipv6)
+        };
+        let mut batch = Batch::new();
+        for _ in present.iter().filter(|route| is_default(route)) {
+            netlink::delete_default_routes(&mut batch, ipv6);
+        }
+        for (ifname, gateway) in gateways
+            .iter()
+            .filter(|(_, gateway)| gateway.is_ipv6() == ipv6)
+        {
+            netlink::add_default_route(&mut batch, index_of(ifname)?, *gateway);
+        }
+        socket.run(batch)?;
+    }
+    Ok(())
+}
+
+/// The links of a namespace, or of ours.
+#[pyfunction]
+#[pyo3(signature = (namespace=None))]
+pub(crate) fn list_links(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec<Link>> {
+    let found = read(py, namespace, netlink::list_links)?;
+    let links = found.into_iter().map(|link| Link {
+        index: link.index,
+        name: link.name,
+        kind: link.kind,
+        mac: link.mac,
+        mtu: link.mtu,
+        master: link.master,
+        is_up: link.is_up,
+    });
+    Ok(links.collect())
+}
+
+/// The addresses of a namespace, or of ours: link index, address, prefix length.
+#[pyfunction]
+#[pyo3(signature = (namespace=None))]
+pub(crate) fn list_addresses(
+    py: Python<'_>,
+    namespace: Option<i32>,
+) -> PyResult<Vec<(u32, IpAddr, u8)>> {
+    let found = read(py, namespace, netlink::list_addresses)?;
+    Ok(found
+        .into_iter()
+        .map(|entry| (entry.index, entry.address, entry.prefix))
+        .collect())
+}
+
+/// The routes of a namespace, or of ours.
+#[pyfunction]
+#[pyo3(signature = (namespace=None))]
+pub(crate) fn list_routes(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec<Route>> {
+    let found = read(py, namespace, netlink::list_routes)?;
+    let routes = found.into_iter().map(|route| Route {
+        destination: route.destination,
+        prefix: route.prefix,
+        gateway: route.gateway,
+        output: route.output,
+        is_on_link: route.is_on_link,
+    });
+    Ok(routes.collect())
+}
+
+/// Forgets connections whose server is one of these, after translation; how many there were.
+#[pyfunction]
+pub(crate) fn flush_flows(
+    py: Python<'_>,
+    flows: Vec<(IpAddr, Option<(u8, u16)>)>,
+) -> PyResult<usize> {
+    let wanted: Vec<_> = flows
+        .into_iter()
+        .map(|(address, port)| netlink::FlowMatch { address, port })
+        .collect();
+    let count = py.detach(|| -> Outcome<usize> {
+        let mut socket = Socket::open(Protocol::Netfilter)?;
+        Ok(netlink::flush_conntrack(&mut socket, &wanted)?)
+    })?;
+    Ok(count)
+}
+
+fn read<T: Send>(
+    py: Python<'_>,
+    namespace: Option<i32>,
+    list: fn(&mut Socket) -> netlink::Result<T>,
+) -> PyResult<T> {
+    let fd = namespace.map(borrow_fd).transpose()?;
+    let job = || -> Outcome<T> { Ok(list(&mut Socket::open(Protocol::Route)?)?) };
+    let found = py.detach(|| match fd {
+        Some(fd) => netyard_netns::inside(fd, job).map_err(Failure::from)?,
+        None => job(),
+    })?;
+    Ok(found)
+}
+
+/// Sends a batch that makes links; if part of it fails, what was made goes again.
+fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
+    let outcome = socket.run_each(batch)?;
+    let existed: Vec<_> = outcome
+        .iter()
+        .flatten()
+        .filter_map(|error| match error {
+            netlink::Error::Refused {
+                subject,
+                errno: libc::EEXIST,
+                ..
+            } => Some(subject.clone()),
+            _ => None,
+        })
+        .collect();
+    let Some(error) = outcome.into_iter().flatten().next() else {
+        return Ok(());
+    };
+    // What was there before is not ours to delete.
+    let made: Vec<_> = names
+        .iter()
+        .filter(|name| !existed.contains(name))
+        .cloned()
+        .collect();
+    remove(socket, &made)?;
+    Err(error.into())
+}
+
+/// Deletes links: one by itself, several as a group of their own.
+fn remove(socket: &mut Socket, names: &[String]) -> Outcome<()> {
+    let mut batch = Batch::new();
+    match names {
+        [] => return Ok(()),
+        [one] => netlink::delete_link(&mut batch, one),
+        many => {
+            // A group nobody else uses: netyard's mark and the thread that works with it.
+            let group = 0x6e79_0000 | (thread_id() & 0xffff);
+            for name in many {
+                netlink::set_group(&mut batch, name, group);
+            }
+            netlink::delete_group(&mut batch, group);
+        }
+    }
+    let failed = socket.run_each(batch)?.into_iter().flatten();
+    for error in failed {
+        if error.errno() != Some(libc::ENODEV) {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+fn thread_id() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get() as u32
+}
+
+/// The index of an interface of the calling thread's namespace.
+fn index_of(name: &str) -> Outcome<u32> {
+    let bytes = std::ffi::CString::new(name)
+        .map_err(|_| Failure::new("find interface", name, "the name holds a NUL"))?;
+    // SAFETY: the string ends in NUL and outlives the call.
+    match unsafe { libc::if_nametoindex(bytes.as_ptr()) } {
+        0 => Err(Failure {
+            operation: "find interface".to_string(),
+            subject: name.to_string(),
+            errno: Some(libc::ENODEV),
+            ..Failure::default()
+        }),
+        index => Ok(index),
+    }
+}

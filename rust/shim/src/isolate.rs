@@ -1,0 +1,60 @@
+//! `isolate`: a throw-away machine for `netyard demo`: fresh network, mounts, names, processes.
+//!
+//! Its first process is the command; when that ends the kernel ends everything it left behind.
+
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::process::{waitpid, Pid, WaitOptions};
+
+use crate::options::Options;
+
+pub(crate) fn run(options: &Options) -> Result<u8, String> {
+    let flags = libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWPID;
+    // SAFETY: fork(2) with new namespaces, in a process with one thread.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0) };
+    if pid < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("create namespaces: {error}"));
+    }
+    if pid == 0 {
+        let message = start(options);
+        eprintln!("netyard-shim: {message}");
+        return Ok(125);
+    }
+    // The command gets the terminal's signals itself; we only wait for it.
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: ignoring a signal is a plain setting.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    let pid = Pid::from_raw(pid as i32).ok_or("no process")?;
+    loop {
+        match waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(crate::supervise::exit_code(status)),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(format!("wait: {errno}")),
+        }
+    }
+}
+
+/// Sets the machine up and becomes the command; comes back with what failed.
+fn start(options: &Options) -> String {
+    // SAFETY: PR_SET_PDEATHSIG takes one integer.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+    if let Some(name) = &options.hostname {
+        let _ = rustix::system::sethostname(name.as_bytes());
+    }
+    if let Err(error) = netyard_netns::own_runtime() {
+        return error.to_string();
+    }
+    let Some((program, arguments)) = options.command.split_first() else {
+        return "nothing to run".to_string();
+    };
+    let mut command = std::process::Command::new(program);
+    command.args(arguments);
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    format!("{}: {error}", String::from_utf8_lossy(program.as_bytes()))
+}

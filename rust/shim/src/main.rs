@@ -1,0 +1,39 @@
+//! `netyard-shim`: the one program that stands beside containers, small and without Python.
+//!
+//! - `supervise` starts a container's process, keeps its output, hands it to whoever attaches,
+//!   and records how it ended.
+//! - `attach` connects a terminal to a supervisor.
+//! - `exec` starts one more process in a running container.
+//! - `isolate` runs a command on a throw-away machine: fresh namespaces and its own /run.
+//!
+//! Started by `netyard.runtime.shim` only: the options are an internal interface.
+
+mod attach;
+mod exec;
+mod frame;
+mod isolate;
+mod log;
+mod options;
+mod supervise;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let mode = arguments.next().unwrap_or_default();
+    let outcome = options::Options::parse(arguments).and_then(|options| match mode.to_str() {
+        Some("supervise") => supervise::run(options),
+        Some("attach") => attach::run(options),
+        Some("exec") => exec::run(options),
+        Some("isolate") => isolate::run(&options),
+        _ => Err("netyard-shim is started by netyard, not by hand".to_string()),
+    });
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(message) => {
+            eprintln!("netyard-shim: {message}");
+            ExitCode::from(125)
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The shim's options: `--name value` pairs, then `--` and the container's command.
+
+use std::ffi::{CString, OsString};
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use netyard_netns::{Credentials, FileMount, Program, Sandbox, DEFAULT_CAPABILITIES};
+
+/// Everything any mode can be told.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) network: Option<OwnedFd>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) domainname: Option<String>,
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) files: Vec<(PathBuf, PathBuf)>,
+    pub(crate) unmount: Vec<PathBuf>,
+    pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) privileged: bool,
+    pub(crate) capabilities: Option<u64>,
+    pub(crate) user: Option<(u32, u32, Vec<u32>)>,
+    pub(crate) workdir: Option<PathBuf>,
+    /// Where attach socket, log and exit record are.
+    pub(crate) directory: PathBuf,
+    pub(crate) terminal: bool,
+    pub(crate) interactive: bool,
+    /// Do not start before this many clients are attached.
+    pub(crate) wait_attach: usize,
+    pub(crate) log: PathBuf,
+    pub(crate) status: Option<OwnedFd>,
+    pub(crate) environment: Vec<CString>,
+    /// What is run when the container has ended and nobody attached sees to it.
+    pub(crate) on_exit: Vec<OsString>,
+    pub(crate) target: Option<i32>,
+    pub(crate) no_stdin: bool,
+    pub(crate) detach_keys: Option<Vec<u8>>,
+    pub(crate) command: Vec<OsString>,
+}
+
+impl Options {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut options = Options::default();
+        while let Some(name) = arguments.next() {
+            if name == "--" {
+                options.command.extend(arguments);
+                break;
+            }
+            let name = name.to_string_lossy().into_owned();
+            if options.flag(&name) {
+                continue;
+            }
+            let value = arguments
+                .next()
+                .ok_or_else(|| format!("{name} needs a value"))?;
+            options.value(&name, value)?;
+        }
+        Ok(options)
+    }
+
+    /// Sets an option without a value; false if it is none.
+    fn flag(&mut self, name: &str) -> bool {
+        match name {
+            "--privileged" => self.privileged = true,
+            "--terminal" => self.terminal = true,
+            "--interactive" => self.interactive = true,
+            "--no-stdin" => self.no_stdin = true,
+            _ => return false,
+        }
+        true
+    }
+
+    fn value(&mut self, name: &str, value: OsString) -> Result<(), String> {
+        let text = value.to_string_lossy().into_owned();
+        let number = || {
+            text.parse::<i32>()
+                .map_err(|_| format!("{name}: {text} is no number"))
+        };
+        match name {
+            "--network" => self.network = Some(inherited(number()?)),
+            "--status" => self.status = Some(inherited(number()?)),
+            "--environment" => self.environment = read_environment(inherited(number()?))?,
+            "--wait-attach" => self.wait_attach = number()?.unsigned_abs() as usize,
+            "--log" => self.log = value.into(),
+            "--target" => self.target = Some(number()?),
+            "--hostname" => self.hostname = Some(text),
+            "--domainname" => self.domainname = Some(text),
+            "--root" => self.root = Some(value.into()),
+            "--file" => {
+                let (source, target) = split_pair(&value).ok_or("--file needs SOURCE:TARGET")?;
+                self.files.push((source, target));
+            }
+            "--unmount" => self.unmount.push(value.into()),
+            "--hide" => self.hidden.push(value.into()),
+            "--capabilities" => {
+                let mask = u64::from_str_radix(&text, 16);
+                self.capabilities = Some(mask.map_err(|_| format!("{name}: {text} is no mask"))?);
+            }
+            "--user" => self.user = Some(parse_user(&text)?),
+            "--workdir" => self.workdir = Some(value.into()),
+            "--directory" => self.directory = value.into(),
+            "--detach-keys" => self.detach_keys = Some(value.into_vec()),
+            "--on-exit" => self.on_exit.push(value),
+            _ => return Err(format!("unknown option {name}")),
+        }
+        Ok(())
+    }
+
+    /// The program out of the options; takes what it needs.
+    pub(crate) fn program(&mut self) -> Result<Program, String> {
+        let strings = |list: &[OsString]| -> Result<Vec<CString>, String> {
+            list.iter()
+                .map(|text| CString::new(text.as_bytes()).map_err(|_| "NUL in argument".into()))
+                .collect()
+        };
+        let (uid, gid, groups) = self.user.take().unwrap_or_default();
+        let capabilities = match (self.privileged, self.capabilities) {
+            (true, _) => u64::MAX,
+            (false, given) => given.unwrap_or(DEFAULT_CAPABILITIES),
+        };
+        Ok(Program {
+            argv: strings(&self.command)?,
+            environment: std::mem::take(&mut self.environment),
+            directory: self.workdir.take(),
+            credentials: Credentials {
+                uid,
+                gid,
+                groups,
+                capabilities,
+            },
+        })
+    }
+
+    pub(crate) fn sandbox(&mut self) -> Sandbox {
+        let files = std::mem::take(&mut self.files).into_iter();
+        Sandbox {
+            network: self.network.take(),
+            hostname: self.hostname.take(),
+            domainname: self.domainname.take(),
+            root: self.root.take(),
+            files: files
+                .map(|(source, target)| FileMount { source, target })
+                .collect(),
+            unmount: std::mem::take(&mut self.unmount),
+            hidden: std::mem::take(&mut self.hidden),
+            privileged: self.privileged,
+        }
+    }
+}
+
+/// Takes over a descriptor whose number netyard put on our command line.
+fn inherited(fd: i32) -> OwnedFd {
+    // SAFETY: each number is passed once, is open, and nothing else in this process owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let _ = rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC);
+    fd
+}
+
+/// The container's environment: NUL-separated, through a pipe, so that `ps` does not show it.
+fn read_environment(fd: OwnedFd) -> Result<Vec<CString>, String> {
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("read environment: {error}"))?;
+    let entries = bytes
+        .split(|byte| *byte == 0)
+        .filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| CString::new(entry).map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn split_pair(value: &OsString) -> Option<(PathBuf, PathBuf)> {
+    let bytes = value.as_bytes();
+    // The target is one of ours and has no colon; the source may.
+    let at = bytes.iter().rposition(|byte| *byte == b':')?;
+    let part = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+    Some((part(&bytes[..at]), part(&bytes[at + 1..])))
+}
+
+/// `UID:GID[,GROUP…]`.
+fn parse_user(text: &str) -> Result<(u32, u32, Vec<u32>), String> {
+    let number = |part: &str| {
+        part.parse::<u32>()
+            .map_err(|_| format!("--user: bad id {part}"))
+    };
+    let (uid, rest) = text.split_once(':').ok_or("--user needs UID:GID")?;
+    let mut groups = rest.split(',').map(number);
+    let gid = groups.next().ok_or("--user needs a group")??;
+    Ok((number(uid)?, gid, groups.collect::<Result<_, _>>()?))
+}
