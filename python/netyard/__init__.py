@@ -37,26 +37,11 @@ if TYPE_CHECKING:
     from netyard.network import Network as Network
     from netyard.spec import NetworkRequest as NetworkRequest
 
-_ERRORS = [
-    "AddressInUse",
-    "AgentError",
-    "Conflict",
-    "Exhausted",
-    "Forbidden",
-    "Invalid",
-    "KernelError",
-    "NameInUse",
-    "NetyardError",
-    "NotFound",
-    "PermissionDenied",
-    "PortInUse",
-    "Several",
-    "StartFailed",
-    "StateError",
-    "StoreError",
-    "SubnetOverlap",
-    "Unsupported",
-]
+_ERRORS = (
+    "AddressInUse AgentError Conflict Exhausted Forbidden Invalid KernelError NameInUse "
+    "NetyardError NotFound PermissionDenied PortInUse Several StartFailed StateError "
+    "StoreError SubnetOverlap Unsupported"
+).split()
 _HOME = {
     "Container": "netyard.container",
     "Host": "netyard.host",

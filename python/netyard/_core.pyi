@@ -146,9 +146,10 @@ def flush_flows(flows: Sequence[tuple[_Address, tuple[int, int] | None]]) -> int
 def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> None:
     """Apply steps on tables, all as one nf_tables transaction.
 
-    Each entry is a family (``inet``, ``ip``, ``netdev``), a table name and steps: ``("add table",)``,
-    ``("delete table",)``, ``("add chain", name, type, hook, priority, device)``,
-    ``("delete chain", name)``, ``("flush chain", name)``, ``("add set", set)``,
+    Each entry is a family (``inet``, ``ip``, ``netdev``), a table name and steps:
+    ``("add table",)``, ``("delete table",)``,
+    ``("add chain", name, type, hook, priority, device)``, ``("delete chain", name)``,
+    ``("flush chain", name)``, ``("add set", set)``,
     ``("add rule", chain, statements, comment)``, ``("add elements", set, elements)`` and
     ``("delete elements", set, elements)``. A set has ``name``, ``key`` and ``data`` (``nft``'s type
     names); an element is ``(key fields, data fields or None, comment or None)``.

@@ -6,7 +6,6 @@ Docker's four forms and the ranges (contract PB1 to PB6a). Parsing is pure; `pro
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -213,12 +212,12 @@ def find_owner(protocol: str, port: int) -> str:
     inodes = set(_inodes(protocol, port))
     if not inodes:
         return ""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            for fd in Path(f"/proc/{pid}/fd").iterdir():
+            for fd in (process / "fd").iterdir():
                 if str(fd.readlink()) in inodes:
-                    name = Path(f"/proc/{pid}/comm").read_text().strip()
-                    return f"{name} (pid {pid})"
+                    name = (process / "comm").read_text().strip()
+                    return f"{name} (pid {process.name})"
         except OSError:
             continue
     return ""

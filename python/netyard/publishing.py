@@ -131,9 +131,10 @@ def _choose(
     """A free host port for a request: one row a family, the same number in both."""
     families = [family for family in ports.families_of(request.host_ip) if family in carriers]
     if not families:
+        family = ports.families_of(request.host_ip)[0]
         raise Invalid(
-            f"--publish: {request.text!r} is for IPv{ports.families_of(request.host_ip)[0]}, and "
-            f"container {container.name!r} has no IPv{ports.families_of(request.host_ip)[0]} way out",
+            f"--publish: {request.text!r} is for IPv{family}, and container {container.name!r} has "
+            f"no IPv{family} way out",
             field="--publish",
             value=request.text,
             hint="create the network with --ipv6" if 4 in carriers else None,

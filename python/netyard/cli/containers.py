@@ -1,4 +1,4 @@
-"""Commands that look at containers or end them: ``ps``, ``inspect``, ``logs``, ``port``, ``stop``, ``rm``."""
+"""Commands that look at containers or end them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets which subnet and which address. Reads and writes the store; the arithmetic is `pool`'s."""
+"""Who gets which subnet and address. Reads and writes the store; the arithmetic is `pool`'s."""
 
 from __future__ import annotations
 

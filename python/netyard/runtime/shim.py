@@ -160,6 +160,8 @@ class _Started:
                 [path(layout), mode, *words, *options, "--", *launch.command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                # Whoever waits for the end of our output must not wait for the container's.
+                stderr=subprocess.DEVNULL,
                 pass_fds=descriptors,
             )
         finally:

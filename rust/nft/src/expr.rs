@@ -161,7 +161,7 @@ impl Compiler {
             Statement::SourceIsForged => {
                 let flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
                 fib(out, NFT_FIB_RESULT_OIF, flags);
-                compare(out, false, &[0]);
+                compare(out, false, &[0; 4]);
             }
             Statement::Established => {
                 const ESTABLISHED_OR_RELATED: u32 = 0b110;

@@ -209,7 +209,7 @@ impl Set {
         out.be32(NFTA_SET_ID, id);
         out.raw(
             NFTA_SET_USERDATA,
-            &userdata::set_byte_order(self.data.is_some()),
+            &userdata::set_byte_order(self.key == [Kind::IfName], self.data.is_some()),
         );
     }
 }

@@ -6,6 +6,7 @@ const RULE_COMMENT: u8 = 0;
 const SET_KEYBYTEORDER: u8 = 0;
 const SET_DATABYTEORDER: u8 = 1;
 const ELEM_COMMENT: u8 = 0;
+const BYTEORDER_HOST_ENDIAN: u32 = 1;
 const BYTEORDER_BIG_ENDIAN: u32 = 2;
 /// What `nft` accepts for a comment.
 const COMMENT_MAX: usize = 127;
@@ -38,14 +39,15 @@ pub(crate) fn element_comment(text: &str) -> Vec<u8> {
     comment(ELEM_COMMENT, text)
 }
 
-/// Tells `nft` that keys (and data) are in network order.
-pub(crate) fn set_byte_order(is_map: bool) -> Vec<u8> {
+/// Tells `nft` how to read keys (and data): names as they are, all else in network order.
+pub(crate) fn set_byte_order(is_name: bool, is_map: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    entry(
-        &mut out,
-        SET_KEYBYTEORDER,
-        &BYTEORDER_BIG_ENDIAN.to_ne_bytes(),
-    );
+    let key_order = if is_name {
+        BYTEORDER_HOST_ENDIAN
+    } else {
+        BYTEORDER_BIG_ENDIAN
+    };
+    entry(&mut out, SET_KEYBYTEORDER, &key_order.to_ne_bytes());
     if is_map {
         entry(
             &mut out,
