@@ -19,7 +19,16 @@ def network() -> None:
     """Create, show, join and remove networks."""
 
 
-@network.command()
+class _WithBooleans(click.Command):
+    """Docker's booleans: ``--ipv6`` alone means true, a value only ever follows ``=``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give bare booleans their value before click would take the next word for it."""
+        bare = {"--ipv4", "--ipv6"}
+        return super().parse_args(ctx, [f"{word}=true" if word in bare else word for word in args])
+
+
+@network.command(cls=_WithBooleans)
 @click.argument("name")
 @click.option("-d", "--driver", default="bridge", show_default=True, help="Network driver.")
 @click.option("--subnet", multiple=True, metavar="CIDR", help="Subnet; one a family.")
@@ -27,7 +36,7 @@ def network() -> None:
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
 @click.option("--aux-address", multiple=True, metavar="NAME=IP", help="Address of something else.")
 @click.option("--ipv4", default="true", metavar="BOOL", help="Have IPv4 (true).")
-@click.option("--ipv6", is_flag=False, flag_value="true", metavar="BOOL", help="Have IPv6.")
+@click.option("--ipv6", metavar="BOOL", help="Have IPv6.")
 @click.option("--internal", is_flag=True, help="No way out, none in.")
 @click.option("--attachable", is_flag=True, help="Kept and shown; every network is.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Driver option.")
