@@ -387,9 +387,15 @@ fn verdict_immediate(out: &mut Writer, verdict: Verdict) {
     });
 }
 
-/// Rewrites the destination MAC to the loopback's, so that the frame counts as addressed to it,
-/// and hands the frame to the loopback.
+/// Marks the frame as for this host, which it was not for a bridge's port; rewrites the destination
+/// MAC to the loopback's, so that it stays so (`eth_type_trans`); and hands it to the loopback.
 fn forward_to_loopback(out: &mut Writer, index: u32) {
+    const PACKET_HOST: u8 = 0;
+    immediate(out, register(0), &[PACKET_HOST]);
+    expression(out, "meta", |out| {
+        out.be32(2, NFT_META_PKTTYPE);
+        out.be32(3, register(0));
+    });
     immediate(out, register(0), &[0; 6]);
     expression(out, "payload", |out| {
         out.be32(5, register(0));
