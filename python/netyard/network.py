@@ -325,7 +325,7 @@ def normalise_options(options: Mapping[str, str]) -> dict[str, str]:
 def _make(change: Change, record: NetworkRecord) -> None:
     host, store = change.host, change.store
     with store.transaction():
-        if store.find_network(record.name):
+        if store.has_network_named(record.name):
             raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
         for other in store.networks():
             if other.bridge == record.bridge:
@@ -398,10 +398,10 @@ def _tidy_up(host: Host) -> None:
 
 def ensure_builtin(host: Host) -> None:
     """Record the networks ``bridge``, ``host`` and ``none`` on first use."""
-    if host.store.find_network("none"):
+    if host.store.has_network_named("none"):
         return
     with host.change() as change:
-        if host.store.find_network("none"):
+        if host.store.has_network_named("none"):
             return
         taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
         subnet = choose_subnet(4, [*taken, *subnets_in_use()])

@@ -192,6 +192,10 @@ class Store:
             self._networks.clear()
         return self._networks.get(network_id)
 
+    def has_network_named(self, name: str) -> bool:
+        """Whether a network of exactly this name exists."""
+        return bool(self._rows("SELECT 1 FROM networks WHERE name = ?", (name,)))
+
     def find_network(self, wanted: str) -> list[NetworkRecord]:
         """Networks a user may mean: full id, else name, else id prefix (contract CV4)."""
         ids = self._find("networks", wanted)
