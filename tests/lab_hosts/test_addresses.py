@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from lab import Guest, Machine, wait_for
+from lab import Guest, Machine
 
 
 def _config(host: Machine, network: str) -> dict[str, str]:
@@ -173,4 +173,3 @@ def test_names_and_prefixes(host: Machine) -> None:
         assert json.loads(host.ny("network", "inspect", wanted))[0]["Id"] == made
     named = host.ny("network", "create", made[:5])
     assert json.loads(host.ny("network", "inspect", made[:5]))[0]["Id"] == named
-    wait_for(lambda: True)

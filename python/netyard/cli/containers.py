@@ -15,6 +15,8 @@ from netyard.container import Container
 from netyard.errors import NetyardError, NotFound
 from netyard.naming import short
 from netyard.network import Network
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord
 
 _COMMAND_WIDTH = 30
 
@@ -32,7 +34,11 @@ def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_t
     host = current_host(ctx)
     rows = []
     for each in Container.list(all=show_all, host=host):
-        record = each.record
+        try:
+            record = each.record
+        except NotFound:
+            # Removed since the list was made.
+            continue
         shown = record.id if no_trunc else short(record.id)
         if quiet:
             click.echo(shown)
@@ -42,10 +48,10 @@ def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_t
         rows.append(
             {
                 "ID": shown,
-                "Command": _command(each, full=no_trunc),
+                "Command": _command(record, full=no_trunc),
                 "CreatedAt": record.created,
                 "RunningFor": f"{ago(record.created)} ago",
-                "Status": _status(each),
+                "Status": _status(record),
                 "State": record.state,
                 "Ports": format_ports(host, record),
                 "Names": record.name,
@@ -65,16 +71,15 @@ def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_t
     show(columns, rows, output_format)
 
 
-def _command(container: Container, *, full: bool) -> str:
-    words = container.spec.command
+def _command(record: ContainerRecord, *, full: bool) -> str:
+    words = ContainerSpec.from_json(record.spec).command
     text = shlex.join(words) if words else "(adopted)"
     if not full and len(text) > _COMMAND_WIDTH:
         text = text[: _COMMAND_WIDTH - 1] + "…"
     return f'"{text}"' if words else text
 
 
-def _status(container: Container) -> str:
-    record = container.record
+def _status(record: ContainerRecord) -> str:
     if record.state == "running":
         return f"Up {ago(record.started)}"
     if record.state == "exited":

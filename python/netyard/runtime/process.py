@@ -23,7 +23,8 @@ def start_time(pid: int) -> int:
 
 def is_alive(container: ContainerRecord) -> bool:
     """Whether the container's first process runs."""
-    return container.pid > 0 and start_time(container.pid) == container.pid_start
+    # A start time of 0 is that of a process that ended before it was looked at.
+    return container.pid_start > 0 and start_time(container.pid) == container.pid_start
 
 
 class Process:

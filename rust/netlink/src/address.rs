@@ -55,6 +55,17 @@ pub fn add_address(batch: &mut Batch, index: u32, name: &str, address: IpAddr, p
     batch.push(subject, &RouteNetlinkMessage::NewAddress(message), flags);
 }
 
+/// Deletes an address. Same as `ip addr del ADDRESS/PREFIX dev INDEX`.
+pub fn delete_address(batch: &mut Batch, index: u32, name: &str, address: IpAddr, prefix: u8) {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(address);
+    message.header.prefix_len = prefix;
+    message.header.index = index;
+    message.attributes = vec![AddressAttribute::Local(address)];
+    let subject = Subject::address("delete address", format!("{address}/{prefix} of {name}"));
+    batch.push(subject, &RouteNetlinkMessage::DelAddress(message), 0);
+}
+
 /// Lists the addresses of the socket's namespace. Same as `ip addr`.
 pub fn list_addresses(socket: &mut Socket) -> Result<Vec<AddressInfo>> {
     let mut addresses = Vec::new();

@@ -15,7 +15,7 @@ mod neighbour;
 mod route;
 mod socket;
 
-pub use address::{add_address, list_addresses, AddressInfo};
+pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};

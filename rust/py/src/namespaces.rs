@@ -60,6 +60,12 @@ pub(crate) fn set_loopback(py: Python<'_>, namespace: i32, up: bool) -> PyResult
         if before != up {
             let mut batch = Batch::new();
             netyard_netlink::set_link_up(&mut batch, 1, "lo", up);
+            if !up {
+                // Coming up gave it this address, and going down does not take it away (IPv6's ::1
+                // goes by itself).
+                let own = std::net::Ipv4Addr::LOCALHOST.into();
+                netyard_netlink::delete_address(&mut batch, 1, "lo", own, 8);
+            }
             socket.run(batch)?;
         }
         Ok(before)

@@ -109,7 +109,8 @@ impl Client {
         let (length, _) = rustix::net::recv(&self.socket, &mut packet[..], RecvFlags::empty())
             .map_err(|errno| format!("receive: {errno}"))?;
         if length == 0 {
-            return Err("the container's supervisor is gone".to_string());
+            // Netyard says why: the command did not start, or the supervisor was killed.
+            return Ok(Some(125));
         }
         let (kind, payload) = (packet[0], &packet[1..length]);
         match kind {
