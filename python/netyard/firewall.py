@@ -112,9 +112,13 @@ def base_steps(*, guards_forwarding: bool) -> list[Step]:
 
 
 def router_guard_steps() -> list[Step]:
-    """Forwarding is on for netyard's networks only."""
-    statements = [("not in", ["iifname"], BRIDGES.name), ("not in", ["oifname"], BRIDGES.name)]
-    comment = "netyard turned forwarding on: for its own networks only"
+    """Forwarding is on for networks of containers only, not between the host's own interfaces.
+
+    Bridges of others (another root, another engine, virtual machines) are left alone: with
+    br_netfilter even frames within such a bridge pass here.
+    """
+    statements = [("ifname is not", "iifkind", "bridge"), ("ifname is not", "oifkind", "bridge")]
+    comment = "netyard turned forwarding on: not for a way from wire to wire"
     return [
         ("add chain", ROUTER_GUARD_CHAIN, "filter", "forward", 0, None),
         ("add rule", ROUTER_GUARD_CHAIN, [*statements, ("drop",)], comment),
@@ -206,7 +210,7 @@ def _rules() -> Iterable[tuple[str, str, list[Statement]]]:
     )
     yield (
         "masquerade",
-        "a container that asks its own published port",
+        "the same by IPv6",
         [("in", ["ip6 saddr", "ip6 daddr"], HAIRPIN6.name), ("masquerade",)],
     )
     yield (
@@ -221,7 +225,7 @@ def _rules() -> Iterable[tuple[str, str, list[Statement]]]:
     )
     yield (
         "masquerade",
-        "the host asking by its loopback address",
+        "the same by ::1",
         [("ip6 is", "ip6 saddr", _LOCALHOST6), to_bridge, ("masquerade",)],
     )
     yield (

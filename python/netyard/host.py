@@ -77,7 +77,7 @@ class Host:
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         self.layout = Layout.of(root)
-        _check_privileges()
+        check_privileges()
         _make_directories(self.layout)
         self.store = Store(self.layout.database, create=True)
         self._thread_lock = threading.RLock()
@@ -207,7 +207,8 @@ def default_host() -> Host:
         return _default
 
 
-def _check_privileges() -> None:
+def check_privileges() -> None:
+    """Raise `PermissionDenied` unless this process is root."""
     if os.geteuid() != 0:
         raise PermissionDenied(
             f"netyard needs root to work on networks, and this is user {os.geteuid()}",

@@ -49,7 +49,7 @@ def apply(host: Host, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]
 def rebuild_table(host: Host) -> None:
     """Make the table anew, with everything the store knows of, in one transaction."""
     networks = [each for each in host.store.networks() if each.state in ("making", "ready")]
-    publications = host.store.publications()
+    publications = [each for each in host.store.publications() if not each.is_ending]
     guards = any(host.store.read_meta(_meta_key(version)) for version in (4, 6))
     steps: list[firewall.Step] = [
         ("add table",),
@@ -75,7 +75,9 @@ def _all_loops(host: Host) -> list[firewall.Step]:
             mine = [
                 each
                 for each in host.store.publications(endpoint.container_id)
-                if each.endpoint_id == endpoint.id and firewall.is_looped(each)
+                if each.endpoint_id == endpoint.id
+                and firewall.is_looped(each)
+                and not each.is_ending
             ]
             network = host.store.network(endpoint.network_id)
             gateway = network.gateway(6) if network else None

@@ -325,18 +325,24 @@ def running_joiners(host: Host, container: ContainerRecord) -> list[ContainerRec
     return [each for each in joiners if each.state == "running" and is_alive(each)]
 
 
-def tear_down(host: Host, container: ContainerRecord, *, state: str, now: bool = False) -> None:
+def tear_down(
+    host: Host, container: ContainerRecord, *, state: str, now: bool = False, **outcome: object
+) -> None:
     """Take down what a start has built, and record the state.
 
     Args:
-        now: Wait until interfaces are gone, instead of leaving them to the kernel, which takes
-            them away in the background when a namespace has died.
+        outcome: What else is to be recorded with it.
+        now: It did not come to run as it should: end a process that nobody knows of, and wait until
+            interfaces are gone, instead of leaving them to the kernel, which takes them away in
+            the background when a namespace has died.
     """
     store = host.store
+    if now:
+        shim.end_orphan(host.layout.container(container.id))
     if not running_joiners(host, container):
         _leave_networks(host, container, now=now)
     with store.transaction():
-        store.update_container(container.id, state=state, pid=0, pid_start=0)
+        store.update_container(container.id, state=state, pid=0, pid_start=0, **outcome)
 
 
 def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> None:
@@ -350,9 +356,11 @@ def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> Non
         else:
             endpoints.set_down(host, up)
         endpoints.flush_flows_of(up)
-        # Before the namespace is let go: the agent's sockets would keep it alive.
+    namespace = host.layout.namespace(container.id)
+    if namespace.exists():
+        # First, because the agent's sockets would keep the namespace alive.
         agent.refresh(host.layout, [container.id], needed=False)
-    _core.release_namespace(str(host.layout.namespace(container.id)))
+        _core.release_namespace(str(namespace))
 
 
 def finish(host: Host, container_id: str) -> ContainerRecord | None:
@@ -366,9 +374,7 @@ def finish(host: Host, container_id: str) -> ContainerRecord | None:
         if container is None or container.state != "running" or is_alive(container):
             return container
         status, finished = _read_exit(host, container)
-        tear_down(host, container, state="exited")
-        with host.store.transaction():
-            host.store.update_container(container_id, exit_code=status, finished=finished)
+        tear_down(host, container, state="exited", exit_code=status, finished=finished)
         if container.donor_id is not None:
             _release_donor(host, container.donor_id)
         ended = host.store.container(container_id)

@@ -43,9 +43,16 @@ def new_host_ifname() -> str:
 
 def new_mac() -> bytes:
     """A random unicast MAC address of the locally administered range (RFC 7042)."""
-    octets = bytearray(secrets.token_bytes(6))
-    octets[0] = (octets[0] & 0xFC) | 0x02
-    return bytes(octets)
+    return _local_unicast(secrets.token_bytes(6))
+
+
+def bridge_mac(network_id: str) -> bytes:
+    """A bridge's MAC address: the same when it is made again, for containers that remember it."""
+    return _local_unicast(hashlib.sha256(network_id.encode()).digest()[:6])
+
+
+def _local_unicast(octets: bytes) -> bytes:
+    return bytes([(octets[0] & 0xFC) | 0x02]) + octets[1:]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,14 @@ from netyard.agent import client as agent
 from netyard.drivers.bridge import ICC, MASQUERADE, SHORT_NAMES
 from netyard.drivers.bridge import NAME as BRIDGE_NAME
 from netyard.drivers.registry import driver as find_driver
-from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
+from netyard.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NameInUse,
+    NotFound,
+    Unsupported,
+)
 from netyard.host import Change, Host, default_host
 from netyard.ipam.allocate import plan_pools
 from netyard.ipam.defaults import choose_subnet
@@ -155,7 +163,8 @@ class Network:
         """All networks, by name."""
         host = host or default_host()
         ensure_builtin(host)
-        return [cls(host, record) for record in host.store.networks()]
+        complete = ("ready", "planned")
+        return [cls(host, each) for each in host.store.networks() if each.state in complete]
 
     def connect(
         self,
@@ -357,7 +366,9 @@ def discard(host: Host, record: NetworkRecord) -> None:
     with host.store.transaction():
         host.store.set_network_state(record.id, "removing")
     find_driver(record.driver).remove([record])
-    kernel.change_elements(host, delete=firewall.network_elements([record]))
+    # A kernel without nf_tables has no elements either.
+    with suppress(Unsupported):
+        kernel.change_elements(host, delete=firewall.network_elements([record]))
     with host.store.transaction():
         if record.is_builtin:
             host.store.set_network_state(record.id, "planned")

@@ -79,10 +79,12 @@ def unpublish(host: Host, container_id: str) -> None:
     if not gone:
         return
     with store.transaction():
-        store.delete_publications(container_id)
+        store.end_publications(container_id)
     kernel.change_elements(host, delete=firewall.publication_elements(gone))
     _remove_loops(host, {each.endpoint_id for each in gone if firewall.is_looped(each)})
     _core.flush_flows(_flows(gone))
+    with store.transaction():
+        store.delete_publications(container_id)
 
 
 def _remove_loops(host: Host, endpoint_ids: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, kernel, lifecycle
+from netyard import _core, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.container import abandon
@@ -21,7 +21,7 @@ from netyard.store.records import ContainerRecord
 def finish_interrupted(host: Host) -> None:
     """Undo what a killed operation has left half-way.
 
-    Called with the lock held, so whatever is unfinished has no owner any more. One query when
+    Called with the lock held, so whatever is unfinished has no owner any more. Two queries when
     nothing is wrong.
     """
     networks, containers, loose = host.store.unfinished()
@@ -29,6 +29,8 @@ def finish_interrupted(host: Host) -> None:
         container = host.store.container(container_id)
         if container is not None:
             _undo_container(host, container)
+    for container_id in host.store.ending_publications():
+        publishing.unpublish(host, container_id)
     for endpoint_id in loose:
         endpoint = host.store.endpoint(endpoint_id)
         if endpoint is not None:

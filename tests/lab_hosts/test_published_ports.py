@@ -262,7 +262,7 @@ def test_host_traffic_of_others_is_not_hijacked(lab: Lab, serve) -> None:
     wait_for(lambda: lab.internet.fetch("203.0.113.5", 8080))
     lab.neighbour.run("ip", "route", "add", "203.0.113.5/32", "via", HOST)
     lab.host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-    lab.host.run("nft", "delete", "chain", "inet", "netyard", "router-guard")
+    lab.host.run("nft", "flush", "chain", "inet", "netyard", "router-guard")
     assert lab.neighbour.fetch("203.0.113.5", 8080) == f"theirs {NEIGHBOUR}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from netyard import _core, firewall
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Invalid
-from netyard.naming import new_mac
+from netyard.naming import bridge_mac
 from netyard.options import Address, parse_bool
 from netyard.store.records import EndpointRecord, NetworkRecord
 
@@ -146,7 +146,7 @@ def _bridge_spec(network: NetworkRecord) -> _BridgeSpec:
         ]
     return _BridgeSpec(
         name=network.bridge,
-        mac=new_mac(),
+        mac=bridge_mac(network.id),
         mtu=_mtu(network),
         addresses=[(pool.gateway, pool.subnet.prefixlen) for pool in network.pools if pool.gateway],
         sysctls=sysctls,

@@ -22,6 +22,8 @@ from netyard.naming import Layout
 _ENDED = 5
 _CLAIM = 6
 _CLEANED = 7
+_KILL = 8
+_ORPHAN_SECONDS = 10.0
 _ENOENT, _ENOTDIR = 2, 20
 
 
@@ -312,6 +314,11 @@ class Claim:
             raise StateError("the container's supervisor is gone")
         return packet[1]
 
+    def kill(self) -> None:
+        """Have the supervisor end its container, whose pid nobody else may know."""
+        with suppress(OSError):
+            self._socket.send(bytes([_KILL]))
+
     def keep(self) -> None:
         """Cleaned up: the supervisor may go."""
         with suppress(OSError):
@@ -319,7 +326,35 @@ class Claim:
         self._socket.close()
 
 
+def end_orphan(directory: Path) -> None:
+    """End a container whose starter was killed before it could record the pid."""
+    claim = Claim.try_on(directory)
+    if claim is not None:
+        claim.kill()
+        with suppress(StateError):
+            claim.wait(_ORPHAN_SECONDS)
+        claim.keep()
+
+
 def exit_command(layout: Layout, container_id: str) -> list[str]:
     """What a supervisor runs when its container has ended and nobody else cleans up."""
     words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
     return [*words, "container-ended", container_id]
+
+
+def isolated(layout: Layout, hostname: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs a command on a throw-away machine."""
+    return [str(path(layout)), "isolate", "--hostname", hostname, "--", *command]
+
+
+def run_in_namespace(
+    layout: Layout, namespace: int, command: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a network namespace, given by descriptor, and collect its output."""
+    return subprocess.run(
+        [str(path(layout)), "enter", "--network", str(namespace), "--", *command],
+        capture_output=True,
+        text=True,
+        pass_fds=[namespace],
+        check=False,
+    )

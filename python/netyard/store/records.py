@@ -104,6 +104,7 @@ class Publication:
         protocol: ``tcp``, ``udp`` or ``sctp``.
         host_ip: ``""`` for every address of the family.
         address: The container's address that packets go to.
+        is_ending: On its way out of the firewall; not to be put back.
     """
 
     family: int
@@ -114,3 +115,4 @@ class Publication:
     endpoint_id: str
     address: str
     container_port: int
+    is_ending: bool = False

@@ -90,6 +90,7 @@ MIGRATIONS: tuple[str, ...] = (
         endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
         address TEXT NOT NULL,
         container_port INTEGER NOT NULL,
+        is_ending INTEGER NOT NULL,     -- on its way out of the firewall
         PRIMARY KEY (family, protocol, host_port, host_ip)
     ) WITHOUT ROWID;
     CREATE INDEX publications_container ON publications (container_id);

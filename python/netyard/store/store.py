@@ -29,7 +29,8 @@ _ENDPOINT = (
     "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state"
 )
 _PUBLICATION = (
-    "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port"
+    "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port, "
+    "is_ending"
 )
 
 
@@ -379,12 +380,24 @@ class Store:
 
     def add_publications(self, publications: Iterable[Publication]) -> None:
         """Record published ports."""
-        marks = ", ".join("?" * 8)
+        marks = ", ".join("?" * len(_PUBLICATION.split(", ")))
         with self._lock:
             self._db.executemany(
                 f"INSERT INTO publications ({_PUBLICATION}) VALUES ({marks})",
                 [_values(publication, _PUBLICATION) for publication in publications],
             )
+
+    def end_publications(self, container_id: str) -> None:
+        """Record that a container's published ports are on their way out."""
+        with self._lock:
+            self._execute(
+                "UPDATE publications SET is_ending = 1 WHERE container_id = ?", (container_id,)
+            )
+
+    def ending_publications(self) -> list[str]:
+        """Ids of containers whose ports a killed operation has left half-way out."""
+        rows = self._rows("SELECT DISTINCT container_id FROM publications WHERE is_ending")
+        return [str(row[0]) for row in rows]
 
     def delete_publications(self, container_id: str) -> None:
         """Forget a container's published ports."""

@@ -65,6 +65,8 @@ pub(crate) const NFT_META_NFPROTO: u32 = 15;
 pub(crate) const NFT_META_L4PROTO: u32 = 16;
 pub(crate) const NFT_META_PROTOCOL: u32 = 1;
 pub(crate) const NFT_META_PKTTYPE: u32 = 19;
+pub(crate) const NFT_META_IIFKIND: u32 = 26;
+pub(crate) const NFT_META_OIFKIND: u32 = 27;
 
 pub(crate) const NFT_CT_STATE: u32 = 0;
 pub(crate) const NFT_CT_DIRECTION: u32 = 1;

@@ -11,6 +11,9 @@ use crate::wire::Writer;
 pub enum Field {
     IifName,
     OifName,
+    /// The kind of device (`bridge`, `veth`), Linux 5.6.
+    IifKind,
+    OifKind,
     Ip4Source,
     Ip4Destination,
     Ip6Source,
@@ -37,7 +40,7 @@ pub enum Statement {
         set: String,
         negate: bool,
     },
-    /// `iifname NAME` and its like, or `!=`.
+    /// `iifname NAME`, `meta iifkind KIND` and their like, or `!=`.
     IfNameIs {
         field: Field,
         name: String,
@@ -217,6 +220,8 @@ impl Compiler {
         match field {
             Field::IifName => meta(out, NFT_META_IIFNAME, into),
             Field::OifName => meta(out, NFT_META_OIFNAME, into),
+            Field::IifKind => meta(out, NFT_META_IIFKIND, into),
+            Field::OifKind => meta(out, NFT_META_OIFKIND, into),
             Field::Protocol => meta(out, NFT_META_L4PROTO, into),
             Field::Ip4Source => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, into),
             Field::Ip4Destination => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, into),
@@ -256,7 +261,9 @@ impl Compiler {
 impl Field {
     fn width(self) -> usize {
         match self {
-            Field::IifName | Field::OifName => Kind::IfName.width(),
+            Field::IifName | Field::OifName | Field::IifKind | Field::OifKind => {
+                Kind::IfName.width()
+            }
             Field::Ip4Source | Field::Ip4Destination => Kind::Ipv4.width(),
             Field::Ip6Source | Field::Ip6Destination => Kind::Ipv6.width(),
             Field::Protocol => Kind::Protocol.width(),
@@ -269,6 +276,8 @@ impl Field {
         Some(match name {
             "iifname" => Field::IifName,
             "oifname" => Field::OifName,
+            "iifkind" => Field::IifKind,
+            "oifkind" => Field::OifKind,
             "ip saddr" => Field::Ip4Source,
             "ip daddr" => Field::Ip4Destination,
             "ip6 saddr" => Field::Ip6Source,

@@ -19,5 +19,7 @@ pub(crate) const ENDED: u8 = 5;
 /// Client: "I clean up after the container"; then the supervisor does not, unless I vanish. Such
 /// a client is sent no output, only the end.
 pub(crate) const CLAIM: u8 = 6;
+/// Client: end the container.
+pub(crate) const KILL: u8 = 8;
 /// Client: cleaned up.
 pub(crate) const CLEANED: u8 = 7;

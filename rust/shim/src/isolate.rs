@@ -1,7 +1,10 @@
-//! `isolate`: a throw-away machine for `netyard demo`: fresh network, mounts, names, processes.
+//! Throw-away machines for `netyard demo`.
 //!
-//! Its first process is the command; when that ends the kernel ends everything it left behind.
+//! `isolate` makes one: fresh network, mounts, names, processes. Its first process is the command;
+//! when that ends the kernel ends everything it left behind. `enter` runs a command in a network
+//! namespace, and nothing else about it changes.
 
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::{waitpid, Pid, WaitOptions};
@@ -40,6 +43,14 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
     }
 }
 
+pub(crate) fn enter(options: &Options) -> Result<u8, String> {
+    let network = options.network.as_ref().ok_or("--network needs a namespace")?;
+    let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(network.as_fd(), kind)
+        .map_err(|errno| format!("enter network namespace: {errno}"))?;
+    Err(become_command(options))
+}
+
 /// Sets the machine up and becomes the command; comes back with what failed.
 fn start(options: &Options) -> String {
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
@@ -50,6 +61,10 @@ fn start(options: &Options) -> String {
     if let Err(error) = netyard_netns::own_runtime() {
         return error.to_string();
     }
+    become_command(options)
+}
+
+fn become_command(options: &Options) -> String {
     let Some((program, arguments)) = options.command.split_first() else {
         return "nothing to run".to_string();
     };

@@ -4,7 +4,8 @@
 //!   and records how it ended.
 //! - `attach` connects a terminal to a supervisor.
 //! - `exec` starts one more process in a running container.
-//! - `isolate` runs a command on a throw-away machine: fresh namespaces and its own /run.
+//! - `isolate` runs a command on a throw-away machine: fresh namespaces and its own /run;
+//!   `enter` runs one in a network namespace.
 //!
 //! Started by `netyard.runtime.shim` only: the options are an internal interface.
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Some("attach") => attach::run(options),
         Some("exec") => exec::run(options),
         Some("isolate") => isolate::run(&options),
+        Some("enter") => isolate::enter(&options),
         _ => Err("netyard-shim is started by netyard, not by hand".to_string()),
     });
     match outcome {

@@ -134,9 +134,13 @@ impl Supervisor {
         let child = netyard_netns::spawn(&sandbox, &program, &theirs)
             .map_err(|error| format!("error {} {}", error.errno, error.step))?;
         drop(theirs);
-        report(status, &format!("pid {child}"));
+        let child = Pid::from_raw(child).ok_or("error 3 start")?;
+        if !report(status, &format!("pid {}", child.as_raw_pid())) {
+            // Whoever started us is gone and will never know of the container.
+            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        }
         Ok(Supervisor {
-            child: Pid::from_raw(child).ok_or("error 3 start")?,
+            child,
             input_once: options.wait_attach > 0,
             streams,
             input_backlog: VecDeque::new(),
@@ -265,6 +269,9 @@ impl Supervisor {
                 }
             }
             frame::CLAIM => self.clients[index].claims = true,
+            frame::KILL => {
+                let _ = rustix::process::kill_process(self.child, rustix::process::Signal::KILL);
+            }
             frame::CLEANED => self.clients[index].cleaned = true,
             _ => {}
         }
@@ -545,11 +552,9 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> Result<OwnedFd, String> {
     }
 }
 
-/// Writes one line to whoever started us.
-pub(crate) fn report(status: Option<&OwnedFd>, line: &str) {
-    if let Some(fd) = status {
-        let _ = rustix::io::write(fd.as_fd(), format!("{line}\n").as_bytes());
-    }
+/// Writes one line to whoever started us; false if nobody is there to read it.
+pub(crate) fn report(status: Option<&OwnedFd>, line: &str) -> bool {
+    status.is_none_or(|fd| rustix::io::write(fd.as_fd(), format!("{line}\n").as_bytes()).is_ok())
 }
 
 /// Docker's exit status for a wait status: the command's own, or 128 and the signal.

@@ -1,0 +1,242 @@
+"""Reload and repair, crashes, scale, and what netyard says when it cannot work."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+from lab import HOST, HOST6, INTERNET, SERVER, Guest, Lab, Machine, wait_for
+
+
+def test_reload_after_flush_and_deleted_bridge(lab: Lab) -> None:
+    """Rules flushed, the bridge deleted: one command and everything works again."""
+    lab.serve_internet()
+    host = lab.host
+    host.ny("network", "create", "--ipv6", "net")
+    host.ny(*"run -d --name web --network net -p 8080:80 -p [::1]:81:80".split(),
+            sys.executable, "-S", SERVER, "80")
+    host.ny(*"run -d --name client --network net sleep 600".split())
+    client = Guest(host, "client")
+    wait_for(lambda: lab.neighbour.fetch(HOST, 8080))
+    bridge = next(name for name in host.links() if name.startswith("br-"))
+
+    def works() -> list[bool]:
+        return [
+            bool(lab.neighbour.fetch(HOST, 8080)),
+            bool(lab.neighbour.fetch(HOST6, 8080)),
+            bool(host.fetch("::1", 81)),
+            bool(client.fetch("web", 80)),
+            bool(client.fetch(INTERNET, 80)),
+        ]
+
+    host.run("nft", "flush", "ruleset")
+    host.run("ip", "link", "del", bridge)
+    assert works() == [False] * 5
+    shown = host.ny("reload")
+    assert "restored: container web" in shown
+    assert works() == [True] * 5
+    ports = [name for name in host.links() if name.startswith("ny-")]
+    for port in ports:
+        host.run("ip", "link", "del", port)
+    host.ny("reload")
+    assert works() == [True] * 5, "interfaces deleted"
+    assert host.ny("reload").count("lost") == 0
+    assert works() == [True] * 5
+    host.ny("rm", "-f", "web", "client")
+    host.ny("network", "rm", "net")
+
+
+def test_table_is_made_again_by_the_next_change(host: Machine) -> None:
+    """Without reload, too: a missing table is made whole."""
+    host.ny("network", "create", "one")
+    host.run("nft", "flush", "ruleset")
+    host.ny("network", "create", "two")
+    rules = host.out("nft", "list", "set", "inet", "netyard", "bridges")
+    assert '"one"' in rules
+    assert '"two"' in rules
+
+
+def test_two_hundred_containers(host: Machine) -> None:
+    """Each resolvable; created and removed; nothing of them is left."""
+    host.ny("network", "create", "net")
+    host.ny(*"run --rm --network net true".split())
+    wait_for(lambda: not [name for name in host.links() if name.startswith("ny-")])
+    links, mounts = host.links(), host.out("cat", "/proc/mounts")
+    code = (
+        "from netyard import Container, Host\n"
+        "host = Host()\n"
+        "for i in range(200):\n"
+        "    Container.run('sleep', '600', name=f'c{i}', network='net', host=host)\n"
+    )
+    host.python(code, timeout=110)
+    assert host.ny("ps", "-q").count("\n") == 199
+    names = "\n".join(f"c{number}" for number in range(200))
+    asked = host.run(
+        *(sys.executable, "-m", "netyard", "exec", "-i", "c0", "dig", "+short", "-f", "-"),
+        input=names,
+    ).stdout.split()
+    assert len(set(asked)) == 200
+    Guest(host, "c7").run("ping", "-c1", "-W1", "c199")
+    code = (
+        "from netyard import Container, Host\n"
+        "host = Host()\n"
+        "for c in Container.list(host=host): c.remove(force=True)\n"
+    )
+    host.python(code, timeout=110)
+    wait_for(lambda: host.links() == links, seconds=30, what="interfaces are gone")
+    assert host.ny("ps", "-aq") == ""
+    assert host.out("cat", "/proc/mounts") == mounts
+    assert host.out("ls", "/run/netyard/netns", "/run/netyard/c", "/var/lib/netyard/logs").count("\n") == 4
+    rules = host.out("nft", "list", "ruleset")
+    assert not re.search(r"172\.18\.0\.\d+ ", rules)
+    wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="), seconds=20)
+    rows = "import sqlite3; db=sqlite3.connect('/var/lib/netyard/netyard.db'); print(*(db.execute(" \
+        "f'select count(*) from {t}').fetchone()[0] for t in " \
+        "('containers','endpoints','leases','publications')))"
+    assert host.python(rows) == "0 0 0 0"
+
+
+KILL = """
+import os, sys
+from netyard import _core, Container, Host, Network
+point, host = int(sys.argv[1]), Host()
+calls = 0
+def wrap(module, name):
+    real = getattr(module, name)
+    def wrapped(*arguments, **named):
+        global calls
+        for _ in range(2):
+            calls += 1
+            if calls == point:
+                os.kill(os.getpid(), 9)
+            if _ == 0:
+                result = real(*arguments, **named)
+        return result
+    setattr(module, name, wrapped)
+for name in ("create_bridges attach delete_links apply_nft create_namespace release_namespace "
+             "set_loopback write_sysctls flush_flows make_mount_point").split():
+    wrap(_core, name)
+from netyard.store.store import Store
+from netyard.runtime import shim
+wrap(Store, "set_endpoint_states")
+wrap(Store, "update_container")
+wrap(Store, "add_publications")
+wrap(shim, "supervise")
+net = Network.create("crash", host=host)
+box = Container.run("sleep", "600", name="box", network="crash", publish=["8080:80"], host=host)
+box.remove(force=True)
+net.remove()
+print("finished", calls)
+"""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_every_step(host: Machine, part: int) -> None:
+    """SIGKILL before and after each kernel call and record: the next command leaves no trace."""
+    host.ny("network", "create", "steady")
+    host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "600")
+
+    def kernel() -> tuple[object, ...]:
+        rules = re.sub(r"packets \d+ bytes \d+", "", host.out("nft", "list", "ruleset"))
+        return host.links(), rules, host.out("ls", "/run/netyard/netns"), host.out("ls", "/run/netyard/c")
+
+    before = kernel()
+    total = int(host.run(sys.executable, "-c", KILL, "0").stdout.split()[-1])
+    wait_for(lambda: kernel() == before, what="an undisturbed run leaves nothing")
+    assert total > 40
+    for point in range(1 + part, total + 1, 4):
+        done = host.run(sys.executable, "-c", KILL, str(point), check=False)
+        assert done.returncode == -9 or done.returncode == 137, (point, done)
+        host.ny("repair")
+        names = host.ny("ps", "-a", "--format", "json").splitlines()
+        if any(json.loads(line)["Names"] == "box" for line in names):
+            host.ny("rm", "-f", "box")
+        if "crash" in host.ny("network", "ls"):
+            host.ny("network", "rm", "crash")
+        try:
+            wait_for(lambda: kernel() == before)
+        except AssertionError:
+            assert kernel() == before, f"killed at point {point}"
+    assert Guest(host, "witness").ping(Guest(host, "witness").address("steady"))
+
+
+def test_not_root(host: Machine) -> None:
+    """One sentence that says what is missing."""
+    import netyard
+
+    package = str(__import__("pathlib").Path(netyard.__file__).parents[1])
+    command = "import sys; sys.argv=['netyard','network','ls']; from netyard.cli.main import main; main()"
+    done = host.run(
+        "setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-c", command, check=False,
+        env={"PYTHONPATH": package},
+    )
+    if "Permission denied" in done.stderr and "netyard needs root" not in done.stderr:
+        pytest.fail(f"the interpreter itself is not readable to others: {done.stderr}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("netyard: netyard needs root")
+    assert "sudo" in done.stderr
+
+
+def test_read_only_root(host: Machine) -> None:
+    """StoreError, not a traceback."""
+    host.run("mkdir", "/run/frozen")
+    host.run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/run/frozen")
+    assert "/run/frozen" in host.refused("--root", "/run/frozen/x", "network", "ls")
+    assert "Read-only" in host.refused("--root", "/run/frozen", "network", "ls")
+
+
+def test_store_of_a_newer_version_and_a_damaged_one(host: Machine) -> None:
+    """It is left alone."""
+    host.ny("network", "ls")
+    code = "import sqlite3; d=sqlite3.connect('/var/lib/netyard/netyard.db'); d.execute('pragma user_version=99')"
+    host.python(code)
+    before = host.out("sha256sum", "/var/lib/netyard/netyard.db")
+    assert "newer netyard" in host.refused("network", "create", "x")
+    assert host.out("sha256sum", "/var/lib/netyard/netyard.db") == before
+    host.run("sh", "-c", "head -c 9000 /dev/urandom > /var/lib/netyard/netyard.db; rm -f /var/lib/netyard/*-*")
+    assert "cannot be used" in host.refused("network", "ls")
+
+
+def test_kernel_without_nf_tables(host: Machine) -> None:
+    """The module is named, and nothing is left."""
+    before = host.links()
+    code = (
+        "import sys\nfrom netyard import _core, errors\n"
+        "def apply_nft(tables):\n"
+        "    raise errors.kernel_error(operation='open netlink socket', errno=93)\n"
+        "_core.apply_nft = apply_nft\n"
+        "sys.argv = ['netyard', 'network', 'create', 'x']\n"
+        "from netyard.cli.main import main\nmain()\n"
+    )
+    done = host.run(sys.executable, "-c", code, check=False)
+    assert done.returncode == 1
+    assert "lacks nf_tables: load the modules nf_tables" in done.stderr
+    assert host.links() == before
+    assert host.ny("network", "ls").count("\n") == 3
+
+
+def test_two_roots_do_not_meet(host: Machine) -> None:
+    """Several roots on one machine never collide."""
+    for root in ("/run/a", "/run/b"):
+        host.ny("--root", root, "network", "create", "net")
+        host.ny("--root", root, *"run -d --name box --network net sleep 600".split())
+    assert host.ny("ps", "-q") == ""
+    for root in ("/run/a", "/run/b"):
+        assert host.ny("--root", root, "ps", "-q").count("\n") == 0
+        assert "1 received" in host.ny(
+            "--root", root, *"run --rm --network net ping -c1 box".split()
+        )
+    host.ny("--root", "/run/a", "rm", "-f", "box")
+    assert "1 received" in host.ny("--root", "/run/b", *"run --rm --network net ping -c1 box".split())
+
+
+def test_parallel_commands_get_different_addresses(host: Machine) -> None:
+    """IP13: across processes."""
+    host.ny("network", "create", "net")
+    words = (sys.executable, "-m", "netyard", "run", "-d", "--network", "net", "sleep", "600")
+    started = [host.popen(*words) for _ in range(8)]
+    assert [process.wait(60) for process in started] == [0] * 8
+    members = json.loads(host.ny("network", "inspect", "net"))[0]["Containers"].values()
+    assert len({member["IPv4Address"] for member in members}) == 8
