@@ -8,7 +8,9 @@ path = sys.argv[1]
 
 with (
     Network.create("lab-net", subnet="10.123.0.0/24", ip_range="10.123.0.128/25") as net,
-    Container.adopt("lab", netns=path, network="lab-net", ip="10.123.0.7", publish=["8080:80"]) as lab,
+    Container.adopt(
+        "lab", netns=path, network="lab-net", ip="10.123.0.7", publish=["8080:80"]
+    ) as lab,
 ):
     print(lab.inspect()["NetworkSettings"]["Networks"]["lab-net"]["IPAddress"])
     print(*(f"{inside} -> {outside}" for inside, outside in lab.ports()))

@@ -4,9 +4,7 @@ import time
 
 from netyard import Container
 
-with Container.run(
-    *"redis-server --bind 127.0.0.1 --save".split(), "", name="redis"
-) as redis:
+with Container.run(*"redis-server --bind 127.0.0.1 --save".split(), "", name="redis") as redis:
     deadline = time.monotonic() + 10
     while b"PONG" not in redis.exec("redis-cli", "ping").stdout:
         assert time.monotonic() < deadline, "the server did not come up"

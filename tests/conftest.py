@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import lab as labs
 import pytest
+
+import lab as labs
 
 
 @pytest.fixture

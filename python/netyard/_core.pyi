@@ -10,6 +10,33 @@ from typing import Any, Protocol, final
 
 _Address = IPv4Address | IPv6Address
 
+__all__ = [
+    "Link",
+    "NameServer",
+    "Route",
+    "__version__",
+    "apply_nft",
+    "attach",
+    "bind_namespace",
+    "build_profile",
+    "create_bridges",
+    "create_namespace",
+    "create_wire",
+    "delete_links",
+    "flush_flows",
+    "list_addresses",
+    "list_links",
+    "list_routes",
+    "make_mount_point",
+    "namespace_identity",
+    "release_namespace",
+    "remove_dns_redirect",
+    "restore_ports",
+    "set_default_routes",
+    "set_loopback",
+    "shim_image",
+    "write_sysctls",
+]
 __version__: str
 build_profile: str
 

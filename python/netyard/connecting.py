@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netyard import endpoint as endpoints
-from netyard import lifecycle, publishing
+from netyard import lifecycle, provision, publishing
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Forbidden
 from netyard.host import Change, Host
@@ -22,8 +22,6 @@ def connect(
     mac_address: str | None,
 ) -> EndpointRecord:
     """See `Network.connect`."""
-    from netyard.network import ensure_device
-
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         _check(host, network, container)
@@ -39,7 +37,7 @@ def connect(
             )
         change.on_failure(lambda: endpoints.forget(host.store, made))
         if is_up:
-            ensure_device(change, network)
+            provision.ensure_device(change, network)
             with endpoints.opened_namespace(host, container) as namespace:
                 _attach(change, container, [*before, made], made, namespace)
         return made

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netyard import _core, files, publishing
+from netyard import _core, files, provision, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Invalid, NotFound
@@ -133,14 +133,12 @@ def _make_namespace(host: Host, container: ContainerRecord) -> None:
 
 def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
     """Bring a container's endpoints up, publish its ports and make its names known."""
-    from netyard.network import ensure_device
-
     host, store = change.host, change.store
     attached = store.endpoints_of(container.id)
     for each in attached:
         network = store.network(each.network_id)
         if network is not None:
-            ensure_device(change, network)
+            provision.ensure_device(change, network)
     wanted = publishing.requests_of(spec)
     down = {each.id for each in attached if each.state != "up"}
     with endpoints.opened_namespace(host, container) as namespace:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from netyard import connecting, firewall, kernel
+from netyard import connecting, provision
 from netyard.agent import client as agent
 from netyard.drivers.bridge import ICC, MASQUERADE, SHORT_NAMES
 from netyard.drivers.bridge import NAME as BRIDGE_NAME
@@ -18,7 +17,6 @@ from netyard.errors import (
     Invalid,
     NameInUse,
     NotFound,
-    Unsupported,
 )
 from netyard.host import Change, Host, default_host
 from netyard.ipam.allocate import plan_pools
@@ -343,37 +341,10 @@ def _make(change: Change, record: NetworkRecord) -> None:
                     holder=other.name,
                 )
         store.add_network(record)
-    change.on_failure(lambda: discard(host, record))
-    make_in_kernel(host, record)
+    change.on_failure(lambda: provision.discard(host, record))
+    provision.make_in_kernel(host, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
-
-
-def make_in_kernel(host: Host, record: NetworkRecord) -> None:
-    """The kernel's side of a network: rules before the device, so that it is never open."""
-    kernel.change_elements(host, add=firewall.network_elements([record]))
-    find_driver(record.driver).create([record])
-    if not record.is_internal:
-        versions = [v for v, has in ((4, record.has_ipv4), (6, record.has_ipv6)) if has]
-        kernel.ensure_forwarding(host, versions)
-
-
-def discard(host: Host, record: NetworkRecord) -> None:
-    """Take everything of a network away, however far it had come.
-
-    A built-in network goes back to being planned.
-    """
-    with host.store.transaction():
-        host.store.set_network_state(record.id, "removing")
-    find_driver(record.driver).remove([record])
-    # A kernel without nf_tables has no elements either.
-    with suppress(Unsupported):
-        kernel.change_elements(host, delete=firewall.network_elements([record]))
-    with host.store.transaction():
-        if record.is_builtin:
-            host.store.set_network_state(record.id, "planned")
-        else:
-            host.store.delete_network(record.id)
 
 
 def _remove(change: Change, record: NetworkRecord) -> None:
@@ -391,17 +362,9 @@ def _remove(change: Change, record: NetworkRecord) -> None:
             holder=", ".join(sorted(users)),
             hint="remove or disconnect them first",
         )
-    discard(host, record)
+    provision.discard(host, record)
     change.afterwards(lambda: agent.forget_network(host.layout, record.id))
-    _tidy_up(host)
-
-
-def _tidy_up(host: Host) -> None:
-    """With the last network that has a device, the table and forwarding go too."""
-    networks = host.store.networks()
-    if not any(network.bridge and network.state != "planned" for network in networks):
-        kernel.restore_forwarding(host)
-        kernel.remove_table(host)
+    provision.tidy_up(host)
 
 
 # -- built-in networks --------------------------------------------------------------------------
@@ -432,15 +395,3 @@ def ensure_builtin(host: Host) -> None:
                         pools=pools.get(name, ()),
                     )
                 )
-
-
-def ensure_device(change: Change, record: NetworkRecord) -> None:
-    """Make the default network's bridge when the first container joins it."""
-    if record.state != "planned":
-        return
-    with change.store.transaction():
-        change.store.set_network_state(record.id, "making")
-    change.on_failure(lambda: discard(change.host, record))
-    make_in_kernel(change.host, record)
-    with change.store.transaction():
-        change.store.set_network_state(record.id, "ready")

@@ -13,7 +13,7 @@ from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
 from netyard.host import Host
 from netyard.naming import Layout
-from netyard.network import discard as discard_network
+from netyard.provision import discard as discard_network
 from netyard.runtime.process import is_alive
 from netyard.store.records import ContainerRecord
 

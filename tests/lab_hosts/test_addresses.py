@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from lab import Guest, Machine
 
 
 def _config(host: Machine, network: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(host.ny("network", "inspect", network))[0]["IPAM"]["Config"][0]
+    found: dict[str, str] = json.loads(host.ny("network", "inspect", network))[0]["IPAM"]["Config"][
+        0
+    ]
     return found
 
 
@@ -40,7 +43,9 @@ def test_static_addresses(host: Machine) -> None:
         complaint = host.refused("run", "--rm", "--network", "net", *flags, "true", status=125)
         assert words in complaint
     assert host.ny("ps", "-aq", "--no-trunc").count("\n") == 0
-    assert "neither static addresses" in host.refused("run", "--ip", "172.17.0.9", "true", status=125)
+    assert "neither static addresses" in host.refused(
+        "run", "--ip", "172.17.0.9", "true", status=125
+    )
 
 
 def test_subnet_gateway_and_range(host: Machine) -> None:

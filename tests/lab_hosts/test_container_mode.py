@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from lab import Guest, Lab, Machine, wait_for
 
 FORBIDDEN = {
@@ -22,9 +23,7 @@ FORBIDDEN = {
 def redis(host: Machine) -> Machine:
     """A real Redis server bound to 127.0.0.1 in a container of its own."""
     host.ny("network", "create", "net")
-    host.ny(
-        *"run -d --name redis --network net redis-server --bind 127.0.0.1 --save".split(), ""
-    )
+    host.ny(*"run -d --name redis --network net redis-server --bind 127.0.0.1 --save".split(), "")
     answers = lambda: "PONG" in Guest(host, "redis").run("redis-cli", "ping", check=False).stdout  # noqa: E731
     wait_for(answers)
     return host
@@ -34,14 +33,18 @@ def test_redis_on_loopback_is_reached_from_a_joiner(redis: Machine) -> None:
     """RN5: the example of Docker's documentation, word for word but for the image."""
     joined = ["run", "--rm", "--network", "container:redis", "redis-cli", "-h", "127.0.0.1", "ping"]
     assert redis.ny(*joined) == "PONG"
-    assert redis.netyard("run", "--rm", "redis-cli", "-h", "127.0.0.1", "ping", check=False).stdout == ""
+    assert (
+        redis.netyard("run", "--rm", "redis-cli", "-h", "127.0.0.1", "ping", check=False).stdout
+        == ""
+    )
 
 
 def test_joiner_shares_files_and_hostname(redis: Machine) -> None:
     """RN5, EH6."""
     name = Guest(redis, "redis").run("hostname").stdout
-    both = redis.netyard("run", "--rm", "--network", "container:redis", "sh", "-c",
-                         "hostname; cat /etc/hostname").stdout
+    both = redis.netyard(
+        "run", "--rm", "--network", "container:redis", "sh", "-c", "hostname; cat /etc/hostname"
+    ).stdout
     assert both == name * 2
 
 

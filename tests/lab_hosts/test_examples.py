@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from lab import Machine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +67,9 @@ def test_demo_as_json() -> None:
     """``--format json`` for programs."""
     done = subprocess.run(
         [sys.executable, "-m", "netyard", "demo", "--format", "json"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     steps = json.loads(done.stdout)
     assert len(steps) == 10

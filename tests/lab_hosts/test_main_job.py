@@ -94,15 +94,18 @@ def test_container_does_not_see_netyards_state_or_the_hosts_processes(host: Mach
     """The agent's socket, other containers' namespaces and the host's processes are hidden."""
     host.ny("network", "create", "net")
     host.ny("run", "-d", "--name", "other", "--network", "net", "sleep", "60")
-    seen = host.ny("run", "--rm", "--network", "net", "sh", "-c", "ls -A /run/netyard /var/lib/netyard")
+    seen = host.ny(
+        "run", "--rm", "--network", "net", "sh", "-c", "ls -A /run/netyard /var/lib/netyard"
+    )
     assert seen.split() == ["/run/netyard:", "/var/lib/netyard:"]
     assert "nsfs" not in host.ny("run", "--rm", "--network", "net", "cat", "/proc/self/mountinfo")
     processes = host.ny("run", "--rm", "--network", "net", "ps", "-e", "-o", "comm=")
     assert processes.split() == ["ps"]
     denied = host.netyard("run", "--rm", "ip", "link", "add", "x", "type", "bridge", check=False)
     assert denied.returncode != 0, "a container may not change its interfaces by default"
-    done = host.netyard("run", "--rm", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward",
-                        check=False)
+    done = host.netyard(
+        "run", "--rm", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward", check=False
+    )
     assert done.returncode != 0
 
 
@@ -155,7 +158,11 @@ def test_ends_leave_nothing_behind(host: Machine) -> None:
     wait_for(lambda: host.links() == links, what="interfaces are gone")
     assert host.out("nft", "list", "ruleset") == rules
     assert host.out("cat", "/proc/sys/net/ipv4/ip_forward") == forwarding
-    assert host.out("ls", "/run/netyard/netns", "/run/netyard/c", "/var/lib/netyard/logs").split() == [
-        "/run/netyard/c:", "/run/netyard/netns:", "/var/lib/netyard/logs:",
+    assert host.out(
+        "ls", "/run/netyard/netns", "/run/netyard/c", "/var/lib/netyard/logs"
+    ).split() == [
+        "/run/netyard/c:",
+        "/run/netyard/netns:",
+        "/var/lib/netyard/logs:",
     ]
     wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="), seconds=15)

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+
 from lab import INTERNET, INTERNET6, Guest, Lab, Machine, wait_for
 
 
@@ -83,7 +84,9 @@ def test_forwarding(lab: Lab, pair: tuple[Guest, Guest]) -> None:
 def test_dead_and_failing_upstreams(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     """DN16, DN17, RS6: the next one is asked, in time for the client; none is SERVFAIL."""
     _, client = pair
-    lab.host.run("sh", "-c", "printf 'nameserver 192.0.2.99\\nnameserver 192.0.2.1\\n' > /etc/resolv.conf")
+    lab.host.run(
+        "sh", "-c", "printf 'nameserver 192.0.2.99\\nnameserver 192.0.2.1\\n' > /etc/resolv.conf"
+    )
     time.sleep(1.5)  # DN24: the agent follows the host's file
     for _ in range(3):
         assert client.dig("example.test") == INTERNET
@@ -148,7 +151,10 @@ def test_large_answers_are_cut_over_udp_and_whole_over_tcp(host: Machine) -> Non
     cut = client.run("dig", "+noedns", "+ignore", "svc").stdout
     assert " tc " in cut.split("flags:")[1].split(";")[0] + " "
     assert len(client.run("dig", "+noedns", "+short", "svc").stdout.split()) == 50
-    assert len(client.run("dig", "+bufsize=4096", "+notcp", "+ignore", "+short", "svc").stdout.split()) == 50
+    assert (
+        len(client.run("dig", "+bufsize=4096", "+notcp", "+ignore", "+short", "svc").stdout.split())
+        == 50
+    )
 
 
 def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
@@ -159,7 +165,8 @@ def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     first = host.ny("inspect", "client").split('"Pid": ')[1].split(",")[0]
     pinging = host.popen(
         *("nsenter", "-t", first),
-        *"-n -- ping -i 0.05 -c 60".split(), web.address("my-net"),
+        *"-n -- ping -i 0.05 -c 60".split(),
+        web.address("my-net"),
         stdout=-1,
     )
     host.run("kill", "-9", pid)

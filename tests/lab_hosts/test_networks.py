@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+
 from lab import HOST, INTERNET, SERVER, Guest, Lab, Machine, wait_for
 
 
@@ -15,9 +16,7 @@ def two(lab: Lab, either_bridge_mode: None) -> tuple[Guest, Guest]:
     lab.serve_internet()
     for name in ("red", "blue"):
         lab.host.ny("network", "create", "--ipv6", name)
-    lab.host.ny(
-        *"run -d --name web --network red".split(), sys.executable, "-S", SERVER, "80"
-    )
+    lab.host.ny(*"run -d --name web --network red".split(), sys.executable, "-S", SERVER, "80")
     lab.host.ny(*"run -d --name client --network blue sleep 600".split())
     web, client = Guest(lab.host, "web"), Guest(lab.host, "client")
     wait_for(lambda: lab.host.fetch(web.address("red"), 80))
@@ -25,7 +24,11 @@ def two(lab: Lab, either_bridge_mode: None) -> tuple[Guest, Guest]:
 
 
 def _reaches(client: Guest, address: str) -> list[bool]:
-    return [bool(client.fetch(address, 80)), bool(client.ask_udp(address, 80)), client.ping(address)]
+    return [
+        bool(client.fetch(address, 80)),
+        bool(client.ask_udp(address, 80)),
+        client.ping(address),
+    ]
 
 
 def test_networks_are_apart(lab: Lab, two: tuple[Guest, Guest]) -> None:
@@ -38,13 +41,24 @@ def test_networks_are_apart(lab: Lab, two: tuple[Guest, Guest]) -> None:
     # Neither by way of the other bridge's gateway address.
     client_route = client.run("ip", "route", "add", "10.0.0.0/8", "via", "10.0.0.1", check=False)
     assert client_route.returncode != 0
-    gateway = json.loads(lab.host.ny("network", "inspect", "red"))[0]["IPAM"]["Config"][0]["Gateway"]
+    gateway = json.loads(lab.host.ny("network", "inspect", "red"))[0]["IPAM"]["Config"][0][
+        "Gateway"
+    ]
     assert client.fetch(gateway, 80) is None
     # Frames for the other network straight to our own bridge, as root in the namespace could send.
     pid = json.loads(lab.host.ny("inspect", "client"))[0]["State"]["Pid"]
     inside = ("nsenter", "-t", str(pid), "-n", "--")
-    lab.host.run(*inside, "ip", "route", "add", web.address("red"), "dev", "eth0", "via",
-                 lab.host.out(*inside, "sh", "-c", "ip route | awk '/default/{print $3}'"))
+    lab.host.run(
+        *inside,
+        "ip",
+        "route",
+        "add",
+        web.address("red"),
+        "dev",
+        "eth0",
+        "via",
+        lab.host.out(*inside, "sh", "-c", "ip route | awk '/default/{print $3}'"),
+    )
     assert client.fetch(web.address("red"), 80) is None
 
 
@@ -102,7 +116,9 @@ def test_published_ports_move_with_the_default_route(lab: Lab, two: tuple[Guest,
     wait_for(lambda: lab.neighbour.fetch(HOST, 8080))
     lab.host.ny("network", "connect", "blue", "pub")  # "blue" sorts before "red"
     pub = Guest(lab.host, "pub")
-    assert pub.address("blue") in lab.host.out("nft", "list", "map", "inet", "netyard", "published4")
+    assert pub.address("blue") in lab.host.out(
+        "nft", "list", "map", "inet", "netyard", "published4"
+    )
     assert lab.neighbour.fetch(HOST, 8080)
     lab.host.ny("network", "disconnect", "blue", "pub")
     assert lab.neighbour.fetch(HOST, 8080)
@@ -147,7 +163,9 @@ def test_internal_network(lab: Lab, either_bridge_mode: None) -> None:
     assert peer.run("ip", "route").stdout.count("default") == 0
     assert peer.ping(own.rpartition(".")[0] + ".1"), "its gateway address answers"
     assert lab.neighbour.fetch(HOST, 8080) is None
-    assert peer.run("dig", "secret.example.test", "+time=2", check=False).stdout.count("SERVFAIL") == 1
+    assert (
+        peer.run("dig", "secret.example.test", "+time=2", check=False).stdout.count("SERVFAIL") == 1
+    )
     assert "secret.example.test" not in lab.asked_outside()
     # Even with a route of its own making.
     pid = json.loads(lab.host.ny("inspect", "on-inside"))[0]["State"]["Pid"]
@@ -183,7 +201,9 @@ def test_spoofed_source_is_dropped(lab: Lab, either_bridge_mode: None) -> None:
     lab.serve_internet()
     host = lab.host
     host.ny("network", "create", "net", "--subnet", "10.91.0.0/24")
-    host.ny("run", "-d", "--name", "liar", "--network", "net", "--cap-add", "NET_ADMIN", "sleep", "600")
+    host.ny(
+        "run", "-d", "--name", "liar", "--network", "net", "--cap-add", "NET_ADMIN", "sleep", "600"
+    )
     liar = Guest(host, "liar")
     assert liar.ping(INTERNET)
     liar.run("ip", "addr", "add", "198.51.100.9/32", "dev", "eth0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from lab import HOST, HOST6, NEIGHBOUR, NEIGHBOUR6, SERVER, Guest, Lab, Machine, wait_for
 
 SECOND, SECOND6 = "192.0.2.11", "2001:db8::11"
@@ -116,7 +117,8 @@ def test_ipv6_loopback_publication_is_for_the_host_only(lab: Lab, serve) -> None
         if address != "127.0.0.1":
             assert lab.neighbour.fetch(address, 8080) is None, address
     assert lab.host.ny("port", "web").splitlines() == [
-        "80/tcp -> [::1]:8080", "80/udp -> [::1]:8080",
+        "80/tcp -> [::1]:8080",
+        "80/udp -> [::1]:8080",
     ]
     _attack_from_neighbour(lab, web)
 
@@ -143,7 +145,9 @@ def _attack_from_neighbour(lab: Lab, web: Guest) -> None:
     neighbour.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
     for table in ("local",):
         neighbour.run("ip", "route", "flush", "table", table, "127.0.0.0/8", check=False)
-    neighbour.run("ip", "route", "add", "127.0.0.1/32", "via", HOST, "src", NEIGHBOUR, "dev", "eth0")
+    neighbour.run(
+        "ip", "route", "add", "127.0.0.1/32", "via", HOST, "src", NEIGHBOUR, "dev", "eth0"
+    )
     lab.host.serve("9999")
     wait_for(lambda: lab.host.fetch("127.0.0.1", 9999))
     assert neighbour.fetch(HOST, 9999), "the way is open as such"

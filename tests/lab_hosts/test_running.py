@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+
 from lab import Guest, Machine, wait_for
 
 NETYARD = (sys.executable, "-m", "netyard")
@@ -18,6 +19,7 @@ NETYARD = (sys.executable, "-m", "netyard")
 
 def test_exit_statuses(host: Machine) -> None:
     """CV2: the command's own, 128 and the signal, 127 not found, 126 not executable, 125 ours."""
+
     def status(*words: str) -> int:
         return host.netyard("run", "--rm", *words, check=False).returncode
 
@@ -146,7 +148,9 @@ def test_logs(host: Machine) -> None:
     done = host.netyard("logs", "talker")
     assert done.stdout == "line 1\nline 2\nline 3\nunfinished"
     assert done.stderr == "oops\n"
-    records = [json.loads(line) for line in host.ny("logs", "--format", "json", "talker").splitlines()]
+    records = [
+        json.loads(line) for line in host.ny("logs", "--format", "json", "talker").splitlines()
+    ]
     assert records[0]["stream"] == "stdout"
     assert records[0]["time"].endswith("Z")
     assert host.netyard("logs", "--tail", "2", "talker").stdout == "unfinished"
@@ -200,7 +204,9 @@ def test_stop_gives_time_and_then_kills(host: Machine) -> None:
     """SIGTERM first; what ignores it is killed."""
     polite = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
     host.ny("run", "-d", "--name", "polite", "sh", "-c", polite)
-    host.ny("run", "-d", "--name", "stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+    host.ny(
+        "run", "-d", "--name", "stubborn", "sh", "-c", "trap '' TERM; while :; do sleep 1; done"
+    )
     time.sleep(0.3)
     host.ny("stop", "-t", "5", "polite")
     host.ny("stop", "-t", "0.5", "stubborn")
@@ -250,9 +256,9 @@ def test_environment_user_and_capabilities(host: Machine) -> None:
     assert "no user 'ghost'" in host.refused("run", "-u", "ghost", "true", status=125)
     caps = "grep CapBnd /proc/self/status | cut -f2"
     assert host.ny("run", "--rm", "sh", "-c", caps) == "00000000a80425fb", "Docker's set"
-    assert host.ny("run", "--rm", "--cap-drop", "ALL", "--cap-add", "NET_RAW", "sh", "-c", caps) == (
-        "0000000000002000"
-    )
+    assert host.ny(
+        "run", "--rm", "--cap-drop", "ALL", "--cap-add", "NET_RAW", "sh", "-c", caps
+    ) == ("0000000000002000")
     assert "no capability" in host.refused("run", "--cap-add", "FLY", "true", status=125)
     assert host.ny("run", "--rm", "sh", "-c", "ls /proc/self/fd | wc -l") == "4"
     assert host.ny("run", "--rm", "-h", "x", "sh", "-c", "umount /etc/hosts 2>&1 | head -1") != ""
@@ -268,8 +274,16 @@ def test_adopt_and_abandon(host: Machine) -> None:
     host.ny(
         *"adopt lab --netns /run/netns/lab --network my-net --network-alias box -p 8080:80".split()
     )
-    host.popen("ip", "netns", "exec", "lab", sys.executable, "-S",
-               os.path.join(os.path.dirname(__file__), "..", "server.py"), "80")
+    host.popen(
+        "ip",
+        "netns",
+        "exec",
+        "lab",
+        sys.executable,
+        "-S",
+        os.path.join(os.path.dirname(__file__), "..", "server.py"),
+        "80",
+    )
     wait_for(lambda: host.fetch("127.0.0.1", 8080))
     assert host.ny("run", "--rm", "--network", "my-net", "ping", "-c1", "box")
     shown = host.out(*"ip netns exec lab dig +short @127.0.0.11 lab".split())
@@ -283,7 +297,11 @@ def test_adopt_and_abandon(host: Machine) -> None:
     assert host.ny("ps", "-aq") == ""
     host.popen("unshare", "-n", "sleep", "600")
     inside = wait_for(lambda: host.out("pgrep", "-x", "sleep")).split()[0]
-    wait_for(lambda: host.out("readlink", f"/proc/{inside}/ns/net") != host.out("readlink", "/proc/1/ns/net"))
+    wait_for(
+        lambda: (
+            host.out("readlink", f"/proc/{inside}/ns/net") != host.out("readlink", "/proc/1/ns/net")
+        )
+    )
     host.ny("adopt", "by-pid", "--pid", inside, "--network", "my-net")
     assert host.ping(Guest(host, "by-pid").address("my-net"))
     host.ny("rm", "by-pid")
@@ -295,4 +313,3 @@ def test_adopt_and_abandon(host: Machine) -> None:
         ("x5",): "either --pid or --netns",
     }.items():
         assert words in host.refused("adopt", *arguments)
-

@@ -30,6 +30,9 @@ pub struct Socket {
     buffer: Vec<u8>,
 }
 
+/// Type and payload of a message of a dump.
+type Owned = (u16, Vec<u8>);
+
 /// One message out of a received datagram.
 struct Received<'a> {
     kind: u16,
@@ -143,7 +146,7 @@ impl Socket {
         operation: &'static str,
         kind: u16,
         payload: &[u8],
-    ) -> Result<Option<Vec<(u16, Vec<u8>)>>> {
+    ) -> Result<Option<Vec<Owned>>> {
         let mut batch = Batch::new();
         let subject = crate::Subject::other(operation, "");
         batch.push_raw(subject, kind, NLM_F_DUMP, payload, false);

@@ -44,7 +44,10 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
 }
 
 pub(crate) fn enter(options: &Options) -> Result<u8, String> {
-    let network = options.network.as_ref().ok_or("--network needs a namespace")?;
+    let network = options
+        .network
+        .as_ref()
+        .ok_or("--network needs a namespace")?;
     let kind = Some(rustix::thread::LinkNameSpaceType::Network);
     rustix::thread::move_into_link_name_space(network.as_fd(), kind)
         .map_err(|errno| format!("enter network namespace: {errno}"))?;

@@ -1,0 +1,56 @@
+# What contributors run is what CI runs. Every command works in .venv, which `make venv` makes.
+VENV ?= $(CURDIR)/.venv
+BIN = $(VENV)/bin
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
+	tcpdump iputils-ping netcat-openbsd procps
+WORKERS ?= 4
+
+.PHONY: test packages venv build check test-rust test-unit test-lab wheel bench clean
+
+## Everything: Debian packages, environment, build, lint, types, Rust and Python tests.
+test: packages build check test-rust test-unit test-lab
+
+packages:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+
+venv: $(BIN)/maturin
+
+$(BIN)/maturin: pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q --group dev
+	touch $@
+
+build: venv
+	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q
+
+check: build
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest netyard._core
+
+test-rust:
+	cargo test -q --workspace --exclude netyard-core
+
+test-unit: build
+	$(BIN)/pytest -q tests/unit
+
+## Needs root: makes namespaces, and nothing else on this machine.
+test-lab: build
+	$(BIN)/pytest -q -n $(WORKERS) tests/lab_hosts
+
+wheel: venv
+	$(BIN)/maturin build --release --out dist
+
+bench: venv
+	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q --release
+	$(BIN)/python benches/compare.py
+
+clean:
+	rm -rf target dist .venv

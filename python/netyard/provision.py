@@ -1,0 +1,58 @@
+"""The kernel's side of a network: made when it is first needed, discarded, tidied up after."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from netyard import firewall, kernel
+from netyard.drivers.registry import driver as find_driver
+from netyard.errors import Unsupported
+from netyard.host import Change, Host
+from netyard.store.records import NetworkRecord
+
+
+def ensure_device(change: Change, record: NetworkRecord) -> None:
+    """Make the default network's bridge when the first container joins it."""
+    if record.state != "planned":
+        return
+    with change.store.transaction():
+        change.store.set_network_state(record.id, "making")
+    change.on_failure(lambda: discard(change.host, record))
+    make_in_kernel(change.host, record)
+    with change.store.transaction():
+        change.store.set_network_state(record.id, "ready")
+
+
+def make_in_kernel(host: Host, record: NetworkRecord) -> None:
+    """The kernel's side of a network: rules before the device, so that it is never open."""
+    kernel.change_elements(host, add=firewall.network_elements([record]))
+    find_driver(record.driver).create([record])
+    if not record.is_internal:
+        versions = [v for v, has in ((4, record.has_ipv4), (6, record.has_ipv6)) if has]
+        kernel.ensure_forwarding(host, versions)
+
+
+def discard(host: Host, record: NetworkRecord) -> None:
+    """Take everything of a network away, however far it had come.
+
+    A built-in network goes back to being planned.
+    """
+    with host.store.transaction():
+        host.store.set_network_state(record.id, "removing")
+    find_driver(record.driver).remove([record])
+    # A kernel without nf_tables has no elements either.
+    with suppress(Unsupported):
+        kernel.change_elements(host, delete=firewall.network_elements([record]))
+    with host.store.transaction():
+        if record.is_builtin:
+            host.store.set_network_state(record.id, "planned")
+        else:
+            host.store.delete_network(record.id)
+
+
+def tidy_up(host: Host) -> None:
+    """With the last network that has a device, the table and forwarding go too."""
+    networks = host.store.networks()
+    if not any(network.bridge and network.state != "planned" for network in networks):
+        kernel.restore_forwarding(host)
+        kernel.remove_table(host)

@@ -1,0 +1,123 @@
+"""The shape of the code: which way imports point, what is public, what a cold start loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import netyard
+from netyard import errors
+
+PACKAGE = Path(netyard.__file__).parent
+
+# From the ground up; a module imports from its own layer or a lower one.
+LAYERS = [
+    {"errors", "_core"},
+    {"naming", "options", "spec", "capabilities", "identity", "randomname"},
+    {"ipam.pool", "ipam.defaults", "ports"},
+    {"store.records", "store.schema", "store.store", "files", "firewall", "names", "ipam.allocate"},
+    {
+        "drivers.base",
+        "drivers.registry",
+        "drivers.bridge",
+        "drivers.host",
+        "drivers.none",
+        "agent.protocol",
+        "agent.client",
+        "runtime.process",
+        "runtime.logs",
+        "runtime.shim",
+        "surroundings",
+    },
+    {"host"},
+    {"kernel"},
+    {"endpoint", "publishing", "provision"},
+    {"lifecycle"},
+    {"connecting", "inspect", "agent.server"},
+    {"network"},
+    {"container"},
+    {"reconcile"},
+    {"demo"},
+    {"cli"},
+]
+_RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules of netyard a file imports when it is imported itself."""
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("netyard"):
+            base = (node.module or "").removeprefix("netyard").lstrip(".")
+            names = [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+            found |= {name if name in _RANK else base for name in names}
+    return found
+
+
+def _rank(name: str) -> int | None:
+    return _RANK["cli"] if name.startswith("cli") else _RANK.get(name)
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module must be put somewhere."""
+    modules = {_name(path) for path in PACKAGE.rglob("*.py")}
+    outside = {name for name in modules if "__" not in name and _rank(name) is None}
+    assert not outside
+
+
+def test_imports_point_down() -> None:
+    """CLI, model, drivers, store, values: never up."""
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        own = _rank(_name(path))
+        if own is None:
+            continue
+        for other in _imports(path):
+            rank = _rank(other)
+            if rank is not None and rank > own:
+                wrong.append(f"{_name(path)} imports {other}")
+    assert not wrong
+
+
+def test_public_names_are_all_there() -> None:
+    """`__all__` and what can be imported agree."""
+    for name in netyard.__all__:
+        assert getattr(netyard, name) is not None
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.NetyardError)
+    }
+    assert classes <= set(netyard.__all__)
+
+
+def test_cold_start_imports_little() -> None:
+    """``netyard version`` does not pay for the model."""
+    code = (
+        "import sys; sys.argv=['netyard','version']\n"
+        "from netyard.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*[m for m in sys.modules if m.startswith('netyard')], 'sqlite3' in sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "netyard.container" not in loaded
+    assert "netyard.host" not in loaded
+
+
+def test_programs_are_started_in_three_places() -> None:
+    """The shim, the agent, the demonstration: kernel work is netlink's, never a tool's."""
+    users = {
+        _name(path)
+        for path in PACKAGE.rglob("*.py")
+        if "subprocess.Popen" in path.read_text()
+        or "subprocess.run" in path.read_text()
+        or "os.system" in path.read_text()
+    }
+    assert users == {"runtime.shim", "agent.client", "demo"}
