@@ -51,6 +51,9 @@ wheel: venv
 bench: venv
 	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q --release
 	$(BIN)/python benches/compare.py
+	unshare -n -m -p -f --mount-proc --kill-child --propagation private \
+		sh -c 'mount -t tmpfs tmpfs /run && exec $(BIN)/pytest -q benches'
+	cargo bench -q -p netyard-dns
 
 clean:
 	rm -rf target dist .venv

@@ -701,7 +701,7 @@ def abandon(host: Host, record: ContainerRecord) -> None:
         return
     with store.transaction():
         store.update_container(record.id, state="removing")
-    publishing.unpublish(host, record.id)
+    publishing.unpublish(host, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
     endpoint.detach(host, up)
     endpoint.flush_flows_of(up)

@@ -224,7 +224,8 @@ def route_defaults(host: Host, container: ContainerRecord) -> None:
 def next_ifname(host: Host, container: ContainerRecord, *, is_running: bool) -> str:
     """The next free ``ethN`` of a container."""
     taken = {endpoint.ifname for endpoint in host.store.endpoints_of(container.id)}
-    if is_running:
+    # Only in an adopted or privileged namespace can there be interfaces that are not ours.
+    if is_running and (container.kind == "adopted" or "privileged" in container.spec):
         with opened_namespace(host, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}
     number = 0

@@ -114,7 +114,7 @@ class Host:
             if self._change is not None:
                 yield self._change
                 return
-            with _locked(self.layout.lock):
+            with _locked(self.layout.lock), self.store.alone():
                 self._prepare()
                 change = self._change = Change(self)
                 try:

@@ -346,7 +346,7 @@ def tear_down(
 def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> None:
     store = host.store
     attached = store.endpoints_of(container.id)
-    publishing.unpublish(host, container.id)
+    publishing.unpublish(host, container.id, forgets_flows=False)
     up = [each for each in attached if each.state != "down"]
     if up:
         if now:

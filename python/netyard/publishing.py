@@ -53,7 +53,7 @@ def publish(
             made += found
     change.on_failure(lambda: unpublish(host, container.id))
     kernel.apply(host, _tables(host, made, carriers))
-    _core.flush_flows([*_flows(made), *_host_flows(made)])
+    _forget_udp_clients(made)
     return made
 
 
@@ -72,8 +72,13 @@ def _tables(
     return tables
 
 
-def unpublish(host: Host, container_id: str) -> None:
-    """Take a container's published ports back, and forget their connections."""
+def unpublish(host: Host, container_id: str, *, forgets_flows: bool = True) -> None:
+    """Take a container's published ports back, and forget their connections.
+
+    Args:
+        forgets_flows: False if the caller forgets those of the whole address: the kernel looks
+            through its whole table for it.
+    """
     store = host.store
     gone = store.publications(container_id)
     if not gone:
@@ -82,7 +87,8 @@ def unpublish(host: Host, container_id: str) -> None:
         store.end_publications(container_id)
     kernel.change_elements(host, delete=firewall.publication_elements(gone))
     _remove_loops(host, {each.endpoint_id for each in gone if firewall.is_looped(each)})
-    _core.flush_flows(_flows(gone))
+    if forgets_flows:
+        _core.flush_flows(_flows(gone))
     with store.transaction():
         store.delete_publications(container_id)
 
@@ -108,20 +114,22 @@ def _flows(publications: Iterable[Publication]) -> list[tuple[Address, tuple[int
     ]
 
 
-def _host_flows(
-    publications: Iterable[Publication],
-) -> list[tuple[Address, tuple[int, int] | None]]:
-    """UDP clients that asked the host's port before it was published: they would go on doing so."""
+def _forget_udp_clients(publications: Iterable[Publication]) -> None:
+    """Clients that asked the host's port before it was published would go on doing so (PB11).
+
+    For UDP only: whoever begins a TCP connection begins a new flow.
+    """
     udp = [each for each in publications if each.protocol == "udp"]
     if not udp:
-        return []
+        return
     own = [address for _, address, _ in _core.list_addresses()]
-    return [
+    on_host: list[tuple[Address, tuple[int, int] | None]] = [
         (address, (firewall.PROTOCOLS["udp"], each.host_port))
         for each in udp
         for address in own
         if address.version == each.family
     ]
+    _core.flush_flows([*_flows(udp), *on_host])
 
 
 def _choose(

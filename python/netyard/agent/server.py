@@ -130,11 +130,15 @@ class Agent:
         known = self._known.setdefault(container_id, _Known())
         networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)
-        if container is None or not has_name_service(self._store, attached):
+        if container is not None and has_name_service(self._store, attached):
+            self._serve(container, attached, networks, known)
+        elif container is not None and known.namespace is not None and container.state == "running":
+            # Its door stays, with nothing behind it: to make another one is dear.
+            view = _View([], None, keeps_single_labels=False, ttl_seconds=0)
+            self._server.set_view(container_id, view)
+        else:
             self._server.unlisten(container_id)
             known.namespace = None
-        else:
-            self._serve(container, attached, networks, known)
         if not known.endpoints and known.namespace is None:
             del self._known[container_id]
 

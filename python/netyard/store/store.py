@@ -46,6 +46,7 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._is_alone = False
         self._networks: dict[str, NetworkRecord] = {}
         self._data_version = -1
         if not create and not path.exists():
@@ -84,6 +85,17 @@ class Store:
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes meanwhile: `Host.change` holds the lock of the root."""
+        with self._lock:
+            self._forget_if_changed()
+        self._is_alone = True
+        try:
+            yield
+        finally:
+            self._is_alone = False
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; transactions inside one another are one."""
         with self._lock:
@@ -95,13 +107,13 @@ class Store:
             try:
                 yield
             except BaseException:
+                self._networks.clear()
                 self._db.execute("ROLLBACK")
                 raise
             else:
                 self._execute("COMMIT")
             finally:
                 self._depth = 0
-                self._networks.clear()
 
     def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
@@ -160,11 +172,13 @@ class Store:
     def set_network_state(self, network_id: str, state: str) -> None:
         """Record how far a network is."""
         with self._lock:
+            self._networks.pop(network_id, None)
             self._execute("UPDATE networks SET state = ? WHERE id = ?", (state, network_id))
 
     def delete_network(self, network_id: str) -> None:
         """Forget a network, its pools and leases."""
         with self._lock:
+            self._networks.pop(network_id, None)
             self._execute("DELETE FROM networks WHERE id = ?", (network_id,))
 
     def networks(self) -> list[NetworkRecord]:
@@ -187,11 +201,16 @@ class Store:
 
     def _cached_network(self, network_id: str) -> NetworkRecord | None:
         """A network read before, unless another connection has written since."""
+        if not self._is_alone:
+            self._forget_if_changed()
+        return self._networks.get(network_id)
+
+    def _forget_if_changed(self) -> None:
+        """Forget what was read before another connection's last commit."""
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
             self._networks.clear()
-        return self._networks.get(network_id)
 
     def has_network_named(self, name: str) -> bool:
         """Whether a network of exactly this name exists."""

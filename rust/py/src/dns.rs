@@ -246,12 +246,12 @@ fn failed(operation: &str, errno: rustix::io::Errno) -> Failure {
     }
 }
 
-/// Replaces the table of the calling thread's namespace.
+/// Fills the table of the calling thread's namespace, in place of what was in it.
+///
+/// Flushed, not deleted: taking a hook away makes the kernel wait for all CPUs.
 fn redirect(address: Ipv4Addr, udp_port: u16, tcp_port: u16) -> Outcome<()> {
     const OUTPUT_PRIORITY: i32 = -100;
     let mut ops = vec![
-        Op::AddTable,
-        Op::DeleteTable,
         Op::AddTable,
         Op::AddChain(Chain {
             name: "output".to_string(),
@@ -259,6 +259,7 @@ fn redirect(address: Ipv4Addr, udp_port: u16, tcp_port: u16) -> Outcome<()> {
             hook: Hook::Output,
             priority: OUTPUT_PRIORITY,
         }),
+        Op::FlushChain("output".to_string()),
     ];
     for (protocol, port) in [(17, udp_port), (6, tcp_port)] {
         ops.push(Op::AddRule(Rule {
