@@ -56,14 +56,15 @@ def _attach(
     wants_ports = bool(spec.publish or spec.publish_all)
     carriers = endpoints.gateway_endpoints(store, everything)
     carriers_before = endpoints.gateway_endpoints(store, everything[:-1])
-    plans = endpoints.plans_for(store, everything, namespace, has_ports=wants_ports)
-    endpoints.attach(change, [plan for plan in plans if plan.endpoint.id == made.id])
+    plans = endpoints.plans_for(store, [made], namespace, carriers=carriers, has_ports=wants_ports)
+    endpoints.attach(change, plans)
     if carriers != carriers_before:
         _move_ports(change, container, spec)
         if carriers_before:
             endpoints.route_defaults(host, container)
     lifecycle.refresh_files(host, container, added=[made])
-    agent.refresh(host.layout, [container.id], needed=_needs_names(host, container))
+    needed = lifecycle.has_name_service(store, everything)
+    agent.refresh(host.layout, [container.id], needed=needed)
 
 
 def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
@@ -123,7 +124,3 @@ def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> No
 
 def _next_position(before: list[EndpointRecord]) -> int:
     return max((each.position for each in before), default=-1) + 1
-
-
-def _needs_names(host: Host, container: ContainerRecord) -> bool:
-    return lifecycle.has_name_service(host.store, host.store.endpoints_of(container.id))

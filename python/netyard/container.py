@@ -705,7 +705,7 @@ def abandon(host: Host, record: ContainerRecord) -> None:
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
     endpoint.detach(host, up)
     endpoint.flush_flows_of(up)
-    agent.refresh(host.layout, [record.id], needed=False)
+    agent.refresh(host.layout, [record.id], needed=False, ended=True)
     if path.exists():
         with endpoint.opened_namespace(host, record) as namespace:
             _core.remove_dns_redirect(namespace)

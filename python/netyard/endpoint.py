@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -141,10 +141,18 @@ def opened_namespace(host: Host, container: ContainerRecord) -> Iterator[int]:
 
 
 def plans_for(
-    store: Store, endpoints: Sequence[EndpointRecord], namespace: int, *, has_ports: bool
+    store: Store,
+    endpoints: Sequence[EndpointRecord],
+    namespace: int,
+    *,
+    carriers: Mapping[int, EndpointRecord],
+    has_ports: bool,
 ) -> list[EndpointPlan]:
-    """What the drivers are told about a container's endpoints."""
-    carriers = gateway_endpoints(store, endpoints)
+    """What the drivers are told about a container's endpoints.
+
+    Args:
+        carriers: Which of the container's endpoints carry its default routes.
+    """
     plans = []
     for endpoint in endpoints:
         network = store.network(endpoint.network_id)

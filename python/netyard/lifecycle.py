@@ -140,12 +140,17 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         if network is not None:
             provision.ensure_device(change, network)
     wanted = publishing.requests_of(spec)
-    down = {each.id for each in attached if each.state != "up"}
+    carriers = endpoints.gateway_endpoints(store, attached)
     with endpoints.opened_namespace(host, container) as namespace:
-        plans = endpoints.plans_for(store, attached, namespace, has_ports=bool(wanted))
-        endpoints.attach(change, [plan for plan in plans if plan.endpoint.id in down])
+        plans = endpoints.plans_for(
+            store,
+            [each for each in attached if each.state != "up"],
+            namespace,
+            carriers=carriers,
+            has_ports=bool(wanted),
+        )
+        endpoints.attach(change, plans)
     if not store.publications(container.id):
-        carriers = endpoints.gateway_endpoints(store, attached)
         publishing.publish(change, container, wanted, carriers)
     agent.refresh(host.layout, [container.id], needed=has_name_service(store, attached))
 
@@ -357,7 +362,7 @@ def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> Non
     namespace = host.layout.namespace(container.id)
     if namespace.exists():
         # First, because the agent's sockets would keep the namespace alive.
-        agent.refresh(host.layout, [container.id], needed=False)
+        agent.refresh(host.layout, [container.id], needed=False, ended=True)
         _core.release_namespace(str(namespace))
 
 

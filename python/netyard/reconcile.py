@@ -109,7 +109,10 @@ def _restore_container(host: Host, container: ContainerRecord) -> None:
         return
     has_ports = bool(host.store.publications(container.id))
     with endpoints.opened_namespace(host, container) as namespace:
-        plans = endpoints.plans_for(host.store, attached, namespace, has_ports=has_ports)
+        carriers = endpoints.gateway_endpoints(host.store, attached)
+        plans = endpoints.plans_for(
+            host.store, attached, namespace, carriers=carriers, has_ports=has_ports
+        )
         for plan in plans:
             driver(plan.network.driver).restore(plan.network, [plan])
     endpoints.route_defaults(host, container)

@@ -18,16 +18,20 @@ _TALK_SECONDS = 30.0
 _START_SECONDS = 15.0
 
 
-def refresh(layout: Layout, containers: Sequence[str], *, needed: bool) -> None:
+def refresh(
+    layout: Layout, containers: Sequence[str], *, needed: bool, ended: bool = False
+) -> None:
     """Have the agent look at these containers again.
 
     Args:
         needed: Start it if it does not run; a fresh one looks at everything.
+        ended: They have come to their end: the agent must let go of their namespaces.
 
     Raises:
         AgentError: if it is needed and does not come up.
     """
-    if request(layout, {"op": "refresh", "containers": list(containers)}) is None and needed:
+    message = {"op": "refresh", "containers": list(containers), "ended": ended}
+    if request(layout, message) is None and needed:
         start(layout)
 
 

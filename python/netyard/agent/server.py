@@ -19,7 +19,7 @@ from netyard import _core, names
 from netyard.agent import protocol
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
-from netyard.lifecycle import has_name_service, hostname_of
+from netyard.lifecycle import hostname_of
 from netyard.naming import Layout
 from netyard.options import Address
 from netyard.spec import ContainerSpec
@@ -104,8 +104,9 @@ class Agent:
             case "ping":
                 return {"pid": os.getpid()}
             case "refresh":
+                ended = bool(message.get("ended"))
                 for container_id in message.get("containers", []):
-                    self._refresh(str(container_id))
+                    self._refresh(str(container_id), ended=ended)
                 return {}
             case "forget":
                 network_id = str(message.get("network"))
@@ -123,16 +124,17 @@ class Agent:
                 }
         return {"error": f"unknown request {message.get('op')!r}"}
 
-    def _refresh(self, container_id: str) -> None:
+    def _refresh(self, container_id: str, *, ended: bool = False) -> None:
         """Bring names, view and listener of one container up to date with the store."""
         container = self._store.container(container_id)
         attached = [each for each in self._store.endpoints_of(container_id) if each.state == "up"]
         known = self._known.setdefault(container_id, _Known())
         networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)
-        if container is not None and has_name_service(self._store, attached):
+        needs_names = any(network.has_name_service for network in networks.values())
+        if container is not None and needs_names:
             self._serve(container, attached, networks, known)
-        elif container is not None and known.namespace is not None and container.state == "running":
+        elif container is not None and known.namespace is not None and not ended:
             # Its door stays, with nothing behind it: to make another one is dear.
             view = _View([], None, keeps_single_labels=False, ttl_seconds=0)
             self._server.set_view(container_id, view)
