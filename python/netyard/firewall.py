@@ -15,8 +15,8 @@ them:
 ``forward``
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
     if another table drops.
-``masquerade``
-    Source translation: for the way out, and where a reply would otherwise miss the host.
+``source``
+    Source translation (``masquerade`` is a word of nft's): for the way out, and where a reply would otherwise miss the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
 """
@@ -85,7 +85,7 @@ _CHAINS = (
     ("publish", "nat", "prerouting", -100),
     ("publish-local", "nat", "output", -100),
     ("forward", "filter", "forward", 0),
-    ("masquerade", "nat", "postrouting", 100),
+    ("source", "nat", "postrouting", 100),
 )
 
 # What a closed table forwards when netyard itself turned forwarding on.
@@ -204,32 +204,32 @@ def _rules() -> Iterable[tuple[str, str, list[Statement]]]:
     )
     yield ("forward", "containers may go out", [from_bridge, ("accept",)])
     yield (
-        "masquerade",
+        "source",
         "a container that asks its own published port",
         [("in", ["ip saddr", "ip daddr"], HAIRPIN4.name), ("masquerade",)],
     )
     yield (
-        "masquerade",
+        "source",
         "the same by IPv6",
         [("in", ["ip6 saddr", "ip6 daddr"], HAIRPIN6.name), ("masquerade",)],
     )
     yield (
-        "masquerade",
+        "source",
         "a neighbour that asks by the host's address",
         [same, ("translated",), ("masquerade",)],
     )
     yield (
-        "masquerade",
+        "source",
         "the host asking by its loopback address",
         [("ip within", "ip saddr", localnet, 8), to_bridge, ("masquerade",)],
     )
     yield (
-        "masquerade",
+        "source",
         "the same by ::1",
         [("ip6 is", "ip6 saddr", _LOCALHOST6), to_bridge, ("masquerade",)],
     )
     yield (
-        "masquerade",
+        "source",
         "the way out",
         [
             ("in", ["iifname"], MASQUERADED.name),

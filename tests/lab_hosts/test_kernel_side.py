@@ -1,0 +1,106 @@
+"""What the kernel has, read by independent tools; what other threads may do meanwhile."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+from lab import HOST6, SERVER, Machine
+
+
+def test_ruleset_reads_back(host: Machine) -> None:
+    """What `nft` prints of our tables, it accepts again, and nothing is unknown to it."""
+    host.ny("network", "create", "--ipv6", "net")
+    host.ny("network", "create", "--internal", "inside")
+    host.ny(
+        *"run -d --name web --network net -p 8080:80 -p 127.0.0.1:81:80".split(),
+        *("-p", f"[{HOST6}]:82:80/udp"),
+        *(sys.executable, "-S", SERVER, "80"),
+    )
+    shown = host.out("nft", "list", "ruleset")
+    assert "unknown" not in shown
+    host.run("nft", "-c", "-f", "-", input="flush ruleset\n" + shown)
+    assert 'comment "published ports"' in shown
+    assert re.search(r"tcp \. 8080 comment .* : 172\.18\.0\.2 \. 80", shown)
+    assert re.search(r"127\.0\.0\.1 \. tcp \. 81 comment .* : 172\.18\.0\.2 \. 80", shown)
+
+
+def test_rule_count_does_not_grow_with_ports(host: Machine) -> None:
+    """FW35: ports are elements; publishing many is one transaction."""
+
+    def rules() -> int:
+        found = json.loads(host.out("nft", "-j", "list", "table", "inet", "netyard"))["nftables"]
+        return sum("rule" in entry for entry in found)
+
+    host.ny("network", "create", "net")
+    before = rules()
+    host.ny(
+        "run",
+        "-d",
+        "--name",
+        "many",
+        "--network",
+        "net",
+        "-p",
+        "20000-20999:80-1079",
+        "sleep",
+        "600",
+    )
+    assert rules() == before
+    assert host.ny("port", "many").count("\n") == 999
+    host.ny("rm", "-f", "many")
+    assert "20500" not in host.out("nft", "list", "ruleset")
+
+
+def test_bridge_and_port_as_ip_shows_them(host: Machine) -> None:
+    """`ip -d` agrees: no spanning tree, the MTU asked for, isolation where icc is off."""
+    host.ny("network", "create", "-o", "mtu=1400", "-o", "icc=false", "net")
+    host.ny("run", "-d", "--name", "box", "--network", "net", "sleep", "600")
+    links = json.loads(host.out("ip", "-j", "-d", "link"))
+    bridge = next(link for link in links if link["ifname"].startswith("br-"))
+    port = next(link for link in links if link["ifname"].startswith("ny-"))
+    assert bridge["linkinfo"]["info_data"]["stp_state"] == 0
+    assert (bridge["mtu"], port["mtu"]) == (1400, 1400)
+    assert port["master"] == bridge["ifname"]
+    assert port["linkinfo"]["info_slave_data"]["isolated"] is True
+    inside = json.loads(host.ny("exec", "box", "ip", "-j", "link", "show", "eth0"))
+    assert inside[0]["mtu"] == 1400
+
+
+def test_kernel_errors_carry_the_kernels_words(host: Machine) -> None:
+    """Extended acknowledgements: what was asked, the kernel's sentence, the attribute."""
+    code = (
+        "from netyard import _core, errors\n"
+        "class Spec:\n"
+        "    name, mac, mtu, addresses, sysctls = 'br-x', b'\\x02' * 6, 5, [], []\n"
+        "try: _core.create_bridges([Spec])\n"
+        "except errors.KernelError as error:\n"
+        "    print(error.operation, error.subject, error.errno, error.kernel_message)\n"
+    )
+    shown = host.python(code)
+    assert shown.startswith("create bridge br-x 22 ")
+    assert "mtu" in shown
+    assert "br-x" not in host.links()
+
+
+def test_other_threads_run_during_kernel_work(host: Machine) -> None:
+    """Every long call lets go of the interpreter."""
+    code = (
+        "import threading, time\n"
+        "from netyard import Host, Network\n"
+        "host, gaps, stop = Host(), [0.0], []\n"
+        "def tick():\n"
+        "    last = time.perf_counter()\n"
+        "    while not stop:\n"
+        "        time.sleep(0.001); now = time.perf_counter()\n"
+        "        gaps.append(now - last); last = now\n"
+        "thread = threading.Thread(target=tick); thread.start()\n"
+        "for n in range(5): Network.create(f'n{n}', host=host)\n"
+        "start = time.perf_counter()\n"
+        "for n in range(5): Network.get(f'n{n}', host=host).remove()\n"
+        "took = time.perf_counter() - start\n"
+        "stop.append(1); thread.join()\n"
+        "ticks = len(gaps); print(ticks > 20 * took, took)\n"
+    )
+    assert host.python(code).startswith("True")
