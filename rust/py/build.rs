@@ -15,6 +15,8 @@ fn main() {
         .args([
             "build",
             "--package",
+            "netyard-netns",
+            "--bin",
             "netyard-shim",
             "--profile",
             "shim",
@@ -33,7 +35,7 @@ fn main() {
     );
     let image = built_in.join(&target).join("shim").join("netyard-shim");
     std::fs::copy(&image, out.join("netyard-shim")).expect("the shim was built");
-    for watched in ["rust/shim", "rust/netns", "Cargo.toml", "Cargo.lock"] {
+    for watched in ["rust/netns", "Cargo.toml", "Cargo.lock"] {
         println!(
             "cargo:rerun-if-changed={}",
             workspace.join(watched).display()

@@ -1,6 +1,6 @@
 """The shim: unpacked once, started for each container, talked to over its socket.
 
-The other side of everything here is ``rust/shim``.
+The other side of everything here is ``rust/netns/src/shim``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 //! Namespaces, mounts and the processes in them.
 //!
 //! Used from two sides: the Python binding makes and enters network namespaces, the shim starts
-//! processes in a sandbox of their own. Knows nothing of networks, names or state files.
+//! processes in a sandbox of their own (`src/shim`, a program of this crate). Knows nothing of networks, names or state files.
 
 mod error;
 mod mounts;
