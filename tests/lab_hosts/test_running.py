@@ -296,7 +296,7 @@ def test_adopt_and_abandon(host: Machine) -> None:
     assert host.fetch("127.0.0.1", 8080) is None
     assert host.ny("ps", "-aq") == ""
     host.popen("unshare", "-n", "sleep", "600")
-    inside = wait_for(lambda: host.out("pgrep", "-x", "sleep")).split()[0]
+    inside = wait_for(lambda: host.run("pgrep", "-x", "sleep", check=False).stdout).split()[0]
     wait_for(
         lambda: (
             host.out("readlink", f"/proc/{inside}/ns/net") != host.out("readlink", "/proc/1/ns/net")
