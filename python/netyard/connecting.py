@@ -7,6 +7,7 @@ from netyard import lifecycle, provision, publishing
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Forbidden
 from netyard.host import Change, Host
+from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
@@ -57,14 +58,14 @@ def _attach(
     carriers = endpoints.gateway_endpoints(store, everything)
     carriers_before = endpoints.gateway_endpoints(store, everything[:-1])
     plans = endpoints.plans_for(store, [made], namespace, carriers=carriers, has_ports=wants_ports)
-    endpoints.attach(change, plans)
+    refresh = Names(change, container.id)
+    endpoints.attach(change, plans, meanwhile=refresh.begin)
     if carriers != carriers_before:
         _move_ports(change, container, spec)
         if carriers_before:
             endpoints.route_defaults(host, container)
     lifecycle.refresh_files(host, container, added=[made])
-    needed = lifecycle.has_name_service(store, everything)
-    agent.refresh(host.layout, [container.id], needed=needed)
+    refresh.finish(needed=lifecycle.has_name_service(store, everything))
 
 
 def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:

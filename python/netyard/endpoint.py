@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -175,13 +175,20 @@ def plans_for(
     return plans
 
 
-def attach(change: Change, plans: Sequence[EndpointPlan]) -> None:
-    """Make endpoints in the kernel, and record that they are up."""
+def attach(
+    change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Callable[[], object]
+) -> None:
+    """Make endpoints in the kernel, and record that they are up.
+
+    Args:
+        meanwhile: Called before the kernel is asked: what can go on beside it.
+    """
     store = change.store
     ids = [plan.endpoint.id for plan in plans]
     with store.transaction():
         store.set_endpoint_states(ids, "attaching")
     change.on_failure(lambda: detach(change.host, [plan.endpoint for plan in plans]))
+    meanwhile()
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)

@@ -16,7 +16,7 @@ them:
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
     if another table drops.
 ``source``
-    Source translation (``masquerade`` is a word of nft's): for the way out, and where a reply would otherwise miss the host.
+    Source translation: for the way out, and where a reply would otherwise miss the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
 """

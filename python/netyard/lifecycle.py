@@ -141,6 +141,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
             provision.ensure_device(change, network)
     wanted = publishing.requests_of(spec)
     carriers = endpoints.gateway_endpoints(store, attached)
+    refresh = Names(change, container.id)
     with endpoints.opened_namespace(host, container) as namespace:
         plans = endpoints.plans_for(
             store,
@@ -149,10 +150,30 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
             carriers=carriers,
             has_ports=bool(wanted),
         )
-        endpoints.attach(change, plans)
+        endpoints.attach(change, plans, meanwhile=refresh.begin)
     if not store.publications(container.id):
         publishing.publish(change, container, wanted, carriers)
-    agent.refresh(host.layout, [container.id], needed=has_name_service(store, attached))
+    refresh.finish(needed=has_name_service(store, attached))
+
+
+class Names:
+    """The agent learning of a container's endpoints, beside the kernel making them."""
+
+    def __init__(self, change: Change, container_id: str) -> None:
+        self._change = change
+        self._container_id = container_id
+        self._refresh: agent.Refresh | None = None
+
+    def begin(self) -> None:
+        """Tell the agent; should the operation fail, it is told again."""
+        layout, ids = self._change.host.layout, [self._container_id]
+        self._refresh = agent.begin_refresh(layout, ids)
+        self._change.on_failure(lambda: agent.refresh(layout, ids, needed=False, ended=True))
+
+    def finish(self, *, needed: bool) -> None:
+        """Wait until it knows; start it if it is needed and does not run."""
+        if self._refresh is not None:
+            self._refresh.finish(needed=needed)
 
 
 def _launch(

@@ -35,6 +35,7 @@ def finish_interrupted(host: Host) -> None:
         endpoint = host.store.endpoint(endpoint_id)
         if endpoint is not None:
             endpoints.detach(host, [endpoint])
+            agent.refresh(host.layout, [endpoint.container_id], needed=False)
     for network_id in networks:
         network = host.store.network(network_id)
         if network is not None:

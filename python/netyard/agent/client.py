@@ -30,9 +30,30 @@ def refresh(
     Raises:
         AgentError: if it is needed and does not come up.
     """
+    begin_refresh(layout, containers, ended=ended).finish(needed=needed)
+
+
+def begin_refresh(layout: Layout, containers: Sequence[str], *, ended: bool = False) -> Refresh:
+    """The same in two steps, so that the agent works while the caller does something else."""
     message = {"op": "refresh", "containers": list(containers), "ended": ended}
-    if request(layout, message) is None and needed:
-        start(layout)
+    return Refresh(layout, _connect(layout, message))
+
+
+class Refresh:
+    """A request on its way to the agent."""
+
+    def __init__(self, layout: Layout, sock: socket.socket | None) -> None:
+        self._layout = layout
+        self._socket = sock
+
+    def finish(self, *, needed: bool) -> None:
+        """Wait until the agent has looked; see `refresh`."""
+        if self._answer() is None and needed:
+            start(self._layout)
+
+    def _answer(self) -> dict[str, Any] | None:
+        sock, self._socket = self._socket, None
+        return None if sock is None else _receive(self._layout, sock)
 
 
 def forget_network(layout: Layout, network_id: str) -> None:
@@ -52,24 +73,35 @@ def request(layout: Layout, message: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         AgentError: if it runs and reports a failure.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_TALK_SECONDS)
-        try:
-            sock.connect(_address(layout))
-            with sock.makefile("rwb") as stream:
-                protocol.send(cast(BinaryIO, stream), message)
-                answer = protocol.receive(cast(BinaryIO, stream))
-        except TimeoutError as error:
-            raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
-        except OSError:
-            return None
+    sock = _connect(layout, message)
+    return None if sock is None else _receive(layout, sock)
+
+
+def _connect(layout: Layout, message: dict[str, Any]) -> socket.socket | None:
+    """Send a request; ``None`` if no agent runs."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(_TALK_SECONDS)
+    try:
+        sock.connect(os.fspath(layout.agent_socket))
+        sock.sendall(protocol.encode(message))
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+def _receive(layout: Layout, sock: socket.socket) -> dict[str, Any] | None:
+    """The answer to a request; ``None`` if the agent has gone meanwhile."""
+    try:
+        with sock, sock.makefile("rb") as stream:
+            answer = protocol.receive(cast(BinaryIO, stream))
+    except TimeoutError as error:
+        raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
+    except OSError:
+        return None
     if answer is not None and "error" in answer:
         raise AgentError(f"the agent failed: {answer['error']}")
     return answer
-
-
-def _address(layout: Layout) -> str:
-    return os.fspath(layout.agent_socket)
 
 
 def start(layout: Layout) -> None:

@@ -11,10 +11,9 @@ from typing import Any, BinaryIO
 REQUEST_MAX = 1 << 20
 
 
-def send(stream: BinaryIO, message: dict[str, Any]) -> None:
-    """Write one message."""
-    stream.write(json.dumps(message).encode() + b"\n")
-    stream.flush()
+def encode(message: dict[str, Any]) -> bytes:
+    """One message as bytes."""
+    return json.dumps(message).encode() + b"\n"
 
 
 def receive(stream: BinaryIO) -> dict[str, Any] | None:

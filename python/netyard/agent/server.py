@@ -127,7 +127,13 @@ class Agent:
     def _refresh(self, container_id: str, *, ended: bool = False) -> None:
         """Bring names, view and listener of one container up to date with the store."""
         container = self._store.container(container_id)
-        attached = [each for each in self._store.endpoints_of(container_id) if each.state == "up"]
+        # One that is being attached counts: its maker waits for us while the kernel works, and
+        # tells us again should it fail.
+        attached = [
+            each
+            for each in self._store.endpoints_of(container_id)
+            if each.state in ("attaching", "up")
+        ]
         known = self._known.setdefault(container_id, _Known())
         networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)
@@ -286,11 +292,10 @@ def _answer(agent: Agent, listener: socket.socket) -> None:
     with client:
         client.settimeout(_CLIENT_SECONDS)
         try:
-            with client.makefile("rwb") as stream:
+            with client.makefile("rb") as stream:
                 message = protocol.receive(cast(BinaryIO, stream))
-                if message is None:
-                    return
-                protocol.send(cast(BinaryIO, stream), _handled(agent, message))
+            if message is not None:
+                client.sendall(protocol.encode(_handled(agent, message)))
         except OSError as error:
             _LOG.warning("client: %s", error)
 
