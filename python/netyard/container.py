@@ -164,10 +164,7 @@ class Container:
         host = host or default_host()
         if not command:
             raise Invalid("a command is needed: netyard has no images that could name one")
-        requests = [
-            item if isinstance(item, NetworkRequest) else NetworkRequest(network=item)
-            for item in ([network] if isinstance(network, str | NetworkRequest) else network)
-        ]
+        requests = _requests(network)
         first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
         mode, target = _mode(requests)
         spec = ContainerSpec(
@@ -246,10 +243,7 @@ class Container:
             >>> Container.adopt("lab", netns="/run/netns/lab", network="my-net", publish=["80:80"])
         """
         host = host or default_host()
-        requests = [
-            item if isinstance(item, NetworkRequest) else NetworkRequest(network=item)
-            for item in ([network] if isinstance(network, str | NetworkRequest) else network)
-        ]
+        requests = _requests(network)
         mode, _ = _mode(requests)
         if mode != "networks":
             raise Invalid(f"--network: an adopted namespace cannot be in {mode!r} mode")
@@ -471,6 +465,16 @@ class Container:
 
 
 # -- checking -----------------------------------------------------------------------------------
+
+
+def _requests(
+    network: str | NetworkRequest | Sequence[str | NetworkRequest],
+) -> Sequence[NetworkRequest]:
+    """One network or several, by name or in full."""
+    given = [network] if isinstance(network, str | NetworkRequest) else network
+    return [
+        each if isinstance(each, NetworkRequest) else NetworkRequest(network=each) for each in given
+    ]
 
 
 def _mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:

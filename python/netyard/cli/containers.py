@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+from typing import Any
 
 import click
 
 from netyard.cli.context import current_host
-from netyard.cli.each import for_each
-from netyard.cli.report import report
-from netyard.cli.table import ago, format_option, show, show_json
+from netyard.cli.each import for_each, show_each
+from netyard.cli.table import ago, format_option, show
 from netyard.container import Container
-from netyard.errors import NetyardError, NotFound
+from netyard.errors import NotFound
 from netyard.naming import short
 from netyard.network import Network
 from netyard.spec import ContainerSpec
@@ -94,22 +94,18 @@ def _status(record: ContainerRecord) -> str:
 def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
     """Show containers (or networks) in full, as JSON."""
     host = current_host(ctx)
-    found, failed = [], False
-    for name in names:
+
+    def find(name: str) -> dict[str, Any]:
         try:
-            try:
-                found.append(Container.get(name, host=host).inspect())
-            except NotFound:
-                found.append(Network.get(name, host=host).inspect())
+            return Container.get(name, host=host).inspect()
         except NotFound:
-            report(NotFound(f"there is no container or network {name!r}"))
-            failed = True
-        except NetyardError as error:
-            report(error)
-            failed = True
-    show_json(found)
-    if failed:
-        ctx.exit(1)
+            pass
+        try:
+            return Network.get(name, host=host).inspect()
+        except NotFound:
+            raise NotFound(f"there is no container or network {name!r}") from None
+
+    show_each(ctx, names, find)
 
 
 @click.command()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from netyard.cli.context import current_host
-from netyard.cli.each import for_each
-from netyard.cli.report import report
-from netyard.cli.table import format_option, show, show_json
-from netyard.errors import NetyardError, NotFound
+from netyard.cli.each import for_each, show_each
+from netyard.cli.table import format_option, show
+from netyard.errors import Conflict, NotFound
 from netyard.naming import short
 from netyard.network import Network
 from netyard.options import parse_bool, parse_pairs
@@ -115,16 +114,7 @@ def ls(ctx: click.Context, output_format: str, quiet: bool, no_trunc: bool) -> N
 def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
     """Show networks in full, as JSON."""
     host = current_host(ctx)
-    found, failed = [], False
-    for name in names:
-        try:
-            found.append(Network.get(name, host=host).inspect())
-        except NetyardError as error:
-            report(error)
-            failed = True
-    show_json(found)
-    if failed:
-        ctx.exit(1)
+    show_each(ctx, names, lambda name: Network.get(name, host=host).inspect())
 
 
 @network.command()
@@ -174,8 +164,6 @@ def connect(
 @click.pass_context
 def disconnect(ctx: click.Context, network_name: str, container: str, force: bool) -> None:
     """Take a container's interface on a network away."""
-    from netyard.errors import Conflict
-
     try:
         Network.get(network_name, host=current_host(ctx)).disconnect(container)
     except (Conflict, NotFound):

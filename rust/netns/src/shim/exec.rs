@@ -65,7 +65,8 @@ pub(crate) fn ignore_terminal_signals() {
     }
 }
 
-fn wait(child: i32) -> Result<u8, String> {
+/// Waits for a child; its status as a shell would say it.
+pub(crate) fn wait(child: i32) -> Result<u8, String> {
     let child = Pid::from_raw(child).ok_or("no process")?;
     loop {
         match rustix::process::waitpid(Some(child), WaitOptions::empty()) {

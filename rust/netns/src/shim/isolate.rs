@@ -7,8 +7,6 @@
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::process::{waitpid, Pid, WaitOptions};
-
 use crate::options::Options;
 
 pub(crate) fn run(options: &Options) -> Result<u8, String> {
@@ -28,19 +26,8 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         eprintln!("netyard-shim: {message}");
         return Ok(125);
     }
-    // The command gets the terminal's signals itself; we only wait for it.
-    for signal in [libc::SIGINT, libc::SIGQUIT] {
-        // SAFETY: ignoring a signal is a plain setting.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
-    let pid = Pid::from_raw(pid as i32).ok_or("no process")?;
-    loop {
-        match waitpid(Some(pid), WaitOptions::empty()) {
-            Ok(Some((_, status))) => return Ok(crate::supervise::exit_code(status)),
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(format!("wait: {errno}")),
-        }
-    }
+    crate::exec::ignore_terminal_signals();
+    crate::exec::wait(pid as i32)
 }
 
 pub(crate) fn enter(options: &Options) -> Result<u8, String> {
