@@ -14,7 +14,7 @@ test: packages build check test-rust test-unit test-lab
 
 packages:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
 
 venv: $(BIN)/maturin
 

@@ -34,7 +34,13 @@ def connect(
         before = host.store.endpoints_of(container.id)
         with change.store.transaction():
             made = endpoints.plan(
-                change.store, network, container, request, ifname, _next_position(before)
+                change.store,
+                network,
+                container,
+                request,
+                ifname,
+                _next_position(before),
+                state="attaching" if is_up else "down",
             )
         change.on_failure(lambda: endpoints.forget(host.store, made))
         if is_up:
@@ -88,26 +94,36 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         gone = host.store.endpoint_between(network.id, container.id)
         if gone is None:
             raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
-        if gone.state == "up":
-            _detach(change, container, gone)
-        with change.store.transaction():
-            endpoints.forget(host.store, gone)
         if container.state == "running":
-            agent.refresh(host.layout, [container.id], needed=False)
+            withdraw(change, container, gone)
+        else:
+            with change.store.transaction():
+                endpoints.forget(host.store, gone)
 
 
-def _detach(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+    """Take an endpoint of a running container away, and what follows from it.
+
+    Can be done again from the start, whatever part of it has been done: what a killed operation
+    has left half-way, connecting or disconnecting, ends here.
+    """
     host = change.host
     spec = ContainerSpec.from_json(container.spec)
-    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-    carriers_before = endpoints.gateway_endpoints(host.store, up)
-    endpoints.detach(host, [gone])
+    rest = [
+        each
+        for each in host.store.endpoints_of(container.id)
+        if each.state == "up" and each.id != gone.id
+    ]
+    endpoints.take_out(host, [gone])
     endpoints.flush_flows_of([gone])
-    rest = [each for each in up if each.id != gone.id]
-    if endpoints.gateway_endpoints(host.store, rest) != carriers_before:
+    before = endpoints.gateway_endpoints(host.store, [*rest, gone])
+    if endpoints.gateway_endpoints(host.store, rest) != before:
         endpoints.route_defaults(host, container)
         _move_ports(change, container, spec)
     lifecycle.refresh_files(host, container, removed=[gone])
+    with host.store.transaction():
+        endpoints.forget(host.store, gone)
+    agent.refresh(host.layout, [container.id], needed=False)
 
 
 def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:

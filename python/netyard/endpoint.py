@@ -27,8 +27,14 @@ def plan(
     request: NetworkRequest,
     ifname: str,
     position: int,
+    *,
+    state: str = "down",
 ) -> EndpointRecord:
     """Give a container an endpoint on a network, in the store only; the caller's transaction.
+
+    Args:
+        state: ``attaching`` if the kernel is to follow at once: should we be killed, the endpoint
+            was never promised and goes again.
 
     Raises:
         Invalid: if an address, MAC or alias is wrong, or not allowed on this network.
@@ -48,6 +54,7 @@ def plan(
         ip4="",
         ip6="",
         aliases=tuple(request.aliases),
+        state=state,
     )
     store.add_endpoint(endpoint)
     found: dict[str, object] = {}
@@ -200,6 +207,12 @@ def attach(
 
 def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     """Take endpoints out of the kernel, and record that they are down."""
+    take_out(host, endpoints)
+    set_down(host, endpoints)
+
+
+def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+    """Take endpoints out of the kernel; they stay recorded as being on their way out."""
     ids = [endpoint.id for endpoint in endpoints]
     with host.store.transaction():
         host.store.set_endpoint_states(ids, "detaching")
@@ -210,7 +223,6 @@ def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
             by_driver.setdefault(network.driver, []).append(endpoint)
     for name, some in by_driver.items():
         driver(name).detach(some)
-    set_down(host, endpoints)
 
 
 def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:

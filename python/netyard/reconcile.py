@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, kernel, lifecycle, publishing
+from netyard import _core, connecting, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.container import abandon
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
-from netyard.host import Host
+from netyard.host import Change, Host
 from netyard.naming import Layout
 from netyard.provision import discard as discard_network
 from netyard.runtime.process import is_alive
@@ -32,14 +32,22 @@ def finish_interrupted(host: Host) -> None:
     for container_id in host.store.ending_publications():
         publishing.unpublish(host, container_id)
     for endpoint_id in loose:
-        endpoint = host.store.endpoint(endpoint_id)
-        if endpoint is not None:
-            endpoints.detach(host, [endpoint])
-            agent.refresh(host.layout, [endpoint.container_id], needed=False)
+        _undo_endpoint(host, endpoint_id)
     for network_id in networks:
         network = host.store.network(network_id)
         if network is not None:
             discard_network(host, network)
+
+
+def _undo_endpoint(host: Host, endpoint_id: str) -> None:
+    endpoint = host.store.endpoint(endpoint_id)
+    owner = host.store.container(endpoint.container_id) if endpoint else None
+    if endpoint is None or owner is None:
+        return
+    if owner.state == "running" and host.layout.namespace(owner.id).exists():
+        connecting.withdraw(Change(host), owner, endpoint)
+    else:
+        endpoints.detach(host, [endpoint])
 
 
 def _undo_container(host: Host, container: ContainerRecord) -> None:

@@ -138,12 +138,28 @@ wrap(Store, "add_publications")
 wrap(shim, "supervise")
 net = Network.create("crash", host=host)
 box = Container.run("sleep", "600", name="box", network="crash", publish=["8080:80"], host=host)
+second = Network.create("crash2", host=host)
+second.connect(box)
+second.disconnect(box)
 box.remove(force=True)
+second.remove()
 net.remove()
 print("finished", calls)
 """
 
 
+def _agrees_with_its_kernel(host: Machine) -> None:
+    """A running box has an interface for each network it is said to be on, and its port works."""
+    shown = json.loads(host.ny("inspect", "box"))[0]
+    if not shown["State"]["Running"]:
+        return
+    wanted = {each["InterfaceName"] for each in shown["NetworkSettings"]["Networks"].values()}
+    links = json.loads(host.ny("exec", "box", "ip", "-j", "link"))
+    assert {link["ifname"] for link in links} == {"lo", *wanted}
+    assert "8080" in host.out("nft", "list", "map", "inet", "netyard", "published4")
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(4))
 def test_killed_at_every_step(host: Machine, part: int) -> None:
     """SIGKILL before and after each kernel call and record: the next command leaves no trace."""
@@ -164,14 +180,14 @@ def test_killed_at_every_step(host: Machine, part: int) -> None:
     wait_for(lambda: kernel() == before, what="an undisturbed run leaves nothing")
     assert total > 40
     for point in range(1 + part, total + 1, 4):
-        done = host.run(sys.executable, "-c", KILL, str(point), check=False)
+        done = host.run(sys.executable, "-c", KILL, str(point), check=False, timeout=20)
         assert done.returncode == -9 or done.returncode == 137, (point, done)
         host.ny("repair")
         names = host.ny("ps", "-a", "--format", "json").splitlines()
         if any(json.loads(line)["Names"] == "box" for line in names):
+            _agrees_with_its_kernel(host)
             host.ny("rm", "-f", "box")
-        if "crash" in host.ny("network", "ls"):
-            host.ny("network", "rm", "crash")
+        host.ny("network", "rm", "-f", "crash", "crash2")
         try:
             wait_for(lambda: kernel() == before)
         except AssertionError:
