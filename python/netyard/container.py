@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netyard import _core, capabilities, endpoint, lifecycle, ports, publishing
-from netyard.agent import client as agent
-from netyard.errors import (
-    Conflict,
-    Exhausted,
-    Forbidden,
-    Invalid,
-    NameInUse,
-    NetyardError,
-    NotFound,
-    raise_all,
+from netyard import adopting, capabilities, lifecycle, ports
+from netyard.checking import (
+    check_mode,
+    check_rootfs,
+    check_values,
+    network_mode,
+    parse_requests,
+    with_first,
 )
-from netyard.host import Change, Host, default_host
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.host import Host, default_host
 from netyard.identity import parse_user
-from netyard.naming import new_id
-from netyard.network import ensure_builtin, timestamp
-from netyard.network import find as find_network
-from netyard.options import (
-    parse_address,
-    parse_domain,
-    parse_extra_host,
-    parse_hostname,
-    parse_name,
-)
-from netyard.randomname import random_name
+from netyard.making import make
+from netyard.options import parse_extra_host
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
 from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import ContainerRecord
 
-_NAME_SHORTEST = 2
-_NAME_TRIES = 50
 _KILL_SECONDS = 10.0
 
 
@@ -164,13 +149,13 @@ class Container:
         host = host or default_host()
         if not command:
             raise Invalid("a command is needed: netyard has no images that could name one")
-        requests = _requests(network)
+        requests = parse_requests(network)
         first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
-        mode, target = _mode(requests)
+        mode, target = network_mode(requests)
         spec = ContainerSpec(
             command=command,
             mode=mode,
-            networks=_with_first(requests, first) if mode == "networks" else (),
+            networks=with_first(requests, first) if mode == "networks" else (),
             publish=tuple(publish),
             expose=tuple(expose),
             publish_all=publish_all,
@@ -179,7 +164,7 @@ class Container:
             environment=tuple(f"{key}={value}" for key, value in (environment or {}).items()),
             workdir=workdir,
             user=parse_user(user, os.fspath(rootfs)),
-            rootfs=_check_rootfs(rootfs),
+            rootfs=check_rootfs(rootfs),
             tty=tty,
             interactive=interactive,
             auto_remove=auto_remove,
@@ -191,10 +176,10 @@ class Container:
             dns_options=tuple(dns_options),
             labels=dict(labels or {}),
         )
-        _check_mode(spec, first, target)
-        _check_values(spec)
+        check_mode(spec, first, target)
+        check_values(spec)
         with host.change() as change:
-            return cls(host, _make(change, name, spec, target))
+            return cls(host, make(change, name, spec, target))
 
     @classmethod
     def run(cls, *command: str, host: Host | None = None, **settings: Any) -> Container:
@@ -243,19 +228,19 @@ class Container:
             >>> Container.adopt("lab", netns="/run/netns/lab", network="my-net", publish=["80:80"])
         """
         host = host or default_host()
-        requests = _requests(network)
-        mode, _ = _mode(requests)
+        requests = parse_requests(network)
+        mode, _ = network_mode(requests)
         if mode != "networks":
             raise Invalid(f"--network: an adopted namespace cannot be in {mode!r} mode")
         first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
         spec = ContainerSpec(
-            networks=_with_first(requests, first), publish=tuple(publish), labels=dict(labels or {})
+            networks=with_first(requests, first), publish=tuple(publish), labels=dict(labels or {})
         )
-        _check_values(spec)
-        source = _open_foreign(pid, netns)
+        check_values(spec)
+        source = adopting.open_foreign(pid, netns)
         try:
             with host.change() as change:
-                return cls(host, _adopt(change, name, spec, source))
+                return cls(host, adopting.adopt(change, name, spec, source))
         finally:
             os.close(source)
 
@@ -364,7 +349,7 @@ class Container:
         if record.kind != "adopted":
             raise Forbidden(f"container {record.name!r} was not adopted", hint="remove it instead")
         with self.host.change():
-            abandon(self.host, record)
+            adopting.abandon(self.host, record)
 
     def wait(self) -> int:
         """Wait until it ends; its exit status."""
@@ -462,257 +447,3 @@ class Container:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(NotFound):
             self.remove(force=True)
-
-
-# -- checking -----------------------------------------------------------------------------------
-
-
-def _requests(
-    network: str | NetworkRequest | Sequence[str | NetworkRequest],
-) -> Sequence[NetworkRequest]:
-    """One network or several, by name or in full."""
-    given = [network] if isinstance(network, str | NetworkRequest) else network
-    return [
-        each if isinstance(each, NetworkRequest) else NetworkRequest(network=each) for each in given
-    ]
-
-
-def _mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:
-    """The network mode, and whose namespace is shared if it is ``container``."""
-    names = [request.network for request in requests]
-    special = [name for name in names if name in ("host", "none") or name.startswith("container:")]
-    if special and len(names) > 1:
-        raise Invalid(f"--network: {special[0]!r} cannot be joined with other networks")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Invalid(f"--network: {twice!r} is given twice")
-    if "bridge" in names and len(names) > 1:
-        raise Invalid("--network: the default network cannot be joined with others")
-    if not special:
-        return "networks", ""
-    mode, _, target = special[0].partition(":")
-    if mode == "container" and not target:
-        raise Invalid("--network: container: needs a name or id", field="--network")
-    return mode, target
-
-
-def _with_first(
-    requests: Sequence[NetworkRequest], first: Mapping[str, Any]
-) -> tuple[NetworkRequest, ...]:
-    """The requests, what was given for "the first network" put into the first."""
-    head, *tail = requests or [NetworkRequest(network="bridge")]
-    if head.network == "default":
-        head = NetworkRequest(network="bridge")
-    for key, value in first.items():
-        if value and getattr(head, key):
-            raise Invalid(f"--network: {key} is given both for the network and for the container")
-    merged = {key: value or getattr(head, key) for key, value in first.items()}
-    return (NetworkRequest(network=head.network, **merged), *tail)
-
-
-def _check_mode(spec: ContainerSpec, first: Mapping[str, Any], target: str) -> None:
-    """Refuse flags that have no meaning in a mode, each by name (contract RN6, RN7, RN9)."""
-    given: dict[str, object] = {"--network-alias": first["aliases"]}
-    given |= {"--ip": first["ip"], "--ip6": first["ip6"], "--mac-address": first["mac_address"]}
-    if spec.mode == "container":
-        given |= {
-            "--add-host": spec.add_hosts,
-            "--hostname": spec.hostname,
-            "--domainname": spec.domainname,
-            "--dns": spec.dns,
-            "--dns-search": spec.dns_search,
-            "--dns-option": spec.dns_options,
-            "--publish": spec.publish,
-            "--publish-all": spec.publish_all,
-            "--expose": spec.expose,
-        }
-    elif spec.mode == "networks":
-        return
-    shown = f"container:{target}" if spec.mode == "container" else spec.mode
-    raise_all(
-        [
-            Invalid(
-                f"conflicting options: {flag} cannot be used with --network {shown}", field=flag
-            )
-            for flag, value in given.items()
-            if value
-        ]
-    )
-
-
-def _check_values(spec: ContainerSpec) -> None:
-    """Check everything that can be checked without looking at the host, all at once."""
-    checks: list[Callable[[], object]] = []
-    if spec.hostname:
-        checks.append(partial(parse_hostname, "--hostname", spec.hostname))
-    if spec.domainname:
-        checks.append(partial(parse_domain, "--domainname", spec.domainname))
-    checks += [partial(parse_address, "--dns", word) for word in spec.dns]
-    checks += [partial(parse_domain, "--dns-search", word) for word in spec.dns_search]
-    checks += [partial(_parse_option, word) for word in spec.dns_options]
-    checks += [partial(ports.parse_publish, word) for word in spec.publish]
-    checks += [partial(ports.parse_expose, word) for word in spec.expose]
-    errors: list[NetyardError] = []
-    for check in checks:
-        try:
-            check()
-        except NetyardError as error:
-            errors.append(error)
-    raise_all(errors)
-
-
-def _parse_option(word: str) -> None:
-    if not word or any(letter.isspace() for letter in word):
-        raise Invalid(f"--dns-option: {word!r} is no resolver option", field="--dns-option")
-
-
-def _check_rootfs(rootfs: str | os.PathLike[str]) -> str:
-    if not os.fspath(rootfs):
-        return ""
-    path = Path(rootfs).absolute()
-    if not path.is_dir():
-        raise Invalid(f"--rootfs: {path} is no directory", field="--rootfs", value=str(path))
-    return str(path)
-
-
-# -- making -------------------------------------------------------------------------------------
-
-
-def _make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> ContainerRecord:
-    """Record a container and its endpoints, which have addresses from now on."""
-    host, store = change.host, change.store
-    ensure_builtin(host)
-    donor = _find_donor(host, target) if spec.mode == "container" else None
-    networks = [find_network(host, request.network) for request in spec.networks]
-    record = ContainerRecord(
-        id=new_id(),
-        name=_choose_name(host, name),
-        kind="run" if spec.command else "adopted",
-        created=timestamp(),
-        spec=spec.to_json(),
-        donor_id=donor,
-        state="created",
-    )
-    with store.transaction():
-        store.add_container(record)
-        for position, (network, request) in enumerate(zip(networks, spec.networks, strict=True)):
-            if not network.bridge:
-                raise Invalid(f"--network: {network.name!r} cannot be joined with others")
-            ifname = f"eth{position}"
-            endpoint.plan(store, network, record, request, ifname, position)
-    change.on_failure(lambda: _unmake(host, record.id))
-    return record
-
-
-def _unmake(host: Host, container_id: str) -> None:
-    left = host.store.container(container_id)
-    if left is not None:
-        lifecycle.discard(host, left)
-
-
-def _find_donor(host: Host, target: str) -> str:
-    donor = lifecycle.find(host, target)
-    if donor.state != "running":
-        raise Conflict(
-            f"--network: container {donor.name!r}, whose network is to be shared, is not running"
-        )
-    # Sharing with one that shares means sharing with the owner.
-    return donor.donor_id or donor.id
-
-
-def _choose_name(host: Host, name: str | None) -> str:
-    if name is not None:
-        parse_name("--name", name, shortest=_NAME_SHORTEST)
-        if any(each.name == name for each in host.store.find_container(name)):
-            raise NameInUse(f"--name: a container named {name!r} exists", holder=name)
-        return name
-    for _ in range(_NAME_TRIES):
-        candidate = random_name()
-        if not host.store.find_container(candidate):
-            return candidate
-    raise Exhausted("no generated container name is free", hint="give one with --name")
-
-
-# -- adopting -----------------------------------------------------------------------------------
-
-
-def _open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
-    """An open descriptor of somebody else's network namespace."""
-    if (pid is None) == (netns is None):
-        raise Invalid("adopt: give either --pid or --netns")
-    path = f"/proc/{pid}/ns/net" if pid is not None else os.fspath(netns or "")
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        what = f"process {pid}" if pid is not None else f"network namespace {path!r}"
-        raise NotFound(f"there is no {what}: {error.strerror}") from error
-    if not _is_netns(fd):
-        os.close(fd)
-        raise Invalid(f"--netns: {path!r} is no network namespace", field="--netns", value=path)
-    if _core.namespace_identity(fd) == _core.namespace_identity():
-        os.close(fd)
-        raise Forbidden("adopt: this is the host's own network namespace")
-    return fd
-
-
-def _is_netns(fd: int) -> bool:
-    """Whether a descriptor is a network namespace: on nsfs, of this type (ioctl_ns(2))."""
-    ns_get_nstype = 0xB703
-    clone_newnet = 0x40000000
-    try:
-        return fcntl.ioctl(fd, ns_get_nstype) == clone_newnet
-    except OSError:
-        return False
-
-
-def _adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> ContainerRecord:
-    host, store = change.host, change.store
-    identity = _core.namespace_identity(source)
-    for other in store.containers():
-        path = host.layout.namespace(other.id)
-        if path.exists() and (path.stat().st_dev, path.stat().st_ino) == identity:
-            raise Conflict(f"this namespace is container {other.name!r} already", holder=other.name)
-    record = _make(change, name, spec, "")
-    with store.transaction():
-        store.update_container(record.id, state="starting")
-        _name_interfaces(host, record, source)
-    _core.make_mount_point(str(host.layout.namespaces))
-    _core.bind_namespace(source, str(host.layout.namespace(record.id)))
-    change.on_failure(lambda: abandon(host, record))
-    was_up = _core.set_loopback(source, True)
-    with store.transaction():
-        store.update_container(record.id, was_loopback_up=was_up)
-    lifecycle.join_networks(change, record, spec)
-    with store.transaction():
-        store.update_container(record.id, state="running", started=timestamp())
-    return store.container(record.id) or record
-
-
-def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
-    """Endpoints of an adopted namespace get the names that are free in it."""
-    taken = {link.name for link in _core.list_links(source)}
-    free = (name for number in range(1 << 16) if (name := f"eth{number}") not in taken)
-    for each in host.store.endpoints_of(record.id):
-        host.store.update_endpoint(each.id, ifname=next(free))
-
-
-def abandon(host: Host, record: ContainerRecord) -> None:
-    """Take everything of ours out of an adopted namespace."""
-    store = host.store
-    path = host.layout.namespace(record.id)
-    left = store.container(record.id)
-    if left is None:
-        return
-    with store.transaction():
-        store.update_container(record.id, state="removing")
-    publishing.unpublish(host, record.id, forgets_flows=False)
-    up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
-    endpoint.detach(host, up)
-    endpoint.flush_flows_of(up)
-    agent.refresh(host.layout, [record.id], needed=False, ended=True)
-    if path.exists():
-        with endpoint.opened_namespace(host, record) as namespace:
-            _core.remove_dns_redirect(namespace)
-            if not left.was_loopback_up:
-                _core.set_loopback(namespace, False)
-    lifecycle.discard(host, left)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, connecting, kernel, lifecycle, publishing
+from netyard import _core, adopting, connecting, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
-from netyard.container import abandon
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
 from netyard.host import Change, Host
@@ -52,7 +51,7 @@ def _undo_endpoint(host: Host, endpoint_id: str) -> None:
 
 def _undo_container(host: Host, container: ContainerRecord) -> None:
     if container.kind == "adopted":
-        abandon(host, container)
+        adopting.abandon(host, container)
     elif container.state == "starting":
         state = "exited" if container.started else "created"
         lifecycle.tear_down(host, container, state=state, now=True)

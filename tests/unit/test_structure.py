@@ -37,6 +37,8 @@ LAYERS = [
     {"lifecycle"},
     {"connecting", "inspect", "agent.server"},
     {"network"},
+    {"checking", "making"},
+    {"adopting"},
     {"container"},
     {"reconcile"},
     {"demo"},

@@ -1,0 +1,97 @@
+"""Namespaces that are somebody else's: put on networks, and given back as they were."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from netyard import _core, endpoint, lifecycle, publishing
+from netyard.agent import client as agent
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.host import Change, Host
+from netyard.making import make
+from netyard.network import timestamp
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord
+
+
+def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
+    """An open descriptor of somebody else's network namespace."""
+    if (pid is None) == (netns is None):
+        raise Invalid("adopt: give either --pid or --netns")
+    path = f"/proc/{pid}/ns/net" if pid is not None else os.fspath(netns or "")
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        what = f"process {pid}" if pid is not None else f"network namespace {path!r}"
+        raise NotFound(f"there is no {what}: {error.strerror}") from error
+    if not _is_netns(fd):
+        os.close(fd)
+        raise Invalid(f"--netns: {path!r} is no network namespace", field="--netns", value=path)
+    if _core.namespace_identity(fd) == _core.namespace_identity():
+        os.close(fd)
+        raise Forbidden("adopt: this is the host's own network namespace")
+    return fd
+
+
+def _is_netns(fd: int) -> bool:
+    """Whether a descriptor is a network namespace: on nsfs, of this type (ioctl_ns(2))."""
+    ns_get_nstype = 0xB703
+    clone_newnet = 0x40000000
+    try:
+        return fcntl.ioctl(fd, ns_get_nstype) == clone_newnet
+    except OSError:
+        return False
+
+
+def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> ContainerRecord:
+    host, store = change.host, change.store
+    identity = _core.namespace_identity(source)
+    for other in store.containers():
+        path = host.layout.namespace(other.id)
+        if path.exists() and (path.stat().st_dev, path.stat().st_ino) == identity:
+            raise Conflict(f"this namespace is container {other.name!r} already", holder=other.name)
+    record = make(change, name, spec, "")
+    with store.transaction():
+        store.update_container(record.id, state="starting")
+        _name_interfaces(host, record, source)
+    _core.make_mount_point(str(host.layout.namespaces))
+    _core.bind_namespace(source, str(host.layout.namespace(record.id)))
+    change.on_failure(lambda: abandon(host, record))
+    was_up = _core.set_loopback(source, True)
+    with store.transaction():
+        store.update_container(record.id, was_loopback_up=was_up)
+    lifecycle.join_networks(change, record, spec)
+    with store.transaction():
+        store.update_container(record.id, state="running", started=timestamp())
+    return store.container(record.id) or record
+
+
+def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
+    """Endpoints of an adopted namespace get the names that are free in it."""
+    taken = {link.name for link in _core.list_links(source)}
+    free = (name for number in range(1 << 16) if (name := f"eth{number}") not in taken)
+    for each in host.store.endpoints_of(record.id):
+        host.store.update_endpoint(each.id, ifname=next(free))
+
+
+def abandon(host: Host, record: ContainerRecord) -> None:
+    """Take everything of ours out of an adopted namespace."""
+    store = host.store
+    path = host.layout.namespace(record.id)
+    left = store.container(record.id)
+    if left is None:
+        return
+    with store.transaction():
+        store.update_container(record.id, state="removing")
+    publishing.unpublish(host, record.id, forgets_flows=False)
+    up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
+    endpoint.detach(host, up)
+    endpoint.flush_flows_of(up)
+    agent.refresh(host.layout, [record.id], needed=False, ended=True)
+    if path.exists():
+        with endpoint.opened_namespace(host, record) as namespace:
+            _core.remove_dns_redirect(namespace)
+            if not left.was_loopback_up:
+                _core.set_loopback(namespace, False)
+    lifecycle.discard(host, left)

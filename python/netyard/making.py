@@ -1,0 +1,72 @@
+"""Containers in the store: recorded with their endpoints, named, undone."""
+
+from __future__ import annotations
+
+from netyard import endpoint, lifecycle
+from netyard.errors import Conflict, Exhausted, Invalid, NameInUse
+from netyard.host import Change, Host
+from netyard.naming import new_id
+from netyard.network import ensure_builtin, timestamp
+from netyard.network import find as find_network
+from netyard.options import parse_name
+from netyard.randomname import random_name
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord
+
+_NAME_SHORTEST = 2
+_NAME_TRIES = 50
+
+
+def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> ContainerRecord:
+    """Record a container and its endpoints, which have addresses from now on."""
+    host, store = change.host, change.store
+    ensure_builtin(host)
+    donor = _find_donor(host, target) if spec.mode == "container" else None
+    networks = [find_network(host, request.network) for request in spec.networks]
+    record = ContainerRecord(
+        id=new_id(),
+        name=_choose_name(host, name),
+        kind="run" if spec.command else "adopted",
+        created=timestamp(),
+        spec=spec.to_json(),
+        donor_id=donor,
+        state="created",
+    )
+    with store.transaction():
+        store.add_container(record)
+        for position, (network, request) in enumerate(zip(networks, spec.networks, strict=True)):
+            if not network.bridge:
+                raise Invalid(f"--network: {network.name!r} cannot be joined with others")
+            ifname = f"eth{position}"
+            endpoint.plan(store, network, record, request, ifname, position)
+    change.on_failure(lambda: _unmake(host, record.id))
+    return record
+
+
+def _unmake(host: Host, container_id: str) -> None:
+    left = host.store.container(container_id)
+    if left is not None:
+        lifecycle.discard(host, left)
+
+
+def _find_donor(host: Host, target: str) -> str:
+    donor = lifecycle.find(host, target)
+    if donor.state != "running":
+        raise Conflict(
+            f"--network: container {donor.name!r}, whose network is to be shared, is not running"
+        )
+    # Sharing with one that shares means sharing with the owner.
+    return donor.donor_id or donor.id
+
+
+def _choose_name(host: Host, name: str | None) -> str:
+    if name is not None:
+        parse_name("--name", name, shortest=_NAME_SHORTEST)
+        if any(each.name == name for each in host.store.find_container(name)):
+            raise NameInUse(f"--name: a container named {name!r} exists", holder=name)
+        return name
+    for _ in range(_NAME_TRIES):
+        candidate = random_name()
+        if not host.store.find_container(candidate):
+            return candidate
+    raise Exhausted("no generated container name is free", hint="give one with --name")
