@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
-	tcpdump iputils-ping netcat-openbsd procps
+	tcpdump iputils-ping netcat-openbsd procps python3-venv
 WORKERS ?= 4
 
 .PHONY: test packages venv build check test-rust test-unit test-lab wheel bench clean
