@@ -99,36 +99,51 @@ def run(ctx: click.Context, /, command: tuple[str, ...], detach: bool, **given: 
 
 
 def _run_attached(host: Host, command: tuple[str, ...], settings: dict[str, Any]) -> int:
-    with host.change() as change:
+    # The session is outermost: what it waits for ends only when the change has been undone.
+    with _Session(host) as session, host.change() as change:
         container = Container.create(*command, host=host, **settings)
         change.on_failure(lambda: lifecycle.discard(host, container.record))
-        session = _Session(host, container)
-        container.start(attached=2, when_listening=session.open)
+        session.start(container)
     return session.wait()
 
 
 class _Session:
-    """Our streams on a container, and the promise to clean up after it."""
+    """Our streams on a container, and the promise to clean up after it.
 
-    def __init__(self, host: Host, container: Container) -> None:
+    A context manager around the start: if that fails, our client is waited for, which ends by
+    itself when the supervisor is gone, and leaves the terminal as it was.
+    """
+
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._container = container
-        self._spec = container.spec
+        self._container: Container | None = None
         self._claim: shim.Claim | None = None
         self._attachment: shim.Attachment | None = None
 
-    def open(self) -> None:
+    def __enter__(self) -> _Session:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None and self._attachment is not None:
+            self._attachment.wait()
+
+    def start(self, container: Container) -> None:
+        """Start a container with our streams on it."""
+        self._container = container
+        container.start(attached=2, when_listening=lambda: self._open(container))
+
+    def _open(self, container: Container) -> None:
         """Connect; the command starts when both clients are there."""
-        layout = self._host.layout
-        directory = layout.container(self._container.id)
+        layout, spec = self._host.layout, container.spec
+        directory = layout.container(container.id)
         self._claim = shim.Claim.try_on(directory)
         self._attachment = shim.attach(
-            layout, directory, tty=self._spec.tty, interactive=self._spec.interactive
+            layout, directory, tty=spec.tty, interactive=spec.interactive
         )
 
     def wait(self) -> int:
         """The command's status, once it has ended or the user has detached (0)."""
-        if self._attachment is None:
+        if self._attachment is None or self._container is None:
             return 125
         with _forwarding(self._container):
             status = self._attachment.wait()
@@ -192,8 +207,8 @@ def start(ctx: click.Context, names: tuple[str, ...], attach_too: bool, interact
         if len(names) > 1:
             raise Invalid("--attach: one container at a time")
         container = Container.get(names[0], host=host)
-        session = _Session(host, container)
-        container.start(attached=2, when_listening=session.open)
+        with _Session(host) as session:
+            session.start(container)
         ctx.exit(session.wait())
     for_each(ctx, names, lambda name: Container.get(name, host=host).start())
 

@@ -265,12 +265,6 @@ class Attachment:
         with os.fdopen(self._status) as status:
             return None if status.read().strip() == "detached" else code
 
-    def cancel(self) -> None:
-        """End the client, for a container that did not start."""
-        self._process.terminate()
-        self._process.wait()
-        os.close(self._status)
-
 
 class Claim:
     """A promise to the supervisor: "I clean up after this container".

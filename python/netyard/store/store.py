@@ -289,14 +289,6 @@ class Store:
             (network_id, lease_key(address), endpoint_id),
         )
 
-    def count_leases(self, network_id: str, version: int) -> int:
-        """How many addresses of a family are leased."""
-        rows = self._rows(
-            "SELECT count(*) FROM leases WHERE network_id = ? AND address >= ? AND address < ?",
-            (network_id, str(version), str(version + 1)),
-        )
-        return int(str(rows[0][0]))
-
     # -- containers -------------------------------------------------------------------------
 
     def add_container(self, container: ContainerRecord) -> None:
