@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 
-from netyard import _core, endpoint, lifecycle, publishing
+from netyard import _core, clock, endpoint, lifecycle, publishing
 from netyard.agent import client as agent
+from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.host import Change, Host
 from netyard.making import make
-from netyard.network import timestamp
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord
 
@@ -63,16 +63,19 @@ def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> Contai
         store.update_container(record.id, was_loopback_up=was_up)
     lifecycle.join_networks(change, record, spec)
     with store.transaction():
-        store.update_container(record.id, state="running", started=timestamp())
+        store.update_container(record.id, state="running", started=clock.now())
     return store.container(record.id) or record
 
 
 def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
     """Endpoints of an adopted namespace get the names that are free in it."""
     taken = {link.name for link in _core.list_links(source)}
-    free = (name for number in range(1 << 16) if (name := f"eth{number}") not in taken)
     for each in host.store.endpoints_of(record.id):
-        host.store.update_endpoint(each.id, ifname=next(free))
+        network = host.store.network(each.network_id)
+        if network is not None:
+            ifname = endpoint.choose_ifname(network, each.options.get(IFNAME), taken)
+            host.store.update_endpoint(each.id, ifname=ifname)
+            taken.add(ifname)
 
 
 def abandon(host: Host, record: ContainerRecord) -> None:

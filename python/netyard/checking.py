@@ -2,26 +2,86 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from netyard import ports
 from netyard.errors import Invalid, NetyardError, raise_all
-from netyard.options import parse_address, parse_domain, parse_hostname
+from netyard.options import parse_address, parse_domain, parse_hostname, parse_pairs
 from netyard.spec import ContainerSpec, NetworkRequest
+
+_LONG_KEYS = {
+    "name": "network",
+    "alias": "aliases",
+    "ip": "ip",
+    "ip6": "ip6",
+    "link-local-ip": "link_local_ips",
+    "mac-address": "mac_address",
+    "driver-opt": "driver_opts",
+    "gw-priority": "gw_priority",
+}
+_REPEATED = {"alias", "link-local-ip", "driver-opt"}
 
 
 def parse_requests(
     network: str | NetworkRequest | Sequence[str | NetworkRequest],
 ) -> Sequence[NetworkRequest]:
-    """One network or several, by name or in full."""
+    """One network or several, by name, in the long form, or in full."""
     given = [network] if isinstance(network, str | NetworkRequest) else network
     return [
-        each if isinstance(each, NetworkRequest) else NetworkRequest(network=each) for each in given
+        each if isinstance(each, NetworkRequest) else parse_network_flag(each) for each in given
     ]
+
+
+def parse_network_flag(text: str) -> NetworkRequest:
+    """``NAME`` or ``name=NAME,alias=…,ip=…`` (contract RN4).
+
+    Comma separated as in CSV: a field that holds commas is quoted. Keys are taken in any case, but
+    what they are given is taken as it is.
+    """
+    field = "--network"
+    if "=" not in text:
+        return NetworkRequest(network=text)
+    found: dict[str, Any] = {}
+    for word in next(csv.reader([text])):
+        key, separator, value = word.partition("=")
+        key = key.strip().lower()
+        if not separator or key not in _LONG_KEYS:
+            raise Invalid(
+                f"{field}: {word!r} must be one of {', '.join(_LONG_KEYS)}, then '=' and a value",
+                field=field,
+                value=text,
+            )
+        if key in _REPEATED:
+            found.setdefault(key, []).append(value)
+        elif key in found:
+            raise Invalid(f"{field}: {text!r} has {key} twice", field=field, value=text)
+        else:
+            found[key] = value
+    if not found.get("name"):
+        raise Invalid(f"{field}: {text!r} needs name=NETWORK", field=field, value=text)
+    if "driver-opt" in found:
+        found["driver-opt"] = parse_pairs(f"{field} driver-opt", found["driver-opt"])
+    if "gw-priority" in found:
+        found["gw-priority"] = parse_priority(f"{field} gw-priority", found["gw-priority"])
+    values: dict[str, Any] = {
+        _LONG_KEYS[key]: tuple(value) if isinstance(value, list) else value
+        for key, value in found.items()
+    }
+    return NetworkRequest(**values)
+
+
+def parse_priority(field: str, text: str) -> int:
+    """A gateway priority: any whole number (contract RN8)."""
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise Invalid(f"{field}: {text!r} is no whole number", field=field, value=text)
+    return int(text)
 
 
 def network_mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:
@@ -33,7 +93,7 @@ def network_mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(f"--network: {twice!r} is given twice")
-    if "bridge" in names and len(names) > 1:
+    if {"bridge", "default"} & set(names) and len(names) > 1:
         raise Invalid("--network: the default network cannot be joined with others")
     if not special:
         return "networks", ""
@@ -49,18 +109,32 @@ def with_first(
     """The requests, what was given for "the first network" put into the first."""
     head, *tail = requests or [NetworkRequest(network="bridge")]
     if head.network == "default":
-        head = NetworkRequest(network="bridge")
+        head = replace(head, network="bridge")
     for key, value in first.items():
         if value and getattr(head, key):
             raise Invalid(f"--network: {key} is given both for the network and for the container")
-    merged = {key: value or getattr(head, key) for key, value in first.items()}
-    return (NetworkRequest(network=head.network, **merged), *tail)
+    given = {key: value for key, value in first.items() if value}
+    return (replace(head, **given), *tail)
 
 
-def check_mode(spec: ContainerSpec, first: Mapping[str, Any], target: str) -> None:
+def check_mode(
+    spec: ContainerSpec,
+    first: Mapping[str, Any],
+    target: str,
+    requests: Sequence[NetworkRequest],
+) -> None:
     """Refuse flags that have no meaning in a mode, each by name (contract RN6, RN7, RN9)."""
-    given: dict[str, object] = {"--network-alias": first["aliases"]}
-    given |= {"--ip": first["ip"], "--ip6": first["ip6"], "--mac-address": first["mac_address"]}
+    if spec.mode == "networks":
+        return
+    long = requests[0] if requests else NetworkRequest(network="")
+    given: dict[str, object] = {
+        "--network-alias": first["aliases"] or long.aliases,
+        "--ip": first["ip"] or long.ip,
+        "--ip6": first["ip6"] or long.ip6,
+        "--link-local-ip": first["link_local_ips"] or long.link_local_ips,
+        "--mac-address": first["mac_address"] or long.mac_address,
+        "--link": first["links"],
+    }
     if spec.mode == "container":
         given |= {
             "--add-host": spec.add_hosts,
@@ -73,8 +147,8 @@ def check_mode(spec: ContainerSpec, first: Mapping[str, Any], target: str) -> No
             "--publish-all": spec.publish_all,
             "--expose": spec.expose,
         }
-    elif spec.mode == "networks":
-        return
+    if spec.mode != "none":
+        given["--sysctl"] = spec.sysctls
     shown = f"container:{target}" if spec.mode == "container" else spec.mode
     raise_all(
         [
@@ -85,6 +159,28 @@ def check_mode(spec: ContainerSpec, first: Mapping[str, Any], target: str) -> No
             if value
         ]
     )
+
+
+def parse_sysctl(word: str) -> tuple[str, str]:
+    """``net.KEY=VALUE`` for the container's network namespace (contract RN21)."""
+    field = "--sysctl"
+    name, separator, value = word.partition("=")
+    if not separator or not re.fullmatch(r"net\.[A-Za-z0-9_.-]+", name):
+        raise Invalid(f"{field}: {word!r} must be net.KEY=VALUE", field=field, value=word)
+    if re.match(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.(?!(all|default|lo)\.)", name):
+        raise Invalid(
+            f"{field}: {name!r} is of one interface: use --network "
+            "name=NETWORK,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.…",
+            field=field,
+            value=word,
+        )
+    return name, value
+
+
+def disables_ipv6(sysctls: Mapping[str, str]) -> bool:
+    """Whether a container is to have no IPv6 at all (contract RN22)."""
+    names = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
+    return any(sysctls.get(name) == "1" for name in names)
 
 
 def check_values(spec: ContainerSpec) -> None:

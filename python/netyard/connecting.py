@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from netyard import endpoint as endpoints
-from netyard import lifecycle, provision, publishing
+from netyard import events, lifecycle, provision, publishing
 from netyard.agent import client as agent
-from netyard.errors import Conflict, Forbidden
+from netyard.checking import disables_ipv6
+from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.host import Change, Host
 from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
@@ -13,24 +14,14 @@ from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 
 def connect(
-    host: Host,
-    network: NetworkRecord,
-    wanted: str,
-    *,
-    ip: str | None,
-    ip6: str | None,
-    aliases: tuple[str, ...],
-    mac_address: str | None,
+    host: Host, network: NetworkRecord, wanted: str, request: NetworkRequest
 ) -> EndpointRecord:
     """See `Network.connect`."""
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         _check(host, network, container)
-        request = NetworkRequest(
-            network=network.id, ip=ip, ip6=ip6, aliases=aliases, mac_address=mac_address
-        )
         is_up = container.state == "running"
-        ifname = endpoints.next_ifname(host, container, is_running=is_up)
+        taken = endpoints.taken_ifnames(host, container, is_running=is_up)
         before = host.store.endpoints_of(container.id)
         with change.store.transaction():
             made = endpoints.plan(
@@ -38,8 +29,9 @@ def connect(
                 network,
                 container,
                 request,
-                ifname,
                 _next_position(before),
+                taken=taken,
+                without_ipv6=disables_ipv6(ContainerSpec.from_json(container.spec).sysctls),
                 state="attaching" if is_up else "down",
             )
         change.on_failure(lambda: endpoints.forget(host.store, made))
@@ -47,6 +39,7 @@ def connect(
             provision.ensure_device(change, network)
             with endpoints.opened_namespace(host, container) as namespace:
                 _attach(change, container, [*before, made], made, namespace)
+        events.network_event(host.store, "connect", network, container.id)
         return made
 
 
@@ -66,10 +59,11 @@ def _attach(
     plans = endpoints.plans_for(store, [made], namespace, carriers=carriers, has_ports=wants_ports)
     refresh = Names(change, container.id)
     endpoints.attach(change, plans, meanwhile=refresh.begin)
-    if carriers != carriers_before:
+    places = publishing.Places.of(store, [made], carriers)
+    if carriers != carriers_before or places.routed:
         _move_ports(change, container, spec)
-        if carriers_before:
-            endpoints.route_defaults(host, container)
+    if carriers != carriers_before and carriers_before:
+        endpoints.route_defaults(host, container)
     lifecycle.refresh_files(host, container, added=[made])
     refresh.finish(needed=lifecycle.has_name_service(store, everything))
 
@@ -81,14 +75,17 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
     wanted = publishing.requests_of(spec)
     if not before and not wanted:
         return
-    kept = publishing.same_ports(before) or wanted
+    kept = publishing.same_ports(before, wanted)
     publishing.unpublish(host, container.id)
     up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-    publishing.publish(change, container, kept, endpoints.gateway_endpoints(host.store, up))
+    carriers = endpoints.gateway_endpoints(host.store, up)
+    publishing.publish(change, container, kept, publishing.Places.of(host.store, up, carriers))
 
 
 def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
     """See `Network.disconnect`."""
+    if network.name in ("host", "none") and network.is_builtin:
+        raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         gone = host.store.endpoint_between(network.id, container.id)
@@ -99,6 +96,7 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         else:
             with change.store.transaction():
                 endpoints.forget(host.store, gone)
+        events.network_event(host.store, "disconnect", network, container.id)
 
 
 def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
@@ -117,8 +115,11 @@ def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -
     endpoints.take_out(host, [gone])
     endpoints.flush_flows_of([gone])
     before = endpoints.gateway_endpoints(host.store, [*rest, gone])
-    if endpoints.gateway_endpoints(host.store, rest) != before:
+    has_moved = endpoints.gateway_endpoints(host.store, rest) != before
+    if has_moved:
         endpoints.route_defaults(host, container)
+    had_ports = any(each.endpoint_id == gone.id for each in host.store.publications(container.id))
+    if has_moved or had_ports:
         _move_ports(change, container, spec)
     lifecycle.refresh_files(host, container, removed=[gone])
     with host.store.transaction():
@@ -129,6 +130,8 @@ def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -
 def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:
     """Refuse what cannot be connected (contract NO1, NO2)."""
     spec = ContainerSpec.from_json(container.spec)
+    if network.is_config_only:
+        raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")
     if not network.bridge:
         raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")
     if spec.mode != "networks":

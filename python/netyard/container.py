@@ -6,28 +6,30 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, capabilities, lifecycle, ports
+from netyard import adopting, capabilities, events, lifecycle, ports
+from netyard.agent import client as agent
 from netyard.checking import (
     check_mode,
     check_rootfs,
     check_values,
     network_mode,
     parse_requests,
+    parse_sysctl,
     with_first,
 )
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.host import Host, default_host
 from netyard.identity import parse_user
-from netyard.making import make
+from netyard.making import check_name, make
 from netyard.options import parse_extra_host
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
 from netyard.spec import ContainerSpec, NetworkRequest
-from netyard.store.records import ContainerRecord
+from netyard.store.records import ContainerRecord, Publication
 
 _KILL_SECONDS = 10.0
 
@@ -103,6 +105,9 @@ class Container:
         ip6: str | None = None,
         mac_address: str | None = None,
         aliases: Sequence[str] = (),
+        link_local_ips: Sequence[str] = (),
+        links: Sequence[str] = (),
+        sysctls: Mapping[str, str] | None = None,
         publish: Sequence[str] = (),
         publish_all: bool = False,
         expose: Sequence[str] = (),
@@ -131,8 +136,10 @@ class Container:
             command: Program and arguments.
             name: At least two characters; generated if not given.
             network: What to join: a name, several, ``host``, ``none`` or ``container:NAME``; the
-                default network ``bridge`` if not given.
-            ip, ip6, mac_address, aliases: For the first network.
+                default network ``bridge`` if not given. A name may be in Docker's long form,
+                ``name=NAME,alias=…,ip=…,gw-priority=…``, or a `NetworkRequest`.
+            ip, ip6, mac_address, aliases, link_local_ips, links: For the first network.
+            sysctls: Settings of its network namespace, such as ``net.ipv4.tcp_syncookies``.
             publish: Ports as for ``docker run -p``: ``8080:80``, ``127.0.0.1:8080:80/udp``.
             publish_all: Publish each exposed port to a chosen host port.
             hostname: The short id if not given.
@@ -150,7 +157,14 @@ class Container:
         if not command:
             raise Invalid("a command is needed: netyard has no images that could name one")
         requests = parse_requests(network)
-        first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
+        first = {
+            "ip": ip,
+            "ip6": ip6,
+            "mac_address": mac_address,
+            "aliases": tuple(aliases),
+            "link_local_ips": tuple(link_local_ips),
+            "links": tuple(links),
+        }
         mode, target = network_mode(requests)
         spec = ContainerSpec(
             command=command,
@@ -170,13 +184,16 @@ class Container:
             auto_remove=auto_remove,
             privileged=privileged,
             capabilities=capabilities.capability_mask(cap_add, cap_drop),
+            sysctls=dict(
+                parse_sysctl(f"{name}={value}") for name, value in (sysctls or {}).items()
+            ),
             add_hosts=tuple(parse_extra_host("--add-host", word) for word in add_hosts),
             dns=tuple(dns),
             dns_search=tuple(dns_search),
             dns_options=tuple(dns_options),
             labels=dict(labels or {}),
         )
-        check_mode(spec, first, target)
+        check_mode(spec, first, target, requests)
         check_values(spec)
         with host.change() as change:
             return cls(host, make(change, name, spec, target))
@@ -258,10 +275,21 @@ class Container:
         return cls(host, lifecycle.find(host, wanted))
 
     @classmethod
-    def list(cls, *, all: bool = False, host: Host | None = None) -> list[Container]:
-        """Containers, newest first: the running ones, or all."""
+    def list(
+        cls, *, all: bool = False, filters: Sequence[str] = (), host: Host | None = None
+    ) -> list[Container]:
+        """Containers, newest first: the running ones, or all.
+
+        Args:
+            filters: ``KEY=VALUE`` words as of ``docker ps``: ``id``, ``name``, ``label``,
+                ``status``, ``exited``, ``network``, ``publish``, ``expose``, ``before``, ``since``.
+        """
         host = host or default_host()
         records = [lifecycle.refreshed(host, each) for each in host.store.containers()]
+        if filters:
+            from netyard.listing import select_containers
+
+            records = select_containers(host, records, filters)
         return [cls(host, each) for each in records if all or each.state == "running"]
 
     # -- living -------------------------------------------------------------------------------
@@ -292,8 +320,24 @@ class Container:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to its first process."""
-        with Process(self._running()) as process:
+        record = self._running()
+        with Process(record) as process:
             process.send(number)
+        events.container_event(self.host.store, "kill", record, signal=str(number))
+
+    def rename(self, name: str) -> None:
+        """Give it another name; others resolve it by that at once, and no longer by the old one.
+
+        Raises:
+            NameInUse: if a container has it.
+        """
+        with self.host.change():
+            record = self.record
+            check_name(self.host, name)
+            with self.host.store.transaction():
+                self.host.store.update_container(record.id, name=name)
+                events.container_event(self.host.store, "rename", self.record, oldName=record.name)
+            agent.rename(self.host.layout, record.id)
 
     def _end(self, first: int, timeout: float) -> None:
         record = self.record
@@ -419,15 +463,30 @@ class Container:
 
     def ports(self) -> Sequence[tuple[str, str]]:
         """Published ports in force: pairs such as ``("80/tcp", "0.0.0.0:8080")``."""
-        found = self.host.store.publications(self.id)
-        found.sort(key=lambda each: (each.container_port, each.protocol, each.family, each.host_ip))
-        return [
-            (
-                f"{each.container_port}/{each.protocol}",
-                ports.format_side(each.host_ip, each.family, each.host_port),
-            )
-            for each in found
-        ]
+        return _shown_ports(self.host.store.publications(self.id))
+
+    def add_ports(self, *wanted: str) -> Sequence[tuple[str, str]]:
+        """Publish further ports, without a restart; see `netyard.portchange.add_ports`.
+
+        Example:
+            >>> web.add_ports("8443:443")
+            [('443/tcp', '0.0.0.0:8443'), ('443/tcp', '[::]:8443')]
+        """
+        from netyard.portchange import add_ports
+
+        return _shown_ports(add_ports(self.host, self.id, wanted))
+
+    def remove_ports(self, *wanted: str) -> None:
+        """Take published ports back; see `netyard.portchange.remove_ports`."""
+        from netyard.portchange import remove_ports
+
+        remove_ports(self.host, self.id, wanted)
+
+    def processes(self) -> Sequence[dict[str, str]]:
+        """Its processes as the host sees them: ``UID``, ``PID``, ``PPID``, ``TIME``, ``CMD``."""
+        from netyard.runtime.process import processes_below
+
+        return processes_below(self._running().pid)
 
     def inspect(self) -> dict[str, Any]:
         """The container as Docker's ``inspect`` shows it."""
@@ -447,3 +506,17 @@ class Container:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(NotFound):
             self.remove(force=True)
+
+
+def _shown_ports(publications: Iterable[Publication]) -> Sequence[tuple[str, str]]:
+    """The container's and the host's side of each translated port, in order."""
+    return [
+        (
+            f"{each.container_port}/{each.protocol}",
+            ports.format_side(each.host_ip, each.family, each.host_port),
+        )
+        for each in sorted(
+            publications, key=lambda p: (p.container_port, p.protocol, p.family, p.host_ip)
+        )
+        if each.access != "routed"
+    ]

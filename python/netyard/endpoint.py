@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
-from netyard import _core, names
+from netyard import _core, bridgeopts, names
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
-from netyard.errors import AddressInUse, Invalid
+from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
+from netyard.errors import AddressInUse, Conflict, Invalid, NetyardError, raise_all
 from netyard.host import Change, Host
 from netyard.ipam.allocate import lease, note_released
 from netyard.naming import new_host_ifname, new_id, new_mac
@@ -25,43 +28,54 @@ def plan(
     network: NetworkRecord,
     container: ContainerRecord,
     request: NetworkRequest,
-    ifname: str,
     position: int,
     *,
+    taken: Collection[str] = (),
+    without_ipv6: bool = False,
     state: str = "down",
 ) -> EndpointRecord:
     """Give a container an endpoint on a network, in the store only; the caller's transaction.
 
     Args:
+        taken: Names of interfaces that are in the container already.
+        without_ipv6: The container has IPv6 turned off (contract RN22).
         state: ``attaching`` if the kernel is to follow at once: should we be killed, the endpoint
             was never promised and goes again.
 
     Raises:
-        Invalid: if an address, MAC or alias is wrong, or not allowed on this network.
+        Invalid: if an address, MAC, alias or option is wrong, or not allowed on this network.
+        Conflict: if the wanted interface name is taken.
         AddressInUse: if an address or MAC is taken.
         Exhausted: if the network has no address left.
     """
-    check_request(network, request)
+    options, link_local = check_request(network, request)
     endpoint_id = new_id()
     endpoint = EndpointRecord(
         id=endpoint_id,
         network_id=network.id,
         container_id=container.id,
         position=position,
-        ifname=ifname,
+        ifname=choose_ifname(network, options.get(IFNAME), taken),
         host_ifname=new_host_ifname(),
         mac=_choose_mac(store, network, request),
         ip4="",
         ip6="",
         aliases=tuple(request.aliases),
         state=state,
+        gw_priority=request.gw_priority,
+        link_local=link_local,
+        options=options,
+        links=tuple(parse_link("--link", word) for word in request.links),
     )
     store.add_endpoint(endpoint)
     found: dict[str, object] = {}
-    if network.has_ipv4:
+    has_addresses = network.ipam_driver != "null"
+    if network.has_ipv4 and has_addresses:
         wanted = parse_ipv4("--ip", request.ip) if request.ip else None
         found["ip4"] = str(lease(store, network, endpoint_id, wanted, 4))
-    if network.has_ipv6:
+    if request.ip6 and without_ipv6:
+        raise Invalid("--ip6: this container has IPv6 turned off by --sysctl", field="--ip6")
+    if network.has_ipv6 and has_addresses and not without_ipv6:
         wanted6 = parse_ipv6("--ip6", request.ip6) if request.ip6 else None
         found["ip6"] = str(lease(store, network, endpoint_id, wanted6, 6))
     if found:
@@ -69,21 +83,48 @@ def plan(
     return replace(endpoint, **found)  # type: ignore[arg-type]
 
 
-def check_request(network: NetworkRecord, request: NetworkRequest) -> None:
-    """Refuse what a network cannot give (contract RN14, RN16, RN17)."""
-    if network.is_builtin:
-        for flag, given in (
-            ("--ip", request.ip),
-            ("--ip6", request.ip6),
-            ("--alias", request.aliases),
-        ):
-            if given:
-                raise Invalid(
-                    f"{flag}: the default network {network.name!r} has neither static addresses "
-                    "nor names",
-                    field=flag,
-                    hint="create a network of your own with 'netyard network create'",
-                )
+def check_request(
+    network: NetworkRecord, request: NetworkRequest
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Refuse what a network cannot give, all of it at once (contract CV6, RN14 to RN18).
+
+    Returns:
+        The endpoint's options and its link-local addresses.
+    """
+    errors: list[NetyardError] = []
+    found: dict[str, Any] = {}
+    checks: dict[str, Callable[[], object]] = {
+        "default": lambda: _check_default(network, request),
+        "families": lambda: _check_families(network, request),
+        "aliases": lambda: [parse_name("--alias", alias) for alias in request.aliases],
+        "link-local": lambda: tuple(str(parse_link_local(w)) for w in request.link_local_ips),
+        "options": lambda: parse_endpoint_options(request.driver_opts),
+        "links": lambda: [parse_link("--link", word) for word in request.links],
+    }
+    for name, check in checks.items():
+        try:
+            found[name] = check()
+        except NetyardError as error:
+            errors.append(error)
+    raise_all(errors)
+    return found["options"], found["link-local"]
+
+
+def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
+    if not network.is_builtin:
+        return
+    given = {"--ip": request.ip, "--ip6": request.ip6, "--alias": request.aliases}
+    for flag, value in given.items():
+        if value:
+            raise Invalid(
+                f"{flag}: the default network {network.name!r} has neither static addresses nor "
+                "names",
+                field=flag,
+                hint="create a network of your own with 'netyard network create'",
+            )
+
+
+def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
     for flag, wanted, has in (
         ("--ip", request.ip, network.has_ipv4),
         ("--ip6", request.ip6, network.has_ipv6),
@@ -93,8 +134,16 @@ def check_request(network: NetworkRecord, request: NetworkRequest) -> None:
             raise Invalid(
                 f"{flag}: network {network.name!r} has no {version}", field=flag, value=wanted
             )
-    for alias in request.aliases:
-        parse_name("--alias", alias)
+
+
+def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[str]) -> str:
+    """The name of an interface in the container: as wanted, or the next free number (RN18)."""
+    if wanted is not None:
+        if wanted in taken:
+            raise Conflict(f"--driver-opt: {IFNAME}={wanted} is an interface of this container")
+        return wanted
+    prefix = bridgeopts.prefix_of(network.options)
+    return next(name for number in count() if (name := f"{prefix}{number}") not in taken)
 
 
 def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
@@ -127,10 +176,10 @@ def gateway_endpoints(
         able = []
         for endpoint in endpoints:
             network = store.network(endpoint.network_id)
-            if network is None or network.is_internal or network.gateway(version) is None:
+            if network is None or network.route_via(version) is None:
                 continue
             if endpoint.address(version) is not None:
-                able.append((names.gateway_rank(network), endpoint))
+                able.append((names.gateway_rank(endpoint, network), endpoint))
         if able:
             chosen[version] = min(able, key=lambda pair: pair[0])[1]
     return chosen
@@ -168,7 +217,7 @@ def plans_for(
         gateways = [
             gateway
             for version, carrier in carriers.items()
-            if carrier.id == endpoint.id and (gateway := network.gateway(version)) is not None
+            if carrier.id == endpoint.id and (gateway := network.route_via(version)) is not None
         ]
         plans.append(
             EndpointPlan(
@@ -241,24 +290,21 @@ def route_defaults(host: Host, container: ContainerRecord) -> None:
     gateways: list[tuple[str, Address]] = []
     for version, carrier in gateway_endpoints(host.store, endpoints).items():
         network = host.store.network(carrier.network_id)
-        gateway = network.gateway(version) if network else None
+        gateway = network.route_via(version) if network else None
         if gateway is not None:
             gateways.append((carrier.ifname, gateway))
     with opened_namespace(host, container) as namespace:
         _core.set_default_routes(namespace, gateways)
 
 
-def next_ifname(host: Host, container: ContainerRecord, *, is_running: bool) -> str:
-    """The next free ``ethN`` of a container."""
+def taken_ifnames(host: Host, container: ContainerRecord, *, is_running: bool) -> set[str]:
+    """The names a container's next interface cannot have."""
     taken = {endpoint.ifname for endpoint in host.store.endpoints_of(container.id)}
     # Only in an adopted or privileged namespace can there be interfaces that are not ours.
     if is_running and (container.kind == "adopted" or "privileged" in container.spec):
         with opened_namespace(host, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}
-    number = 0
-    while f"eth{number}" in taken:
-        number += 1
-    return f"eth{number}"
+    return taken
 
 
 def flush_flows_of(endpoints: Iterable[EndpointRecord]) -> None:

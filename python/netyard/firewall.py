@@ -14,20 +14,24 @@ them:
     Only destinations that are the host's own, so that routed traffic of others is not hijacked.
 ``forward``
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
-    if another table drops.
+    if another table drops (`netyard.coexistence` sees to those).
 ``source``
     Source translation: for the way out, and where a reply would otherwise miss the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
+
+A second table, of the ``bridge`` family, keeps containers apart on networks without icc: see
+`apart_steps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from netyard import bridgeopts
 from netyard.options import Address
 from netyard.store.records import NetworkRecord, Publication
 
@@ -51,32 +55,74 @@ class SetSpec:
 
 BRIDGES = SetSpec("bridges", ("ifname",))
 SAME = SetSpec("same-network", ("ifname", "ifname"))
+ICC = SetSpec("icc", ("ifname", "ifname"))
 INTERNAL = SetSpec("internal", ("ifname",))
-MASQUERADED = SetSpec("masqueraded", ("ifname",))
-PUBLISHED4 = SetSpec("published4", ("inet_proto", "inet_service"), ("ipv4_addr", "inet_service"))
-PUBLISHED6 = SetSpec("published6", ("inet_proto", "inet_service"), ("ipv6_addr", "inet_service"))
-PUBLISHED4_AT = SetSpec(
-    "published4-at", ("ipv4_addr", "inet_proto", "inet_service"), ("ipv4_addr", "inet_service")
-)
-PUBLISHED6_AT = SetSpec(
-    "published6-at", ("ipv6_addr", "inet_proto", "inet_service"), ("ipv6_addr", "inet_service")
-)
-HAIRPIN4 = SetSpec("hairpin4", ("ipv4_addr", "ipv4_addr"))
-HAIRPIN6 = SetSpec("hairpin6", ("ipv6_addr", "ipv6_addr"))
+TRUSTED = SetSpec("trusted", ("ifname", "ifname"))
 LOOPED6 = SetSpec("looped6", ("ipv6_addr",))
 
+
+@dataclass(frozen=True, slots=True)
+class FamilySets:
+    """The sets there are once for IPv4 and once for IPv6.
+
+    Attributes:
+        masqueraded: Bridges whose way out is behind an address of the host.
+        sources: That address, where it is a fixed one.
+        unguarded: Bridges the host has no route to, so that sources cannot be checked by it.
+        isolated: Bridges through which nobody reaches the host.
+        unprotected: Bridges whose containers anyone may reach who can route there.
+        routed: Bridges whose containers answer ICMP from anywhere.
+        opened: Container ports that are open to anyone.
+        direct: Container ports that are open to trusted interfaces.
+        published: Host ports on every address, and where they lead.
+        published_at: Host ports on one address.
+        hairpin: Containers that may ask their own published ports.
+    """
+
+    masqueraded: SetSpec
+    sources: SetSpec
+    unguarded: SetSpec
+    isolated: SetSpec
+    unprotected: SetSpec
+    routed: SetSpec
+    opened: SetSpec
+    direct: SetSpec
+    published: SetSpec
+    published_at: SetSpec
+    hairpin: SetSpec
+
+    @classmethod
+    def of(cls, version: int) -> FamilySets:
+        """Those of a family."""
+        address = f"ipv{version}_addr"
+        device = ("ifname",)
+        port, target = ("inet_proto", "inet_service"), (address, "inet_service")
+        return cls(
+            masqueraded=SetSpec(f"masqueraded{version}", device),
+            sources=SetSpec(f"sources{version}", device, (address,)),
+            unguarded=SetSpec(f"unguarded{version}", device),
+            isolated=SetSpec(f"isolated{version}", device),
+            unprotected=SetSpec(f"unprotected{version}", device),
+            routed=SetSpec(f"routed{version}", device),
+            opened=SetSpec(f"open{version}", (address, *port)),
+            direct=SetSpec(f"direct{version}", (address, *port)),
+            published=SetSpec(f"published{version}", port, target),
+            published_at=SetSpec(f"published{version}-at", (address, *port), target),
+            hairpin=SetSpec(f"hairpin{version}", (address, address)),
+        )
+
+    def all(self) -> list[SetSpec]:
+        """All of them."""
+        return [getattr(self, each.name) for each in fields(self)]
+
+
+FAMILIES = {version: FamilySets.of(version) for version in (4, 6)}
+_WORDS = {4: "ip", 6: "ip6"}
+_ICMP = {4: 1, 6: 58}
 _SETS = (
-    BRIDGES,
-    SAME,
-    INTERNAL,
-    MASQUERADED,
-    PUBLISHED4,
-    PUBLISHED6,
-    PUBLISHED4_AT,
-    PUBLISHED6_AT,
-    HAIRPIN4,
-    HAIRPIN6,
-    LOOPED6,
+    *(BRIDGES, SAME, ICC, INTERNAL, TRUSTED, LOOPED6),
+    *FAMILIES[4].all(),
+    *FAMILIES[6].all(),
 )
 
 _CHAINS = (
@@ -92,19 +138,20 @@ _CHAINS = (
 ROUTER_GUARD_CHAIN = "router-guard"
 
 
-def base_steps(*, guards_forwarding: bool) -> list[Step]:
+def base_steps(*, guards_forwarding: bool, passing_mark: tuple[int, int] | None) -> list[Step]:
     """The table, its sets, chains and rules, without any element.
 
     Args:
         guards_forwarding: netyard turned forwarding on, so nothing but its own networks may use it
             (contract FW28).
+        passing_mark: Firewall mark and mask of packets that may reach unpublished ports (FW33).
     """
     steps: list[Step] = [("add table",)]
     steps += [("add set", each) for each in _SETS]
     steps += [
         ("add chain", name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS
     ]
-    for chain, comment, statements in _rules():
+    for chain, comment, statements in (*_arriving(), *_forwarded(passing_mark), *_leaving()):
         steps.append(("add rule", chain, statements, comment))
     if guards_forwarding:
         steps += router_guard_steps()
@@ -125,26 +172,42 @@ def router_guard_steps() -> list[Step]:
     ]
 
 
-def _rules() -> Iterable[tuple[str, str, list[Statement]]]:
-    """Chain, comment and statements of every rule, in order."""
-    from_bridge = ("in", ["iifname"], BRIDGES.name)
-    to_bridge = ("in", ["oifname"], BRIDGES.name)
-    same = ("in", ["iifname", "oifname"], SAME.name)
-    localnet = IPv4Address("127.0.0.0")
+_FROM_BRIDGE: Statement = ("in", ["iifname"], BRIDGES.name)
+_TO_BRIDGE: Statement = ("in", ["oifname"], BRIDGES.name)
+_SAME: Statement = ("in", ["iifname", "oifname"], SAME.name)
+_ELSEWHERE: Statement = ("not in", ["iifname", "oifname"], SAME.name)
+_LOCALNET = IPv4Address("127.0.0.0")
+Rules = Iterable[tuple[str, str, list[Statement]]]
+
+
+def _arriving() -> Rules:
+    """Chain, comment and statements of the rules before routing, in order."""
     yield (
         "guard",
         "nobody reaches the host's loopback through a container's bridge",
-        [from_bridge, ("ip within", "ip daddr", localnet, 8), ("drop",)],
+        [_FROM_BRIDGE, ("ip within", "ip daddr", _LOCALNET, 8), ("drop",)],
     )
     yield (
         "guard",
         "duplicate address detection has no source yet",
-        [from_bridge, ("ip6 is", "ip6 saddr", _ANY6), ("return",)],
+        [_FROM_BRIDGE, ("ip6 is", "ip6 saddr", _ANY6), ("return",)],
     )
+    for version, sets in FAMILIES.items():
+        family: Statement = ("family is", _WORDS[version])
+        yield (
+            "guard",
+            f"isolated in IPv{version}: not even the host is reached",
+            [("in", ["iifname"], sets.isolated.name), family, ("destination is local",), ("drop",)],
+        )
+        yield (
+            "guard",
+            f"the host has no IPv{version} route to these, so none to judge sources by",
+            [("in", ["iifname"], sets.unguarded.name), family, ("return",)],
+        )
     yield (
         "guard",
         "a container sends from its own network's addresses only",
-        [from_bridge, ("source is forged",), ("counter",), ("drop",)],
+        [_FROM_BRIDGE, ("source is forged",), ("counter",), ("drop",)],
     )
     yield (
         "loopback",
@@ -159,84 +222,134 @@ def _rules() -> Iterable[tuple[str, str, list[Statement]]]:
     yield (
         "publish",
         "the host's loopback is not on the wire",
-        [("ip within", "ip daddr", localnet, 8), ("return",)],
+        [("ip within", "ip daddr", _LOCALNET, 8), ("return",)],
     )
     for chain in ("publish", "publish-local"):
-        for family in ("ip", "ip6"):
-            number = 4 if family == "ip" else 6
-            local = ("destination is local",)
-            at = [f"{family} daddr", "l4proto", "dport"]
+        for version, sets in FAMILIES.items():
+            word = _WORDS[version]
+            local: Statement = ("destination is local",)
+            at = [f"{word} daddr", "l4proto", "dport"]
             yield (
                 chain,
-                f"ports published on one IPv{number} address",
-                [local, ("dnat map", family, at, f"published{number}-at")],
+                f"ports published on one IPv{version} address",
+                [local, ("dnat map", word, at, sets.published_at.name)],
             )
             yield (
                 chain,
-                f"ports published on every IPv{number} address",
-                [local, ("dnat map", family, at[1:], f"published{number}")],
+                f"ports published on every IPv{version} address",
+                [local, ("dnat map", word, at[1:], sets.published.name)],
             )
-    yield (
-        "forward",
-        "internal networks: nothing in but from themselves",
-        [
-            ("in", ["iifname"], INTERNAL.name),
-            ("not in", ["iifname", "oifname"], SAME.name),
-            ("drop",),
-        ],
+
+
+def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
+    """The same of the rules about who may reach whom."""
+    for direction, what in (("iifname", "nothing out"), ("oifname", "nothing in")):
+        yield (
+            "forward",
+            f"internal networks: {what} but within themselves",
+            [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
+        )
+    yield ("forward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
+    allowed: tuple[tuple[str, Statement], ...] = (
+        ("replies to what was allowed", ("established",)),
+        ("published ports", ("translated",)),
     )
-    yield (
-        "forward",
-        "internal networks: nothing out but to themselves",
-        [
-            ("in", ["oifname"], INTERNAL.name),
-            ("not in", ["iifname", "oifname"], SAME.name),
-            ("drop",),
-        ],
-    )
-    yield ("forward", "within a network", [same, ("accept",)])
-    yield ("forward", "replies to what was allowed", [to_bridge, ("established",), ("accept",)])
-    yield ("forward", "published ports", [to_bridge, ("translated",), ("accept",)])
+    for comment, state in allowed:
+        yield (
+            "forward",
+            f"{comment}, for the bridge table to see",
+            [_SAME, state, ("set mark", _MARK), ("accept",)],
+        )
+        yield ("forward", comment, [_TO_BRIDGE, state, ("accept",)])
+    for version, sets in FAMILIES.items():
+        word = _WORDS[version]
+        key = [f"{word} daddr", "l4proto", "dport"]
+        yield (
+            "forward",
+            f"IPv{version} ports of routed networks",
+            [_TO_BRIDGE, ("in", key, sets.opened.name), ("accept",)],
+        )
+        yield (
+            "forward",
+            f"IPv{version} ports of containers, from trusted interfaces",
+            [
+                ("in", ["iifname", "oifname"], TRUSTED.name),
+                ("in", key, sets.direct.name),
+                ("accept",),
+            ],
+        )
+        yield (
+            "forward",
+            f"routed networks answer ICMP by IPv{version}",
+            [
+                ("in", ["oifname"], sets.routed.name),
+                ("protocol is", _ICMP[version]),
+                ("accept",),
+            ],
+        )
+        yield (
+            "forward",
+            f"IPv{version} networks that are not protected",
+            [("in", ["oifname"], sets.unprotected.name), ("family is", word), ("accept",)],
+        )
+    if passing_mark is not None:
+        yield ("forward", "marked packets pass", [("mark is", *passing_mark), ("accept",)])
     yield (
         "forward",
         "nothing else reaches a container",
-        [to_bridge, ("counter",), ("drop",)],
+        [_TO_BRIDGE, ("counter",), ("drop",)],
     )
-    yield ("forward", "containers may go out", [from_bridge, ("accept",)])
+    for version, sets in FAMILIES.items():
+        family: Statement = ("family is", _WORDS[version])
+        masqueraded: Statement = ("in", ["iifname"], sets.masqueraded.name)
+        yield (
+            "forward",
+            f"packets of no IPv{version} connection would leave untranslated",
+            [masqueraded, family, ("invalid",), ("drop",)],
+        )
+    yield ("forward", "containers may go out", [_FROM_BRIDGE, ("accept",)])
+
+
+def _leaving() -> Rules:
+    """The same of the rules that change source addresses."""
     yield (
         "source",
         "a container that asks its own published port",
-        [("in", ["ip saddr", "ip daddr"], HAIRPIN4.name), ("masquerade",)],
+        [("in", ["ip saddr", "ip daddr"], FAMILIES[4].hairpin.name), ("masquerade",)],
     )
     yield (
         "source",
         "the same by IPv6",
-        [("in", ["ip6 saddr", "ip6 daddr"], HAIRPIN6.name), ("masquerade",)],
+        [("in", ["ip6 saddr", "ip6 daddr"], FAMILIES[6].hairpin.name), ("masquerade",)],
     )
     yield (
         "source",
         "a neighbour that asks by the host's address",
-        [same, ("translated",), ("masquerade",)],
+        [_SAME, ("translated",), ("masquerade",)],
     )
     yield (
         "source",
         "the host asking by its loopback address",
-        [("ip within", "ip saddr", localnet, 8), to_bridge, ("masquerade",)],
+        [("ip within", "ip saddr", _LOCALNET, 8), _TO_BRIDGE, ("masquerade",)],
     )
     yield (
         "source",
         "the same by ::1",
-        [("ip6 is", "ip6 saddr", _LOCALHOST6), to_bridge, ("masquerade",)],
+        [("ip6 is", "ip6 saddr", _LOCALHOST6), _TO_BRIDGE, ("masquerade",)],
     )
-    yield (
-        "source",
-        "the way out",
-        [
-            ("in", ["iifname"], MASQUERADED.name),
-            ("not in", ["iifname", "oifname"], SAME.name),
-            ("masquerade",),
-        ],
-    )
+    for version, sets in FAMILIES.items():
+        word = _WORDS[version]
+        out: list[Statement] = [("in", ["iifname"], sets.masqueraded.name), _ELSEWHERE]
+        yield (
+            "source",
+            f"the way out by IPv{version}, from a fixed address",
+            [*out, ("snat map", word, ["iifname"], sets.sources.name)],
+        )
+        yield (
+            "source",
+            f"the way out by IPv{version}",
+            [*out, ("family is", word), ("masquerade",)],
+        )
 
 
 Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None]]]]
@@ -252,50 +365,79 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
     for network in networks:
         if not network.bridge:
             continue
-        device = network.bridge
-        _add(elements, BRIDGES, [device], None, network.name)
-        if allows_icc(network):
-            _add(elements, SAME, [device, device], None, network.name)
+        device, comment = network.bridge, network.name
+        _add(elements, BRIDGES, [device], None, comment)
+        _add(elements, SAME, [device, device], None, comment)
+        if bridgeopts.allows_icc(network.options):
+            _add(elements, ICC, [device, device], None, comment)
         if network.is_internal:
-            _add(elements, INTERNAL, [device], None, network.name)
-        elif masquerades(network):
-            _add(elements, MASQUERADED, [device], None, network.name)
+            _add(elements, INTERNAL, [device], None, comment)
+        for interface in bridgeopts.trusted_of(network.options):
+            _add(elements, TRUSTED, [interface, device], None, comment)
+        for version, sets in FAMILIES.items():
+            _add_family(elements, network, version, sets)
     return elements
 
 
-def allows_icc(network: NetworkRecord) -> bool:
-    """Whether containers of a network may reach each other directly (contract BO2)."""
-    return network.options.get("com.docker.network.bridge.enable_icc", "true") == "true"
-
-
-def masquerades(network: NetworkRecord) -> bool:
-    """Whether a network's way out is behind the host's address (contract BO3)."""
-    key = "com.docker.network.bridge.enable_ip_masquerade"
-    return network.options.get(key, "true") == "true"
+def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: FamilySets) -> None:
+    device, comment, options = network.bridge, network.name, network.options
+    mode = bridgeopts.mode_of(options, version)
+    source = bridgeopts.source_of(options, version)
+    if bridgeopts.masquerades(options, version) and not network.is_internal:
+        _add(elements, sets.masqueraded, [device], None, comment)
+        if source is not None:
+            _add(elements, sets.sources, [device], [source], comment)
+    by_mode = {
+        "isolated": sets.isolated,
+        "nat-unprotected": sets.unprotected,
+        "routed": sets.routed,
+    }
+    if mode in by_mode:
+        _add(elements, by_mode[mode], [device], None, comment)
+    if not bridgeopts.has_bridge_address(options, version):
+        _add(elements, sets.unguarded, [device], None, comment)
 
 
 def publication_elements(publications: Iterable[Publication]) -> Elements:
     """What makes published ports reachable."""
     elements: Elements = {}
-    seen: set[str] = set()
+    seen: set[object] = set()
     for each in publications:
+        sets = FAMILIES[each.family]
         protocol, address = PROTOCOLS[each.protocol], ip_address(each.address)
-        target = [address, each.container_port]
         comment = each.container_id[:12]
+        inside = [address, protocol, each.container_port]
+        by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
+        opening = by_access.get(each.access)
+        if opening is not None and tuple(inside) not in seen:
+            seen.add(tuple(inside))
+            _add(elements, opening, inside, None, comment)
+        if each.access == "routed":
+            continue
+        target = [address, each.container_port]
         if each.host_ip:
-            where = PUBLISHED4_AT if each.family == 4 else PUBLISHED6_AT
             key = [ip_address(each.host_ip), protocol, each.host_port]
+            _add(elements, sets.published_at, key, target, comment)
         else:
-            where = PUBLISHED4 if each.family == 4 else PUBLISHED6
-            key = [protocol, each.host_port]
-        _add(elements, where, key, target, comment)
+            _add(elements, sets.published, [protocol, each.host_port], target, comment)
         if each.address in seen:
             continue
         seen.add(each.address)
-        _add(elements, HAIRPIN4 if each.family == 4 else HAIRPIN6, [address] * 2, None, comment)
+        _add(elements, sets.hairpin, [address] * 2, None, comment)
         if each.family == 6:
             _add(elements, LOOPED6, [address], None, comment)
     return elements
+
+
+def without(elements: Elements, kept: Elements) -> Elements:
+    """Elements that are in one and not in the other: what may go while the others stay."""
+    left: Elements = {}
+    for name, (where, entries) in elements.items():
+        stay = [key for key, *_ in kept[name][1]] if name in kept else []
+        going = [entry for entry in entries if entry[0] not in stay]
+        if going:
+            left[name] = (where, going)
+    return left
 
 
 def add_steps(elements: Elements) -> list[Step]:
@@ -306,6 +448,42 @@ def add_steps(elements: Elements) -> list[Step]:
 def delete_steps(elements: Elements) -> list[Step]:
     """Take elements out."""
     return [("delete elements", where, entries) for where, entries in elements.values()]
+
+
+# -- networks without icc ----------------------------------------------------------------------
+#
+# Containers of such a network must not reach each other, not even by ARP, but must reach one
+# another's published ports by the host's address. Port isolation of the bridge cannot tell the two
+# apart where br_netfilter translates bridged frames: it then sends them from port to port. So
+# frames between ports are dropped in the bridge family unless the inet table, which sees them
+# first if br_netfilter is on, has marked them. The mark ends with the frame's way into the
+# container's namespace.
+
+_MARK = 0x4E590000
+#: The link group of host interfaces of such networks: "NZ", beside the drivers' "NY".
+APART_GROUP = 0x4E5A
+_AFTER_BR_NETFILTER = 10
+
+
+def apart_steps() -> list[Step]:
+    """The bridge family's table."""
+    chain = "apart"
+    statements: list[Statement] = [
+        ("group is", "iifgroup", APART_GROUP),
+        ("group is", "oifgroup", APART_GROUP),
+        ("mark is not", _MARK, _MARK),
+    ]
+    return [
+        ("add table",),
+        ("add chain", chain, "filter", "forward", _AFTER_BR_NETFILTER, None),
+        ("flush chain", chain),
+        ("add rule", chain, [*statements, ("counter",), ("drop",)], "only what inet has allowed"),
+    ]
+
+
+def is_apart(network: NetworkRecord) -> bool:
+    """Whether containers of a network are kept apart (contract BO2)."""
+    return not bridgeopts.allows_icc(network.options)
 
 
 # -- [::1] ------------------------------------------------------------------------------------
@@ -340,4 +518,8 @@ def loop_steps(
 
 def is_looped(publication: Publication) -> bool:
     """Whether a published port can be asked at ``[::1]``."""
-    return publication.family == 6 and publication.host_ip in ("", "::1")
+    return (
+        publication.family == 6
+        and publication.access != "routed"
+        and publication.host_ip in ("", "::1")
+    )

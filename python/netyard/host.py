@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,11 +150,17 @@ class Networks:
 
         return Network.get(wanted, host=self._host)
 
-    def list(self) -> list[Network]:
-        """All networks; see `Network.list`."""
+    def list(self, *, filters: Sequence[str] = ()) -> list[Network]:
+        """All networks, or those that fit; see `Network.list`."""
         from netyard.network import Network
 
-        return Network.list(host=self._host)
+        return Network.list(filters=filters, host=self._host)
+
+    def prune(self, *, filters: Sequence[str] = ()) -> Sequence[str]:
+        """Remove networks no container is on; see `netyard.listing.prune_networks`."""
+        from netyard.listing import prune_networks
+
+        return prune_networks(self._host, filters)
 
 
 class Containers:
@@ -187,11 +193,11 @@ class Containers:
 
         return Container.get(wanted, host=self._host)
 
-    def list(self, *, all: bool = False) -> list[Container]:
+    def list(self, *, all: bool = False, filters: Sequence[str] = ()) -> list[Container]:
         """Containers, the running ones or all; see `Container.list`."""
         from netyard.container import Container
 
-        return Container.list(host=self._host, all=all)
+        return Container.list(host=self._host, all=all, filters=filters)
 
 
 _default: Host | None = None

@@ -11,6 +11,11 @@ from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 
+def shown_driver(network: NetworkRecord) -> str:
+    """The driver's name as Docker shows it."""
+    return "null" if network.driver == "none" else network.driver
+
+
 def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
     """Contract NI1."""
     return {
@@ -18,7 +23,7 @@ def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
         "Id": network.id,
         "Created": network.created,
         "Scope": "local",
-        "Driver": "null" if network.driver == "none" else network.driver,
+        "Driver": shown_driver(network),
         "EnableIPv4": network.has_ipv4,
         "EnableIPv6": network.has_ipv6,
         "IPAM": {

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from netyard import _core, firewall
-from netyard.errors import KernelError
+from netyard import _core, config, firewall
+from netyard.errors import KernelError, Unsupported
 from netyard.host import Host
+from netyard.store.records import NetworkRecord
 
 _FORWARDING = {
     4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),
@@ -46,15 +48,39 @@ def apply(host: Host, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]
         rebuild_table(host)
 
 
+def admit(host: Host, network: NetworkRecord) -> None:
+    """Make a network known to the rules."""
+    change_elements(host, add=firewall.network_elements([network]))
+    if firewall.is_apart(network):
+        _core.apply_nft([("bridge", host.layout.table, firewall.apart_steps())])
+
+
+def expel(host: Host, network: NetworkRecord) -> None:
+    """Take a network out of the rules."""
+    change_elements(host, delete=firewall.network_elements([network]))
+    if not firewall.is_apart(network):
+        return
+    others = [each for each in _networks(host) if firewall.is_apart(each)]
+    if not any(each.id != network.id for each in others):
+        _core.apply_nft([("bridge", host.layout.table, [("add table",), ("delete table",)])])
+
+
+def _networks(host: Host) -> list[NetworkRecord]:
+    """The networks that have a device, or are about to."""
+    return [each for each in host.store.networks() if each.state in ("making", "ready")]
+
+
 def rebuild_table(host: Host) -> None:
     """Make the table anew, with everything the store knows of, in one transaction."""
-    networks = [each for each in host.store.networks() if each.state in ("making", "ready")]
+    networks = _networks(host)
+    settings = config.load(host.layout.root)
+    apart = firewall.apart_steps() if any(map(firewall.is_apart, networks)) else []
     publications = [each for each in host.store.publications() if not each.is_ending]
     guards = any(host.store.read_meta(_meta_key(version)) for version in (4, 6))
     steps: list[firewall.Step] = [
         ("add table",),
         ("delete table",),
-        *firewall.base_steps(guards_forwarding=guards),
+        *firewall.base_steps(guards_forwarding=guards, passing_mark=settings.passing_mark),
         *firewall.add_steps(firewall.network_elements(networks)),
         *firewall.add_steps(firewall.publication_elements(publications)),
     ]
@@ -62,6 +88,7 @@ def rebuild_table(host: Host) -> None:
         [
             ("inet", host.layout.table, steps),
             ("netdev", host.layout.table, _all_loops(host)),
+            *([("bridge", host.layout.table, apart)] if apart else []),
         ]
     )
 
@@ -90,11 +117,21 @@ def remove_table(host: Host) -> None:
     """Take the tables away; missing ones are no error."""
     for family in ("inet", "netdev"):
         _core.apply_nft([(family, host.layout.table, [("add table",), ("delete table",)])])
+    # A kernel without the bridge family has no table in it.
+    with suppress(Unsupported):
+        _core.apply_nft([("bridge", host.layout.table, [("add table",), ("delete table",)])])
 
 
-def ensure_forwarding(host: Host, versions: Sequence[int]) -> None:
-    """Turn forwarding on where it is off, for netyard's networks only (contract FW28)."""
-    for version in versions:
+def ensure_forwarding(host: Host, network: NetworkRecord) -> None:
+    """Turn forwarding on where a network needs it and it is off (contract FW28).
+
+    For netyard's networks only: nothing else may pass.
+    """
+    if network.is_internal or not config.load(host.layout.root).forwards:
+        return
+    for version, has in ((4, network.has_ipv4), (6, network.has_ipv6)):
+        if not has:
+            continue
         name, path = _FORWARDING[version]
         try:
             is_off = path.read_text().strip() == "0"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netyard import _core, files, provision, publishing
+from netyard import _core, bridgeopts, clock, config, events, files, provision, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Invalid, NotFound
@@ -92,7 +92,7 @@ def start(
     if container.donor_id is not None:
         _check_donor(host, container)
     elif spec.mode != "host":
-        _make_namespace(host, container)
+        _make_namespace(host, container, spec)
         join_networks(change, container, spec)
     write_files(host, container)
     launch = _launch(host, container, spec, attached)
@@ -103,10 +103,15 @@ def start(
             state="running",
             pid=pid,
             pid_start=start_time(pid),
-            started=_now(),
+            started=clock.now(),
             finished="",
             exit_code=0,
         )
+        events.container_event(store, "start", container)
+        for each in store.endpoints_of(container.id):
+            network = store.network(each.network_id)
+            if network is not None:
+                events.network_event(store, "connect", network, container.id)
     return store.container(container.id) or container
 
 
@@ -119,7 +124,7 @@ def _check_donor(host: Host, container: ContainerRecord) -> None:
         )
 
 
-def _make_namespace(host: Host, container: ContainerRecord) -> None:
+def _make_namespace(host: Host, container: ContainerRecord, spec: ContainerSpec) -> None:
     path = host.layout.namespace(container.id)
     if path.exists():
         # Kept by containers that share it while this one was stopped (contract RN7a).
@@ -129,6 +134,7 @@ def _make_namespace(host: Host, container: ContainerRecord) -> None:
     with endpoints.opened_namespace(host, container) as namespace:
         _core.set_loopback(namespace, True)
         _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
+        _core.write_sysctls(namespace, list(spec.sysctls.items()))
 
 
 def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
@@ -152,7 +158,8 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         )
         endpoints.attach(change, plans, meanwhile=refresh.begin)
     if not store.publications(container.id):
-        publishing.publish(change, container, wanted, carriers)
+        places = publishing.Places.of(store, attached, carriers)
+        publishing.publish(change, container, wanted, places)
     refresh.finish(needed=has_name_service(store, attached))
 
 
@@ -253,7 +260,7 @@ def write_files(host: Host, container: ContainerRecord) -> None:
             addresses=[address for each in attached for address in each.addresses],
             hostname=hostname,
             domainname=spec.domainname,
-            extra=_extra_hosts(host, spec, attached),
+            extra=[*_extra_hosts(host, spec, attached), *_linked_hosts(host, container, attached)],
             has_ipv6=spec.mode == "host" or _has_ipv6(attached),
         )
     files.write_in_place(directory / "hosts", hosts)
@@ -265,14 +272,15 @@ def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
 
 
 def _resolv_conf(host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
+    settings = config.load(host.layout.root)
     return files.resolv_conf(
         files.ResolvConf.of_host(),
         has_name_service=has_name_service(host.store, attached),
         has_ipv6=_has_ipv6(attached),
         is_host_mode=spec.mode == "host",
-        dns=spec.dns,
-        search=spec.dns_search,
-        options=spec.dns_options,
+        dns=spec.dns or settings.dns,
+        search=spec.dns_search or settings.dns_search,
+        options=spec.dns_options or settings.dns_options,
     )
 
 
@@ -294,13 +302,44 @@ def _extra_hosts(
     return extra
 
 
+def _linked_hosts(
+    host: Host, container: ContainerRecord, attached: Sequence[EndpointRecord]
+) -> list[tuple[str, str]]:
+    """Lines for ``--link`` on the default network, which has no name server (contract RN20)."""
+    lines: list[tuple[str, str]] = []
+    for each in attached:
+        network = host.store.network(each.network_id)
+        if network is None or not network.is_builtin:
+            continue
+        for wanted, alias in each.links:
+            target = find(host, wanted)
+            there = host.store.endpoint_between(network.id, target.id)
+            if there is None or target.state != "running":
+                raise Conflict(
+                    f"--link: container {target.name!r} does not run on the default network"
+                )
+            called = hostname_of(target, ContainerSpec.from_json(target.spec))
+            names = dict.fromkeys((alias, called, target.name))
+            lines += [(" ".join(names), str(address)) for address in there.addresses]
+    return lines
+
+
 def _gateways(host: Host, attached: Sequence[EndpointRecord]) -> list[str]:
-    """The host's addresses as a container sees them: its own gateways, internal or not."""
+    """The host's addresses as a container sees them: its own gateways, internal or not.
+
+    Those of the network that carries the default route, where there is one (contract RN19).
+    """
+    configured = config.load(host.layout.root).host_gateways
+    if configured:
+        return [str(address) for address in configured]
     found: list[str] = []
+    carriers = endpoints.gateway_endpoints(host.store, attached)
     for version in (4, 6):
-        for each in attached:
+        first = [carriers[version]] if version in carriers else []
+        for each in [*first, *attached]:
             network = host.store.network(each.network_id)
-            gateway: Address | None = network.gateway(version) if network else None
+            has_one = network and bridgeopts.has_bridge_address(network.options, version)
+            gateway: Address | None = network.gateway(version) if network and has_one else None
             if gateway is not None:
                 found.append(str(gateway))
                 break
@@ -367,6 +406,16 @@ def tear_down(
         _leave_networks(host, container, now=now)
     with store.transaction():
         store.update_container(container.id, state=state, pid=0, pid_start=0, **outcome)
+        if outcome:
+            _record_end(store, container, outcome)
+
+
+def _record_end(store: Store, container: ContainerRecord, outcome: Mapping[str, object]) -> None:
+    for each in store.endpoints_of(container.id):
+        network = store.network(each.network_id)
+        if network is not None:
+            events.network_event(store, "disconnect", network, container.id)
+    events.container_event(store, "die", container, exitCode=str(outcome.get("exit_code", 0)))
 
 
 def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> None:
@@ -422,12 +471,12 @@ def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
     while time.monotonic() < deadline:
         words = files.read_text(record).split()
         if len(words) == 2:
-            return int(words[0]), _format_time(int(words[1]))
+            return int(words[0]), clock.show(int(words[1]))
         if not (record.parent / "attach.sock").exists():
             break
         time.sleep(0.005)
     # The supervisor was killed, and the container with it.
-    return _UNKNOWN_STATUS, _now()
+    return _UNKNOWN_STATUS, clock.now()
 
 
 def discard(host: Host, container: ContainerRecord) -> None:
@@ -444,12 +493,4 @@ def discard(host: Host, container: ContainerRecord) -> None:
         for each in store.endpoints_of(container.id):
             endpoints.forget(store, each)
         store.delete_container(container.id)
-
-
-def _now() -> str:
-    return _format_time(time.time_ns())
-
-
-def _format_time(nanoseconds: int) -> str:
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+        events.container_event(store, "destroy", container)

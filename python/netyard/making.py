@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from netyard import endpoint, lifecycle
-from netyard.errors import Conflict, Exhausted, Invalid, NameInUse
+from netyard import clock, endpoint, events, lifecycle
+from netyard.builtin import ensure_builtin
+from netyard.checking import disables_ipv6
+from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.host import Change, Host
 from netyard.naming import new_id
-from netyard.network import ensure_builtin, timestamp
 from netyard.network import find as find_network
 from netyard.options import parse_name
 from netyard.randomname import random_name
@@ -27,7 +28,7 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
         id=new_id(),
         name=_choose_name(host, name),
         kind="run" if spec.command else "adopted",
-        created=timestamp(),
+        created=clock.now(),
         spec=spec.to_json(),
         donor_id=donor,
         state="created",
@@ -35,10 +36,21 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
     with store.transaction():
         store.add_container(record)
         for position, (network, request) in enumerate(zip(networks, spec.networks, strict=True)):
+            if network.is_config_only:
+                raise Forbidden(f"--network: {network.name!r} only holds settings")
             if not network.bridge:
                 raise Invalid(f"--network: {network.name!r} cannot be joined with others")
-            ifname = f"eth{position}"
-            endpoint.plan(store, network, record, request, ifname, position)
+            taken = [each.ifname for each in store.endpoints_of(record.id)]
+            endpoint.plan(
+                store,
+                network,
+                record,
+                request,
+                position,
+                taken=taken,
+                without_ipv6=disables_ipv6(spec.sysctls),
+            )
+        events.container_event(store, "create", record)
     change.on_failure(lambda: _unmake(host, record.id))
     return record
 
@@ -59,11 +71,16 @@ def _find_donor(host: Host, target: str) -> str:
     return donor.donor_id or donor.id
 
 
+def check_name(host: Host, name: str) -> None:
+    """Refuse a name that is none or that another container has."""
+    parse_name("--name", name, shortest=_NAME_SHORTEST)
+    if any(each.name == name for each in host.store.find_container(name)):
+        raise NameInUse(f"--name: a container named {name!r} exists", holder=name)
+
+
 def _choose_name(host: Host, name: str | None) -> str:
     if name is not None:
-        parse_name("--name", name, shortest=_NAME_SHORTEST)
-        if any(each.name == name for each in host.store.find_container(name)):
-            raise NameInUse(f"--name: a container named {name!r} exists", holder=name)
+        check_name(host, name)
         return name
     for _ in range(_NAME_TRIES):
         candidate = random_name()

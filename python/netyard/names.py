@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from netyard.naming import short
 from netyard.options import Address
-from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 Names = tuple[str, list[str], list[Address]]
-
-TTL_SECONDS = 2
 
 
 def names_of(container: ContainerRecord, endpoint: EndpointRecord, hostname: str) -> Names:
@@ -28,15 +25,15 @@ def search_order(
     endpoints: Iterable[EndpointRecord], networks: dict[str, NetworkRecord]
 ) -> list[str]:
     """The ids of the networks whose names a container sees, in gateway order (contract DN6)."""
-    seen = [networks[each.network_id] for each in endpoints if each.network_id in networks]
-    named = [network for network in seen if network.has_name_service]
-    return [network.id for network in sorted(named, key=gateway_rank)]
+    seen = [(each, networks[each.network_id]) for each in endpoints if each.network_id in networks]
+    named = [pair for pair in seen if pair[1].has_name_service]
+    return [network.id for _, network in sorted(named, key=lambda pair: gateway_rank(*pair))]
 
 
-def gateway_rank(network: NetworkRecord) -> tuple[bool, bool, str]:
-    """Networks sort by who is to be the default gateway first (contract RN8)."""
+def gateway_rank(endpoint: EndpointRecord, network: NetworkRecord) -> tuple[int, bool, bool, str]:
+    """Endpoints sort by who is to carry the default route first (contract RN8)."""
     both = network.has_ipv4 and network.has_ipv6
-    return network.is_internal, not both, network.name
+    return -endpoint.gw_priority, network.is_internal, not both, network.name
 
 
 def forwards(endpoints: Sequence[EndpointRecord], networks: dict[str, NetworkRecord]) -> bool:
@@ -48,7 +45,6 @@ def forwards(endpoints: Sequence[EndpointRecord], networks: dict[str, NetworkRec
     )
 
 
-def keeps_single_labels(spec: ContainerSpec, host_options: Iterable[str]) -> bool:
+def keeps_single_labels(options: Iterable[str]) -> bool:
     """Whether the user set ``ndots``, so that single labels are not asked outside (DN12)."""
-    options = spec.dns_options or host_options
     return any(option.startswith("ndots:") for option in options)

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from netyard import connecting, provision
+from netyard import connecting, events, provision
 from netyard.agent import client as agent
-from netyard.drivers.bridge import ICC, MASQUERADE, SHORT_NAMES
-from netyard.drivers.bridge import NAME as BRIDGE_NAME
-from netyard.drivers.registry import driver as find_driver
-from netyard.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    NameInUse,
-    NotFound,
-)
+from netyard.builtin import ensure_builtin
+from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
 from netyard.host import Change, Host, default_host
-from netyard.ipam.allocate import plan_pools
-from netyard.ipam.defaults import choose_subnet
-from netyard.ipam.pool import Pool, address_from
-from netyard.naming import bridge_name, new_id
-from netyard.options import (
-    Address,
-    Subnet,
-    parse_address,
-    parse_bool,
-    parse_name,
-    parse_subnet,
-)
+from netyard.planning import NetworkSpec, find_warnings, plan
+from netyard.spec import NetworkRequest
 from netyard.store.records import EndpointRecord, NetworkRecord
-from netyard.surroundings import subnets_in_use
 
 if TYPE_CHECKING:
     from netyard.container import Container
-
-RESERVED = ("bridge", "host", "none", "default")
-
-
-def timestamp() -> str:
-    """Now, as Docker prints times: RFC 3339, UTC, with fractions."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
 
 
 class Network:
@@ -93,12 +67,18 @@ class Network:
         gateway: str | Sequence[str] = (),
         ip_range: str | Sequence[str] = (),
         aux_addresses: Mapping[str, str] | None = None,
-        ipv4: bool = True,
+        ipv4: bool | None = None,
         ipv6: bool | None = None,
         internal: bool = False,
         attachable: bool = False,
+        ingress: bool = False,
+        scope: str = "",
         options: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        ipam_driver: str = "default",
+        ipam_options: Mapping[str, str] | None = None,
+        config_only: bool = False,
+        config_from: str = "",
         host: Host | None = None,
     ) -> Network:
         """Create a network.
@@ -107,13 +87,22 @@ class Network:
             name: Letters, digits, ``_``, ``.`` and ``-``; at most 128.
             driver: ``bridge``, or one an installed package offers.
             subnet: One a family, in CIDR form; chosen from the default pools where not given.
+                ``0.0.0.0/24`` asks for any free one of that size.
             gateway: One a subnet; the lowest free address where not given.
             ip_range: Where dynamic addresses come from; static ones may be anywhere.
             aux_addresses: Addresses somebody else has, by name; never handed out.
-            ipv4: Whether it has IPv4.
+            ipv4: Whether it has IPv4, as it does by default.
             ipv6: Whether it has IPv6; by default if an IPv6 subnet is given.
             internal: No way out and none in.
-            options: Driver options, under Docker's names or their short forms.
+            attachable: Kept and shown; containers may join every network.
+            ingress: Refused: there is no swarm.
+            scope: ``local``, which every network of these drivers is.
+            options: Driver options, under Docker's names or their short forms
+                (`netyard.bridgeopts`).
+            ipam_driver: ``default``, or ``null`` for a network without addresses.
+            ipam_options: Kept and shown; the default driver has none.
+            config_only: Keep the settings under the name, for ``config_from``; make nothing.
+            config_from: The config-only network whose settings to take.
             host: Where; the default host if not given.
 
         Raises:
@@ -125,24 +114,30 @@ class Network:
             >>> Network.create("my-net", subnet="172.28.0.0/16", ip_range="172.28.5.0/24")
         """
         host = host or default_host()
-        record = _plan(
-            host,
+        spec = NetworkSpec(
             name=name,
             driver=driver,
-            subnets=_parse_each(parse_subnet, "--subnet", subnet),
-            gateways=_parse_each(parse_address, "--gateway", gateway),
-            ip_ranges=_parse_each(parse_subnet, "--ip-range", ip_range),
-            auxiliary=[
-                (key, parse_address("--aux-address", value))
-                for key, value in (aux_addresses or {}).items()
-            ],
+            subnets=_words(subnet),
+            gateways=_words(gateway),
+            ip_ranges=_words(ip_range),
+            auxiliary=aux_addresses or {},
             ipv4=ipv4,
             ipv6=ipv6,
-            internal=internal,
-            attachable=attachable,
+            is_internal=internal,
+            is_attachable=attachable,
+            is_ingress=ingress,
+            scope=scope,
             options=options or {},
             labels=labels or {},
+            ipam_driver=ipam_driver,
+            ipam_options=ipam_options or {},
+            is_config_only=config_only,
+            config_from=config_from,
         )
+        with host.change() as change:
+            ensure_builtin(host)
+            record = plan(host, spec)
+            _make(change, record)
         return cls(host, record)
 
     @classmethod
@@ -157,12 +152,26 @@ class Network:
         return cls(host, find(host, wanted))
 
     @classmethod
-    def list(cls, *, host: Host | None = None) -> list[Network]:
-        """All networks, by name."""
+    def list(cls, *, filters: Sequence[str] = (), host: Host | None = None) -> list[Network]:
+        """All networks, or those that fit, by name.
+
+        Args:
+            filters: ``KEY=VALUE`` words as of ``docker network ls``: ``driver``, ``id``, ``name``,
+                ``scope``, ``label``, ``type``, ``dangling``.
+        """
         host = host or default_host()
+        if filters:
+            from netyard.listing import select_networks
+
+            return select_networks(host, filters)
         ensure_builtin(host)
         complete = ("ready", "planned")
-        return [cls(host, each) for each in host.store.networks() if each.state in complete]
+        found = [each for each in host.store.networks() if each.state in complete]
+        return [cls(host, each) for each in sorted(found, key=lambda each: natural(each.name))]
+
+    def warnings(self) -> Sequence[str]:
+        """What is allowed and will not work as one may think, a sentence each."""
+        return find_warnings(self._record)
 
     def connect(
         self,
@@ -172,10 +181,22 @@ class Network:
         ip6: str | None = None,
         aliases: Iterable[str] = (),
         mac_address: str | None = None,
+        link_local_ips: Iterable[str] = (),
+        driver_opts: Mapping[str, str] | None = None,
+        gw_priority: int = 0,
+        links: Iterable[str] = (),
     ) -> EndpointRecord:
         """Give a container an interface on this network, with a name and addresses.
 
         A running container has it when the call returns; a stopped one when it is started.
+
+        Args:
+            ip, ip6, mac_address: Wanted addresses; the next free and a random one if not given.
+            aliases: Further names of the container on this network.
+            link_local_ips: Further addresses of 169.254.0.0/16 or fe80::/10.
+            driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
+            gw_priority: The endpoint with the highest carries the default route.
+            links: ``CONTAINER[:ALIAS]``: names that only this container sees.
 
         Raises:
             Conflict: if it is on this network already.
@@ -184,24 +205,36 @@ class Network:
         Example:
             >>> net.connect("web", aliases=["db"], ip="172.28.0.20")
         """
-        return connecting.connect(
-            self.host,
-            self._record,
-            container if isinstance(container, str) else container.id,
+        request = NetworkRequest(
+            network=self.id,
             ip=ip,
             ip6=ip6,
             aliases=tuple(aliases),
             mac_address=mac_address,
+            link_local_ips=tuple(link_local_ips),
+            driver_opts=dict(driver_opts or {}),
+            gw_priority=gw_priority,
+            links=tuple(links),
         )
+        wanted = container if isinstance(container, str) else container.id
+        return connecting.connect(self.host, self._record, wanted, request)
 
-    def disconnect(self, container: Container | str) -> None:
+    def disconnect(self, container: Container | str, *, force: bool = False) -> None:
         """Take a container's interface on this network away, with its names and ports.
+
+        Args:
+            force: It is no error if there is no such container or it is not on this network.
 
         Raises:
             Conflict: if it is not on this network.
+            Invalid: for the networks ``host`` and ``none``.
         """
         wanted = container if isinstance(container, str) else container.id
-        connecting.disconnect(self.host, self._record, wanted)
+        try:
+            connecting.disconnect(self.host, self._record, wanted)
+        except (Conflict, NotFound):
+            if not force:
+                raise
 
     def remove(self) -> None:
         """Remove the network.
@@ -229,9 +262,17 @@ class Network:
             self.remove()
 
 
-def _parse_each(parse: Any, field: str, values: str | Sequence[str]) -> list[Any]:
-    words = [values] if isinstance(values, str) else list(values)
-    return [parse(field, word) for word in words]
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts ``net2`` before ``net10``."""
+    return [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part)
+        for part in re.split(r"([0-9]+)", name)
+        if part
+    ]
+
+
+def _words(values: str | Sequence[str]) -> Sequence[str]:
+    return [values] if isinstance(values, str) else list(values)
 
 
 def find(host: Host, wanted: str) -> NetworkRecord:
@@ -245,112 +286,29 @@ def find(host: Host, wanted: str) -> NetworkRecord:
     return found[0]
 
 
-def _plan(
-    host: Host,
-    *,
-    name: str,
-    driver: str,
-    subnets: Sequence[Subnet],
-    gateways: Sequence[Address],
-    ip_ranges: Sequence[Subnet],
-    auxiliary: Sequence[tuple[str, Address]],
-    ipv4: bool,
-    ipv6: bool | None,
-    internal: bool,
-    attachable: bool,
-    options: Mapping[str, str],
-    labels: Mapping[str, str],
-) -> NetworkRecord:
-    """Check everything, choose what was left open, and make the network."""
-    parse_name("network name", name)
-    if name in RESERVED:
-        raise Forbidden(f"network name {name!r} is reserved for a built-in network")
-    chosen = find_driver(driver)
-    if not chosen.is_creatable:
-        raise Forbidden(f"--driver: there is only one {driver!r} network, and it exists")
-    if ipv6 is None:
-        ipv6 = any(subnet.version == 6 for subnet in subnets)
-    families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
-    if not families:
-        raise Invalid("--ipv4=false needs --ipv6: a network has at least one family")
-    for key in labels:
-        if not key:
-            raise Invalid("--label: a label needs a key", field="--label")
-    with host.change() as change:
-        ensure_builtin(host)
-        network_id = new_id()
-        full_options = normalise_options(options)
-        record = NetworkRecord(
-            id=network_id,
-            name=name,
-            driver=chosen.name,
-            created=timestamp(),
-            is_internal=internal,
-            is_attachable=attachable,
-            has_ipv4=ipv4,
-            has_ipv6=ipv6,
-            options=full_options,
-            labels=dict(labels),
-            bridge=full_options.get(BRIDGE_NAME) or bridge_name(network_id),
-            state="making",
-            pools=plan_pools(
-                subnets=subnets,
-                ip_ranges=ip_ranges,
-                gateways=gateways,
-                auxiliary=auxiliary,
-                families=families,
-                networks=host.store.networks(),
-                avoid=subnets_in_use() if len(subnets) < len(families) else (),
-            ),
-        )
-        chosen.check(record)
-        _make(change, record)
-    return record
-
-
-def normalise_options(options: Mapping[str, str]) -> dict[str, str]:
-    """Driver options under their full names; unknown ones of ours are refused (contract CV7)."""
-    from difflib import get_close_matches
-
-    known = set(SHORT_NAMES.values())
-    full: dict[str, str] = {}
-    for key, value in options.items():
-        name = SHORT_NAMES.get(key, key)
-        if name not in known and ("." not in key or key.startswith("com.docker.network.")):
-            near = get_close_matches(key, [*SHORT_NAMES, *known], n=1, cutoff=0.0)[0]
-            raise Invalid(
-                f"--opt: {key!r} is no option of this driver; the nearest is {near!r}",
-                field="--opt",
-                value=key,
-            )
-        if name in (ICC, MASQUERADE):
-            value = "true" if parse_bool(f"--opt {key}", value) else "false"
-        full[name] = value
-    return full
-
-
 def _make(change: Change, record: NetworkRecord) -> None:
     host, store = change.host, change.store
     with store.transaction():
         if store.has_network_named(record.name):
             raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
         for other in store.networks():
-            if other.bridge == record.bridge:
-                raise Conflict(
-                    f"--opt: bridge {record.bridge!r} belongs to network {other.name!r}",
-                    holder=other.name,
+            if record.bridge and other.bridge == record.bridge:
+                raise Forbidden(
+                    f"--opt: bridge {record.bridge!r} belongs to network {other.name!r}"
                 )
         store.add_network(record)
     change.on_failure(lambda: provision.discard(host, record))
     provision.make_in_kernel(host, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
+        events.network_event(store, "create", record)
 
 
 def _remove(change: Change, record: NetworkRecord) -> None:
     host = change.host
     if record.is_builtin:
         raise Forbidden(f"network {record.name!r} is built in and cannot be removed")
+    _check_unused_settings(host, record)
     users = [
         owner.name
         for endpoint in host.store.endpoints_on(record.id)
@@ -363,35 +321,16 @@ def _remove(change: Change, record: NetworkRecord) -> None:
             hint="remove or disconnect them first",
         )
     provision.discard(host, record)
+    events.network_event(host.store, "destroy", record)
     change.afterwards(lambda: agent.forget_network(host.layout, record.id))
     provision.tidy_up(host)
 
 
-# -- built-in networks --------------------------------------------------------------------------
-
-
-def ensure_builtin(host: Host) -> None:
-    """Record the networks ``bridge``, ``host`` and ``none`` on first use."""
-    if host.store.has_network_named("none"):
-        return
-    with host.change() as change:
-        if host.store.has_network_named("none"):
-            return
-        taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
-        subnet = choose_subnet(4, [*taken, *subnets_in_use()])
-        gateway = address_from(int(subnet.network_address) + 1, 4)
-        pools = {"bridge": (Pool(subnet, gateway=gateway),)}
-        with change.store.transaction():
-            for name in ("bridge", "host", "none"):
-                change.store.add_network(
-                    NetworkRecord(
-                        id=new_id(),
-                        name=name,
-                        driver=name,
-                        created=timestamp(),
-                        is_builtin=True,
-                        bridge=host.layout.default_bridge if name == "bridge" else "",
-                        state="planned" if name == "bridge" else "ready",
-                        pools=pools.get(name, ()),
-                    )
-                )
+def _check_unused_settings(host: Host, record: NetworkRecord) -> None:
+    """Settings other networks were made from stay (contract NC16)."""
+    made = [each.name for each in host.store.networks() if each.config_from == record.name]
+    if record.is_config_only and made:
+        raise Forbidden(
+            f"network {record.name!r} holds the settings of {', '.join(made)}",
+            hint="remove those first",
+        )

@@ -207,6 +207,19 @@ def probe(family: int, protocol: str, host_ip: str, port: int) -> str | None:
     return None
 
 
+def check_sctp(request: PortRequest) -> None:
+    """Refuse SCTP on kernels whose firewall cannot translate it.
+
+    Only connection tracking is needed: the host itself need not speak it.
+    """
+    if not Path("/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established").exists():
+        raise Invalid(
+            f"--publish: {request.text!r}: this kernel does not track sctp connections",
+            field="--publish",
+            value=request.text,
+        )
+
+
 def find_owner(protocol: str, port: int) -> str:
     """The process that listens on a host port, for messages: ``name (pid N)``, or empty."""
     inodes = set(_inodes(protocol, port))

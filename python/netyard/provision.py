@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import firewall, kernel
+from netyard import kernel
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.host import Change, Host
@@ -25,11 +25,9 @@ def ensure_device(change: Change, record: NetworkRecord) -> None:
 
 def make_in_kernel(host: Host, record: NetworkRecord) -> None:
     """The kernel's side of a network: rules before the device, so that it is never open."""
-    kernel.change_elements(host, add=firewall.network_elements([record]))
+    kernel.admit(host, record)
     find_driver(record.driver).create([record])
-    if not record.is_internal:
-        versions = [v for v, has in ((4, record.has_ipv4), (6, record.has_ipv6)) if has]
-        kernel.ensure_forwarding(host, versions)
+    kernel.ensure_forwarding(host, record)
 
 
 def discard(host: Host, record: NetworkRecord) -> None:
@@ -42,7 +40,7 @@ def discard(host: Host, record: NetworkRecord) -> None:
     find_driver(record.driver).remove([record])
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
-        kernel.change_elements(host, delete=firewall.network_elements([record]))
+        kernel.expel(host, record)
     with host.store.transaction():
         if record.is_builtin:
             host.store.set_network_state(record.id, "planned")

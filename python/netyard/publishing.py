@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netyard import _core, firewall, kernel, ports
+from netyard import _core, bridgeopts, config, firewall, kernel, ports
+from netyard.config import Config
 from netyard.errors import Conflict, Invalid, KernelError
 from netyard.host import Change, Host
 from netyard.options import Address
 from netyard.ports import PortRequest
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, EndpointRecord, Publication
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, Publication
 from netyard.store.store import Store
 
 _LAST_PORT = "last-port"
@@ -29,82 +31,153 @@ def requests_of(spec: ContainerSpec) -> list[PortRequest]:
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a container's ports can be published.
+
+    Attributes:
+        translated: By family, the endpoint that carries the default route, and its network, if
+            host ports can be translated to it (contract PB12).
+        routed: Endpoints on routed networks, which open their own ports (contract BO7).
+    """
+
+    translated: Mapping[int, tuple[EndpointRecord, NetworkRecord]]
+    routed: Sequence[tuple[int, EndpointRecord]]
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        endpoints: Sequence[EndpointRecord],
+        carriers: Mapping[int, EndpointRecord],
+    ) -> Places:
+        """Those among these endpoints."""
+        translated: dict[int, tuple[EndpointRecord, NetworkRecord]] = {}
+        routed: list[tuple[int, EndpointRecord]] = []
+        for endpoint in endpoints:
+            network = store.network(endpoint.network_id)
+            if network is None or network.is_internal:
+                continue
+            for version in (4, 6):
+                if endpoint.address(version) is None:
+                    continue
+                if bridgeopts.mode_of(network.options, version) == "routed":
+                    routed.append((version, endpoint))
+                elif version in carriers and carriers[version].id == endpoint.id:
+                    translated[version] = (endpoint, network)
+        return cls(translated, routed)
+
+    def __bool__(self) -> bool:
+        return bool(self.translated or self.routed)
+
+
 def publish(
-    change: Change,
-    container: ContainerRecord,
-    wanted: Sequence[PortRequest],
-    carriers: Mapping[int, EndpointRecord],
+    change: Change, container: ContainerRecord, wanted: Sequence[PortRequest], places: Places
 ) -> list[Publication]:
-    """Publish ports on the endpoints that carry a container's default routes (contract PB12).
+    """Publish ports.
 
     Raises:
         PortInUse: if a container or a process of the host has one of them.
         Invalid: if a host address is of a family the container does not have.
         Exhausted: if no host port is free.
     """
-    if not wanted or not carriers:
+    if not wanted or not places:
         return []
     store, host = change.store, change.host
+    settings = config.load(host.layout.root)
     with store.transaction():
         made: list[Publication] = []
         for request in wanted:
-            found = _choose(store, container, request, carriers)
+            found = _choose(store, container, request, places, settings)
             store.add_publications(found)
             made += found
-    change.on_failure(lambda: unpublish(host, container.id))
-    kernel.apply(host, _tables(host, made, carriers))
+    change.on_failure(lambda: unpublish(host, container.id, made))
+    kernel.apply(host, _tables(host, made, places))
     _forget_udp_clients(made)
     return made
 
 
 def _tables(
-    host: Host, made: Sequence[Publication], carriers: Mapping[int, EndpointRecord]
+    host: Host, made: Sequence[Publication], places: Places
 ) -> list[tuple[str, str, list[firewall.Step]]]:
     """The steps of a publication, in both tables, as one transaction."""
     table = host.layout.table
     tables = [("inet", table, firewall.add_steps(firewall.publication_elements(made)))]
     looped = [each for each in made if firewall.is_looped(each)]
-    carrier = carriers.get(6)
-    network = host.store.network(carrier.network_id) if carrier else None
-    gateway = network.gateway(6) if network else None
-    if looped and carrier and gateway:
-        tables.append(("netdev", table, firewall.loop_steps(carrier.host_ifname, gateway, looped)))
+    if looped and 6 in places.translated:
+        endpoint, network = places.translated[6]
+        gateway = network.gateway(6)
+        if gateway is not None:
+            steps = firewall.loop_steps(endpoint.host_ifname, gateway, looped)
+            tables.append(("netdev", table, steps))
     return tables
 
 
-def unpublish(host: Host, container_id: str, *, forgets_flows: bool = True) -> None:
-    """Take a container's published ports back, and forget their connections.
+def unpublish(
+    host: Host,
+    container_id: str,
+    gone: Sequence[Publication] | None = None,
+    *,
+    forgets_flows: bool = True,
+) -> None:
+    """Take published ports of a container back, and forget their connections.
 
     Args:
+        gone: Which; all of them if not given.
         forgets_flows: False if the caller forgets those of the whole address: the kernel looks
             through its whole table for it.
     """
     store = host.store
-    gone = store.publications(container_id)
-    if not gone:
+    present = store.publications(container_id)
+    ending = present if gone is None else [each for each in present if _among(each, gone)]
+    if not ending:
         return
+    rest = [each for each in present if not _among(each, ending)]
     with store.transaction():
-        store.end_publications(container_id)
-    kernel.change_elements(host, delete=firewall.publication_elements(gone))
-    _remove_loops(host, {each.endpoint_id for each in gone if firewall.is_looped(each)})
+        store.end_publications(ending)
+    # Elements are shared by ports of one container: they go with the last that needs them.
+    elements = firewall.without(
+        firewall.publication_elements(ending), firewall.publication_elements(rest)
+    )
+    kernel.change_elements(host, delete=elements)
+    for endpoint_id in {each.endpoint_id for each in ending if firewall.is_looped(each)}:
+        _reset_loops(host, endpoint_id, [each for each in rest if each.endpoint_id == endpoint_id])
     if forgets_flows:
-        _core.flush_flows(_flows(gone))
+        _core.flush_flows(_flows(ending))
     with store.transaction():
-        store.delete_publications(container_id)
+        store.delete_publications(ending)
 
 
-def _remove_loops(host: Host, endpoint_ids: Iterable[str]) -> None:
-    """Take out the chains of interfaces; the kernel may have done it with the interface."""
-    for endpoint_id in endpoint_ids:
-        endpoint = host.store.endpoint(endpoint_id)
-        if endpoint is None:
-            continue
-        chain = endpoint.host_ifname
-        steps: list[firewall.Step] = [("flush chain", chain), ("delete chain", chain)]
-        try:
-            _core.apply_nft([("netdev", host.layout.table, steps)])
-        except KernelError:
-            continue
+def _among(publication: Publication, others: Iterable[Publication]) -> bool:
+    return any(_key(publication) == _key(other) for other in others)
+
+
+def _key(each: Publication) -> tuple[object, ...]:
+    inside = (each.address, each.container_port)
+    return (each.family, each.protocol, each.host_port, each.host_ip, *inside)
+
+
+def _reset_loops(host: Host, endpoint_id: str, rest: Sequence[Publication]) -> None:
+    """Leave an interface only the rules of what is left; without any, no chain.
+
+    The kernel may have taken the chain away with the interface.
+    """
+    endpoint = host.store.endpoint(endpoint_id)
+    if endpoint is None:
+        return
+    chain = endpoint.host_ifname
+    steps: list[firewall.Step] = [("flush chain", chain)]
+    looped = [each for each in rest if firewall.is_looped(each)]
+    network = host.store.network(endpoint.network_id)
+    gateway = network.gateway(6) if network else None
+    if looped and gateway is not None:
+        steps += firewall.loop_steps(chain, gateway, looped)
+    else:
+        steps.append(("delete chain", chain))
+    try:
+        _core.apply_nft([("netdev", host.layout.table, steps)])
+    except KernelError:
+        return
 
 
 def _flows(publications: Iterable[Publication]) -> list[tuple[Address, tuple[int, int] | None]]:
@@ -136,20 +209,65 @@ def _choose(
     store: Store,
     container: ContainerRecord,
     request: PortRequest,
-    carriers: Mapping[int, EndpointRecord],
+    places: Places,
+    settings: Config,
 ) -> list[Publication]:
-    """A free host port for a request: one row a family, the same number in both."""
-    families = [family for family in ports.families_of(request.host_ip) if family in carriers]
+    """Host ports for one request, and what it opens on routed networks."""
+    opened = [
+        Publication(
+            family=version,
+            protocol=request.protocol,
+            host_port=0,
+            host_ip="",
+            container_id=container.id,
+            endpoint_id=endpoint.id,
+            address=str(endpoint.address(version)),
+            container_port=request.container_port,
+            access="routed",
+        )
+        for version, endpoint in places.routed
+        if not _is_open(store, container.id, endpoint.address(version), request)
+    ]
+    if request.protocol == "sctp" and places.translated:
+        ports.check_sctp(request)
+    return opened + _choose_translated(store, container, request, places, settings)
+
+
+def _is_open(
+    store: Store, container_id: str, address: Address | None, request: PortRequest
+) -> bool:
+    """Whether a routed port is open already: several host ports may lead to it."""
+    inside = (str(address), request.protocol, request.container_port, "routed")
+    return any(
+        (each.address, each.protocol, each.container_port, each.access) == inside
+        for each in store.publications(container_id)
+    )
+
+
+def _choose_translated(
+    store: Store,
+    container: ContainerRecord,
+    request: PortRequest,
+    places: Places,
+    settings: Config,
+) -> list[Publication]:
+    wanted_ip = request.host_ip
+    if wanted_ip is None and places.translated:
+        network = next(iter(places.translated.values()))[1]
+        wanted_ip = bridgeopts.binding_of(network.options)
+    families = [family for family in ports.families_of(wanted_ip) if family in places.translated]
     if not families:
-        family = ports.families_of(request.host_ip)[0]
+        if places.routed:
+            return []
+        family = ports.families_of(wanted_ip)[0]
         raise Invalid(
             f"--publish: {request.text!r} is for IPv{family}, and container {container.name!r} has "
             f"no IPv{family} way out",
             field="--publish",
             value=request.text,
-            hint="create the network with --ipv6" if 4 in carriers else None,
+            hint="create the network with --ipv6" if 4 in places.translated else None,
         )
-    host_ip = ports.stored_host_ip(request.host_ip)
+    host_ip = ports.stored_host_ip(wanted_ip)
     last_given = int(store.read_meta(_LAST_PORT) or 0)
     for port in ports.candidates(request, last_given):
         problem = _problem(store, request, families, host_ip, port)
@@ -168,12 +286,20 @@ def _choose(
             host_port=port,
             host_ip=host_ip,
             container_id=container.id,
-            endpoint_id=carriers[family].id,
-            address=str(carriers[family].address(family)),
+            endpoint_id=places.translated[family][0].id,
+            address=str(places.translated[family][0].address(family)),
             container_port=request.container_port,
+            access=_access(places.translated[family][1], settings),
         )
         for family in families
     ]
+
+
+def _access(network: NetworkRecord, settings: Config) -> str:
+    """Who may ask the container's address directly (contract BO10, BO14)."""
+    if settings.allows_direct_routing:
+        return "direct"
+    return "trusted" if bridgeopts.trusted_of(network.options) else "nat"
 
 
 def _problem(
@@ -197,10 +323,17 @@ def _problem(
     return None
 
 
-def same_ports(publications: Iterable[Publication]) -> list[PortRequest]:
-    """Requests for exactly the host ports that are in force, to publish them elsewhere."""
+def same_ports(
+    publications: Sequence[Publication], wanted: Sequence[PortRequest]
+) -> list[PortRequest]:
+    """Requests for exactly the host ports that are in force, and for what else is wanted.
+
+    To publish them elsewhere.
+    """
     found: dict[tuple[str, int, str, int], PortRequest] = {}
     for each in publications:
+        if each.access == "routed":
+            continue
         shown = ports.format_side(each.host_ip, each.family, each.host_port)
         text = f"{shown}:{each.container_port}/{each.protocol}"
         host_ip = ip_address(each.host_ip) if each.host_ip else None
@@ -208,4 +341,6 @@ def same_ports(publications: Iterable[Publication]) -> list[PortRequest]:
         found[key] = PortRequest(
             each.container_port, each.protocol, host_ip, (each.host_port,), text
         )
-    return list(found.values())
+    named = {(each.container_port, each.protocol) for each in found.values()}
+    others = [each for each in wanted if (each.container_port, each.protocol) not in named]
+    return [*found.values(), *others]

@@ -28,8 +28,8 @@ def finish_interrupted(host: Host) -> None:
         container = host.store.container(container_id)
         if container is not None:
             _undo_container(host, container)
-    for container_id in host.store.ending_publications():
-        publishing.unpublish(host, container_id)
+    for publication in host.store.ending_publications():
+        publishing.unpublish(host, publication.container_id, [publication])
     for endpoint_id in loose:
         _undo_endpoint(host, endpoint_id)
     for network_id in networks:
@@ -87,11 +87,12 @@ def reload(host: Host) -> Report:
         kernel.rebuild_table(host)
         for network in host.store.networks():
             if network.bridge and network.state == "ready":
-                versions = [v for v, has in ((4, network.has_ipv4), (6, network.has_ipv6)) if has]
-                if not network.is_internal:
-                    kernel.ensure_forwarding(host, versions)
-                driver(network.driver).restore(network, [])
-                report.restored.append(f"network {network.name}")
+                kernel.ensure_forwarding(host, network)
+                try:
+                    driver(network.driver).restore(network, [])
+                    report.restored.append(f"network {network.name}")
+                except NetyardError as error:
+                    report.lost.append(f"network {network.name}: {error}")
         running = [each for each in host.store.containers() if each.state == "running"]
         for container in running:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 
@@ -17,6 +17,10 @@ class NetworkRequest:
         ip6: Wanted IPv6 address.
         mac_address: Wanted MAC address.
         aliases: Further names on this network.
+        link_local_ips: Further, link-local addresses.
+        driver_opts: Options of this endpoint (``com.docker.network.endpoint.*``).
+        gw_priority: The endpoint with the highest carries the default route.
+        links: ``CONTAINER[:ALIAS]``: names of others that this container alone sees.
     """
 
     network: str
@@ -24,6 +28,10 @@ class NetworkRequest:
     ip6: str | None = None
     mac_address: str | None = None
     aliases: Sequence[str] = ()
+    link_local_ips: Sequence[str] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    gw_priority: int = 0
+    links: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,7 @@ class ContainerSpec:
         environment: ``KEY=VALUE`` words, complete.
         user: ``UID:GID[,GROUP...]``, or empty for root.
         add_hosts: Pairs of name and address, or ``host-gateway``.
+        sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
     """
 
@@ -60,6 +69,7 @@ class ContainerSpec:
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
     dns_search: Sequence[str] = ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netyard.errors import Exhausted
 from netyard.ipam import allocate
 from netyard.ipam.defaults import choose_subnet, ula_source
-from netyard.ipam.pool import Pool, lowest_free, overlapping, subnets_of
+from netyard.ipam.pool import Pool, lowest_free, overlapping
 from netyard.naming import new_id
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
@@ -68,7 +68,7 @@ def test_ula_is_stable_for_a_machine() -> None:
     assert one == two != ula_source(b"other")
     assert str(one.base).startswith("fd")
     assert one.base.prefixlen == 48
-    assert next(subnets_of(one.base, 64)).prefixlen == 64
+    assert choose_subnet(6, [], sources=[one]).prefixlen == 64
 
 
 def test_overlap_across_families() -> None:
@@ -94,6 +94,7 @@ def _network(store: Store, subnet: str) -> NetworkRecord:
         families=[ip_network(subnet).version],
         networks=[],
         avoid=[],
+        sources=(),
     )
     network = NetworkRecord(
         id=new_id(),

@@ -56,6 +56,11 @@ class Refresh:
         return None if sock is None else _receive(self._layout, sock)
 
 
+def rename(layout: Layout, container_id: str) -> None:
+    """Have the agent call a container by its present name."""
+    request(layout, {"op": "rename", "container": container_id})
+
+
 def forget_network(layout: Layout, network_id: str) -> None:
     """Have the agent drop a network's names."""
     request(layout, {"op": "forget", "network": network_id})

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from netyard import _core, names
+from netyard import _core, config, names
 from netyard.agent import protocol
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
@@ -107,6 +107,15 @@ class Agent:
                 ended = bool(message.get("ended"))
                 for container_id in message.get("containers", []):
                     self._refresh(str(container_id), ended=ended)
+                return {}
+            case "rename":
+                container_id = str(message.get("container"))
+                known = self._known.get(container_id)
+                for endpoint_id, network_id in list(known.endpoints.items()) if known else ():
+                    self._server.update_zone(network_id, [endpoint_id], [])
+                if known:
+                    known.endpoints.clear()
+                self._refresh(container_id)
                 return {}
             case "forget":
                 network_id = str(message.get("network"))
@@ -210,14 +219,17 @@ class Agent:
         attached: list[EndpointRecord],
         networks: dict[str, NetworkRecord],
     ) -> _View:
-        upstreams: list[tuple[Address, str, int]] | None = upstreams_of(spec.dns)
-        if not spec.dns and not names.forwards(attached, networks):
+        settings = config.load(self._layout.root)
+        upstreams: list[tuple[Address, str, int]] | None = upstreams_of(spec.dns or settings.dns)
+        if not (spec.dns or settings.dns) and not names.forwards(attached, networks):
             upstreams = None
         return _View(
             networks=names.search_order(attached, networks),
             upstreams=upstreams,
-            keeps_single_labels=names.keeps_single_labels(spec, self._host.options),
-            ttl_seconds=names.TTL_SECONDS,
+            keeps_single_labels=names.keeps_single_labels(
+                spec.dns_options or settings.dns_options or self._host.options
+            ),
+            ttl_seconds=settings.dns_ttl_seconds,
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from netyard.cli.context import current_host
-from netyard.cli.each import for_each, show_each
-from netyard.cli.table import ago, format_option, show
+from netyard.cli.each import for_each, inspect_format_option, show_each
+from netyard.cli.table import ago, format_labels, format_option, label_method, show
 from netyard.container import Container
 from netyard.errors import NotFound
 from netyard.naming import short
@@ -26,14 +26,24 @@ _COMMAND_WIDTH = 30
 @click.option("-a", "--all", "show_all", is_flag=True, help="Stopped ones, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Only ids.")
 @click.option("--no-trunc", is_flag=True, help="Full ids and commands.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
 @click.pass_context
-def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_trunc: bool) -> None:
+def ps(
+    ctx: click.Context,
+    output_format: str,
+    show_all: bool,
+    quiet: bool,
+    no_trunc: bool,
+    filters: tuple[str, ...],
+) -> None:
     """List containers."""
     from netyard.inspect import format_ports
 
     host = current_host(ctx)
     rows = []
-    for each in Container.list(all=show_all, host=host):
+    # As in Docker, asking for a status shows those of it, running or not.
+    shows_all = show_all or any(word.startswith(("status=", "exited=")) for word in filters)
+    for each in Container.list(all=shows_all, filters=filters, host=host):
         try:
             record = each.record
         except NotFound:
@@ -56,6 +66,7 @@ def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_t
                 "Ports": format_ports(host, record),
                 "Names": record.name,
                 "Networks": ",".join(network.name for network in joined if network),
+                "Labels": format_labels(ContainerSpec.from_json(record.spec).labels),
             }
         )
     if quiet:
@@ -68,7 +79,7 @@ def ps(ctx: click.Context, output_format: str, show_all: bool, quiet: bool, no_t
         "Ports": "PORTS",
         "Names": "NAMES",
     }
-    show(columns, rows, output_format)
+    show(columns, rows, output_format, methods=label_method)
 
 
 def _command(record: ContainerRecord, *, full: bool) -> str:
@@ -89,9 +100,9 @@ def _status(record: ContainerRecord) -> str:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--format", "_format", type=click.Choice(["json"]), help="JSON is all there is.")
+@inspect_format_option
 @click.pass_context
-def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
+def inspect(ctx: click.Context, names: tuple[str, ...], template: str | None) -> None:
     """Show containers (or networks) in full, as JSON."""
     host = current_host(ctx)
 
@@ -105,7 +116,7 @@ def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> 
         except NotFound:
             raise NotFound(f"there is no container or network {name!r}") from None
 
-    show_each(ctx, names, find)
+    show_each(ctx, names, find, template)
 
 
 @click.command()
@@ -137,30 +148,6 @@ def logs(
             continue
         out.write((f"{record.time} ".encode() if timestamps else b"") + record.data)
         out.flush()
-
-
-@click.command()
-@click.argument("name", metavar="CONTAINER")
-@click.argument("wanted", required=False, metavar="[PORT[/PROTOCOL]]")
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
-@click.pass_context
-def port(ctx: click.Context, name: str, wanted: str | None, output_format: str) -> None:
-    """Show the published ports of a container."""
-    import json
-
-    from netyard.ports import parse_query
-
-    found = Container.get(name, host=current_host(ctx)).ports()
-    if wanted is not None:
-        number, protocol = parse_query(wanted)
-        found = [pair for pair in found if pair[0] == f"{number}/{protocol}"]
-        if not found:
-            raise NotFound(f"no host port is published for {number}/{protocol} of {name!r}")
-    for inside, outside in found:
-        if output_format == "json":
-            click.echo(json.dumps({"Container": inside, "Host": outside}))
-        else:
-            click.echo(outside if wanted is not None else f"{inside} -> {outside}")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,10 +28,23 @@ def for_each(ctx: click.Context, names: Iterable[str], action: Callable[[str], o
         ctx.exit(1)
 
 
+inspect_format_option = click.option(
+    "-f", "--format", "template", metavar="FORMAT", help="json, or a Go template for each."
+)
+
+
 def show_each(
-    ctx: click.Context, names: Iterable[str], find: Callable[[str], dict[str, Any]]
+    ctx: click.Context,
+    names: Iterable[str],
+    find: Callable[[str], dict[str, Any]],
+    template: str | None,
 ) -> None:
-    """Print what is found as one JSON array, report what is not; exit 1 then (contract NI1)."""
+    """Print what is found as one JSON array, report what is not; exit 1 then (contract NI1).
+
+    Args:
+        template: A Go template, or ``json`` for one object a line, instead.
+    """
+    render = _renderer(template)
     found, failed = [], False
     for name in names:
         try:
@@ -38,6 +52,20 @@ def show_each(
         except NetyardError as error:
             report(error)
             failed = True
-    show_json(found)
+    if render is None:
+        show_json(found)
+    else:
+        for each in found:
+            click.echo(render(each))
     if failed:
         ctx.exit(1)
+
+
+def _renderer(template: str | None) -> Callable[[Any], str] | None:
+    if template is None:
+        return None
+    if template == "json":
+        return lambda value: json.dumps(value, ensure_ascii=False)
+    from netyard.cli.template import compile_template, unescape
+
+    return compile_template(unescape(template))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
+from netyard.checking import parse_priority
 from netyard.cli.context import current_host
-from netyard.cli.each import for_each, show_each
-from netyard.cli.table import format_option, show
-from netyard.errors import Conflict, NotFound
+from netyard.cli.each import for_each, inspect_format_option, show_each
+from netyard.cli.report import warn
+from netyard.cli.table import format_labels, format_option, label_method, show
+from netyard.errors import NotFound
+from netyard.inspect import shown_driver
 from netyard.naming import short
 from netyard.network import Network
 from netyard.options import parse_bool, parse_pairs
@@ -34,12 +37,18 @@ class _WithBooleans(click.Command):
 @click.option("--gateway", multiple=True, metavar="IP", help="Gateway of a subnet.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
 @click.option("--aux-address", multiple=True, metavar="NAME=IP", help="Address of something else.")
-@click.option("--ipv4", default="true", metavar="BOOL", help="Have IPv4 (true).")
+@click.option("--ipv4", metavar="BOOL", help="Have IPv4 (true).")
 @click.option("--ipv6", metavar="BOOL", help="Have IPv6.")
 @click.option("--internal", is_flag=True, help="No way out, none in.")
 @click.option("--attachable", is_flag=True, help="Kept and shown; every network is.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Driver option.")
 @click.option("--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata.")
+@click.option("--ipam-driver", default="default", show_default=True, help="default or null.")
+@click.option("--ipam-opt", multiple=True, metavar="KEY=VALUE", help="IPAM driver option.")
+@click.option("--scope", default="", metavar="SCOPE", help="local.")
+@click.option("--ingress", is_flag=True, help="Refused: there is no swarm.")
+@click.option("--config-only", is_flag=True, help="Only keep the settings under the name.")
+@click.option("--config-from", default="", metavar="NETWORK", help="Take kept settings.")
 @click.pass_context
 def create(
     ctx: click.Context,
@@ -49,12 +58,18 @@ def create(
     gateway: tuple[str, ...],
     ip_range: tuple[str, ...],
     aux_address: tuple[str, ...],
-    ipv4: str,
+    ipv4: str | None,
     ipv6: str | None,
     internal: bool,
     attachable: bool,
     opt: tuple[str, ...],
     label: tuple[str, ...],
+    ipam_driver: str,
+    ipam_opt: tuple[str, ...],
+    scope: str,
+    ingress: bool,
+    config_only: bool,
+    config_from: str,
 ) -> None:
     """Create a network and print its id."""
     made = Network.create(
@@ -64,14 +79,23 @@ def create(
         gateway=gateway,
         ip_range=ip_range,
         aux_addresses=parse_pairs("--aux-address", aux_address),
-        ipv4=parse_bool("--ipv4", ipv4),
+        ipv4=None if ipv4 is None else parse_bool("--ipv4", ipv4),
         ipv6=None if ipv6 is None else parse_bool("--ipv6", ipv6),
         internal=internal,
         attachable=attachable,
+        ingress=ingress,
+        scope=scope,
         options=parse_pairs("--opt", opt, bare="true"),
         labels=parse_pairs("--label", label, bare=""),
+        ipam_driver=ipam_driver,
+        ipam_options=parse_pairs("--ipam-opt", ipam_opt),
+        config_only=config_only,
+        config_from=config_from,
         host=current_host(ctx),
     )
+    if subnet or opt:
+        for sentence in made.warnings():
+            warn(sentence)
     click.echo(made.id)
 
 
@@ -79,11 +103,18 @@ def create(
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="Only ids.")
 @click.option("--no-trunc", is_flag=True, help="Full ids.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
 @click.pass_context
-def ls(ctx: click.Context, output_format: str, quiet: bool, no_trunc: bool) -> None:
+def ls(
+    ctx: click.Context,
+    output_format: str,
+    quiet: bool,
+    no_trunc: bool,
+    filters: tuple[str, ...],
+) -> None:
     """List networks."""
     rows = []
-    for each in Network.list(host=current_host(ctx)):
+    for each in Network.list(filters=filters, host=current_host(ctx)):
         shown = each.id if no_trunc else short(each.id)
         if quiet:
             click.echo(shown)
@@ -93,28 +124,50 @@ def ls(ctx: click.Context, output_format: str, quiet: bool, no_trunc: bool) -> N
             {
                 "ID": shown,
                 "Name": each.name,
-                "Driver": "null" if each.driver == "none" else each.driver,
+                "Driver": shown_driver(record),
                 "Scope": "local",
                 "IPv4": str(record.has_ipv4).lower(),
                 "IPv6": str(record.has_ipv6).lower(),
                 "Internal": str(record.is_internal).lower(),
-                "Labels": ",".join(f"{key}={value}" for key, value in record.labels.items()),
+                "Labels": format_labels(record.labels),
                 "CreatedAt": record.created,
             }
         )
     if not quiet:
         columns = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
-        show(columns, rows, output_format)
+        show(columns, rows, output_format, methods=label_method)
+
+
+network.add_command(ls, "list")
 
 
 @network.command()
 @click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
-@click.option("--format", "_format", type=click.Choice(["json"]), help="JSON is all there is.")
+@inspect_format_option
+@click.option("-v", "--verbose", is_flag=True, help="Peers too, where a network has any.")
 @click.pass_context
-def inspect(ctx: click.Context, names: tuple[str, ...], _format: str | None) -> None:
+def inspect(
+    ctx: click.Context, names: tuple[str, ...], template: str | None, verbose: bool
+) -> None:
     """Show networks in full, as JSON."""
     host = current_host(ctx)
-    show_each(ctx, names, lambda name: Network.get(name, host=host).inspect())
+    show_each(ctx, names, lambda name: Network.get(name, host=host).inspect(), template)
+
+
+@network.command()
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
+@click.pass_context
+def prune(ctx: click.Context, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove every network that no container is on."""
+    from netyard.listing import prune_networks
+
+    question = "This removes all networks no container is on. Go on? [y/N] "
+    if not force and input(question).strip().lower() not in ("y", "yes"):
+        return
+    removed = prune_networks(current_host(ctx), filters)
+    if removed:
+        click.echo("Deleted Networks:\n" + "\n".join(removed))
 
 
 @network.command()
@@ -135,6 +188,9 @@ def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
     for_each(ctx, names, remove)
 
 
+network.add_command(rm, "remove")
+
+
 @network.command()
 @click.argument("network_name", metavar="NETWORK")
 @click.argument("container")
@@ -142,6 +198,10 @@ def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
 @click.option("--ip6", metavar="IP", help="IPv6 address.")
 @click.option("--alias", multiple=True, help="Further name on this network.")
 @click.option("--mac-address", metavar="MAC", help="MAC address.")
+@click.option("--link-local-ip", multiple=True, metavar="IP", help="Further address on the link.")
+@click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Private name.")
+@click.option("--driver-opt", multiple=True, metavar="KEY=VALUE", help="Option of the endpoint.")
+@click.option("--gw-priority", default="0", metavar="N", help="The highest has the default route.")
 @click.pass_context
 def connect(
     ctx: click.Context,
@@ -151,10 +211,24 @@ def connect(
     ip6: str | None,
     alias: tuple[str, ...],
     mac_address: str | None,
+    link_local_ip: tuple[str, ...],
+    link: tuple[str, ...],
+    driver_opt: tuple[str, ...],
+    gw_priority: str,
 ) -> None:
     """Give a container an interface on a network."""
     joined = Network.get(network_name, host=current_host(ctx))
-    joined.connect(container, ip=ip, ip6=ip6, aliases=alias, mac_address=mac_address)
+    joined.connect(
+        container,
+        ip=ip,
+        ip6=ip6,
+        aliases=alias,
+        mac_address=mac_address,
+        link_local_ips=link_local_ip,
+        links=link,
+        driver_opts=parse_pairs("--driver-opt", driver_opt),
+        gw_priority=parse_priority("--gw-priority", gw_priority),
+    )
 
 
 @network.command()
@@ -164,8 +238,4 @@ def connect(
 @click.pass_context
 def disconnect(ctx: click.Context, network_name: str, container: str, force: bool) -> None:
     """Take a container's interface on a network away."""
-    try:
-        Network.get(network_name, host=current_host(ctx)).disconnect(container)
-    except (Conflict, NotFound):
-        if not force:
-            raise
+    Network.get(network_name, host=current_host(ctx)).disconnect(container, force=force)

@@ -1,40 +1,103 @@
-"""Tables for people, JSON lines for programs."""
+"""Tables for people, JSON lines for programs, templates for scripts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
+from netyard.errors import Invalid
+
 _GAP = 3
+Row = Mapping[str, str]
 
 format_option = click.option(
     "--format",
     "output_format",
-    type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="A table for people, or one JSON object a line.",
+    metavar="FORMAT",
+    help="table, json, a Go template, or 'table TEMPLATE'.",
 )
 
 
-def show(columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], output_format: str) -> None:
+def show(
+    columns: Mapping[str, str],
+    rows: Sequence[Row],
+    output_format: str,
+    *,
+    methods: Callable[[Row], Mapping[str, Any]] = lambda _: {},
+) -> None:
     """Print rows.
 
     Args:
         columns: Headings by key, in order.
-        rows: Values by key; JSON shows all of them, the table those with a heading.
+        rows: Values by key; JSON and templates see all of them, the table those with a heading.
+        methods: What a template may further ask of a row, such as ``.Label "key"``.
     """
     if output_format == "json":
         for row in rows:
             click.echo(json.dumps(row))
         return
-    lines = [list(columns.values()), *([row[key] for key in columns] for row in rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    kind, _, template = output_format.partition(" ")
+    if kind == "table":
+        _show_table(columns, rows, template.strip(), methods)
+        return
+    if "{{" not in output_format:
+        raise Invalid(
+            f"--format: {output_format!r} is not table, json or a Go template",
+            field="--format",
+            value=output_format,
+        )
+    for line in _rendered(output_format, rows, methods):
+        click.echo(line)
+
+
+def _rendered(
+    template: str, rows: Sequence[Row], methods: Callable[[Row], Mapping[str, Any]]
+) -> list[str]:
+    from netyard.cli.template import compile_template, unescape
+
+    render = compile_template(unescape(template))
+    return [render({**row, **methods(row)}) for row in rows]
+
+
+def _show_table(
+    columns: Mapping[str, str],
+    rows: Sequence[Row],
+    template: str,
+    methods: Callable[[Row], Mapping[str, Any]],
+) -> None:
+    if template:
+        from netyard.cli.template import fields_of, unescape
+
+        headings = [columns.get(name, name.upper()) for name in fields_of(template)]
+        cells = [line.split("\t") for line in _rendered(template, rows, methods)]
+        between = unescape(template).count("\t") + 1
+        _align([headings if len(headings) == between else headings[:between], *cells])
+        return
+    _align([list(columns.values()), *([row[key] for key in columns] for row in rows)])
+
+
+def _align(lines: Sequence[Sequence[str]]) -> None:
+    count = max(len(line) for line in lines)
+    widths = [max(len(line[at]) for line in lines if len(line) > at) for at in range(count)]
     for line in lines:
-        cells = (cell.ljust(width + _GAP) for cell, width in zip(line, widths, strict=True))
+        cells = (cell.ljust(width + _GAP) for cell, width in zip(line, widths, strict=False))
         click.echo("".join(cells).rstrip())
+
+
+def format_labels(labels: Mapping[str, str]) -> str:
+    """Labels as one field of a row."""
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def label_method(row: Row) -> Mapping[str, Any]:
+    """``.Label "key"`` of a row with a field ``Labels``."""
+    pairs = dict(word.partition("=")[::2] for word in row["Labels"].split(",") if word)
+    return {"Label": lambda key: pairs.get(key, "")}
 
 
 def show_json(value: object) -> None:

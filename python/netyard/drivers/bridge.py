@@ -5,27 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
-from netyard import _core, firewall
+from netyard import _core
+from netyard.bridgeopts import has_bridge_address, mode_of, mtu_of
 from netyard.drivers.base import EndpointPlan
-from netyard.errors import Invalid
+from netyard.endpointopts import SYSCTLS, parse_interface_sysctls
+from netyard.errors import Conflict, Invalid
+from netyard.firewall import APART_GROUP, is_apart
 from netyard.naming import bridge_mac
-from netyard.options import Address, parse_bool
+from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
 
-MTU = "com.docker.network.driver.mtu"
-ICC = "com.docker.network.bridge.enable_icc"
-MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
-NAME = "com.docker.network.bridge.name"
-SHORT_NAMES = {"mtu": MTU, "icc": ICC, "masquerade": MASQUERADE, "name": NAME}
-
-_MTU_MIN = 68
-_MTU_MIN_IPV6 = 1280
-_MTU_MAX = 65535
-_IFNAME_MAX = 15
 # "NY": the link group of all host ends, so that they can be told from other interfaces.
 _GROUP = 0x4E59
+_LINK_LOCAL_PREFIXES = {4: 16, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,6 @@ class _EndpointSpec:
     group: int
     addresses: Sequence[tuple[Address, int]]
     gateways: Sequence[Address]
-    isolated: bool
     hairpin: bool
     sysctls: Sequence[tuple[str, str]]
 
@@ -68,16 +62,21 @@ class BridgeDriver:
                     f"--subnet: a bridge network has one IPv{version} subnet, not several",
                     field="--subnet",
                 )
-        for key, value in network.options.items():
-            _check_option(network, key, value)
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
-        _core.create_bridges([_bridge_spec(network) for network in networks])
+        _core.create_bridges([_bridge_spec(each) for each in networks if not each.is_foreign])
+        for network in networks:
+            if network.is_foreign:
+                _core.write_sysctls(None, [_route_localnet(network, "1")])
 
     def remove(self, networks: Sequence[NetworkRecord]) -> None:
-        """See `Driver.remove`."""
-        _core.delete_links([network.bridge for network in networks])
+        """See `Driver.remove`. A bridge that was there before stays."""
+        _core.delete_links([each.bridge for each in networks if not each.is_foreign])
+        present = {link.name for link in _core.list_links()}
+        for network in networks:
+            if network.is_foreign and network.bridge in present:
+                _core.write_sysctls(None, [_route_localnet(network, "0")])
 
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.attach`."""
@@ -91,11 +90,12 @@ class BridgeDriver:
         """See `Driver.restore`."""
         present = {link.name: link for link in _core.list_links()}
         bridge = present.get(network.bridge)
+        if bridge is None and network.is_foreign:
+            raise Conflict(f"bridge {network.bridge!r}, which is not netyard's, is gone")
         if bridge is None:
             self.create([network])
-        isolated = not firewall.allows_icc(network)
         stray = [
-            (plan.endpoint.host_ifname, network.bridge, isolated, plan.has_ports)
+            (plan.endpoint.host_ifname, network.bridge, plan.has_ports)
             for plan in plans
             if (link := present.get(plan.endpoint.host_ifname))
             and (bridge is None or link.master != bridge.index or not link.is_up)
@@ -103,30 +103,6 @@ class BridgeDriver:
         _core.restore_ports(stray)
         missing = [plan for plan in plans if plan.endpoint.host_ifname not in present]
         self.attach(missing)
-
-
-def _check_option(network: NetworkRecord, key: str, value: str) -> None:
-    if key == MTU:
-        smallest = _MTU_MIN_IPV6 if network.has_ipv6 else _MTU_MIN
-        if not value.isdigit() or not smallest <= int(value) <= _MTU_MAX:
-            raise Invalid(
-                f"--opt: {key}={value!r} must be a number from {smallest} to {_MTU_MAX}",
-                field="--opt",
-                value=value,
-            )
-    elif key in (ICC, MASQUERADE):
-        parse_bool(f"--opt {key}", value)
-    elif key == NAME and (not 0 < len(value) <= _IFNAME_MAX or "/" in value or " " in value):
-        raise Invalid(
-            f"--opt: {key}={value!r} must be an interface name of at most {_IFNAME_MAX} characters",
-            field="--opt",
-            value=value,
-        )
-
-
-def _mtu(network: NetworkRecord) -> int | None:
-    value = network.options.get(MTU)
-    return int(value) if value else None
 
 
 @functools.cache
@@ -137,20 +113,30 @@ def _has_ipv6() -> bool:
 
 def _bridge_spec(network: NetworkRecord) -> _BridgeSpec:
     device = network.bridge.replace(".", "/")
-    # Needed for the host's own 127.0.0.1 to be translated; the guard chain keeps others out.
-    sysctls = [(f"net.ipv4.conf.{device}.route_localnet", "1")]
+    sysctls = [_route_localnet(network, "1")]
     if _has_ipv6():
+        has_ipv6 = network.has_ipv6 and mode_of(network.options, 6) != "isolated"
         sysctls += [
             (f"net.ipv6.conf.{device}.accept_ra", "0"),
-            (f"net.ipv6.conf.{device}.disable_ipv6", "0" if network.has_ipv6 else "1"),
+            (f"net.ipv6.conf.{device}.disable_ipv6", "0" if has_ipv6 else "1"),
         ]
     return _BridgeSpec(
         name=network.bridge,
         mac=bridge_mac(network.id),
-        mtu=_mtu(network),
-        addresses=[(pool.gateway, pool.subnet.prefixlen) for pool in network.pools if pool.gateway],
+        mtu=mtu_of(network.options),
+        addresses=[
+            (pool.gateway, pool.subnet.prefixlen)
+            for pool in network.pools
+            if pool.gateway and has_bridge_address(network.options, pool.version)
+        ],
         sysctls=sysctls,
     )
+
+
+def _route_localnet(network: NetworkRecord, value: str) -> tuple[str, str]:
+    """Needed for the host's own 127.0.0.1 to be translated; the guard chain keeps others out."""
+    device = network.bridge.replace(".", "/")
+    return f"net.ipv4.conf.{device}.route_localnet", value
 
 
 @functools.lru_cache(maxsize=64)
@@ -173,17 +159,24 @@ def _endpoint_sysctls(ifname: str, has_ipv6: bool) -> list[tuple[str, str]]:
 def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
     endpoint, network = plan.endpoint, plan.network
     prefixes = {pool.version: pool.subnet.prefixlen for pool in network.pools}
+    link_local = [ip_address(text) for text in endpoint.link_local]
+    has_ipv6 = network.has_ipv6 and (bool(endpoint.ip6) or not network.pools)
+    sysctls = list(_endpoint_sysctls(endpoint.ifname, has_ipv6))
+    if SYSCTLS in endpoint.options:
+        sysctls += parse_interface_sysctls(endpoint.options[SYSCTLS], endpoint.ifname)
     return _EndpointSpec(
         namespace=plan.namespace,
         bridge=network.bridge,
         host_ifname=endpoint.host_ifname,
         ifname=endpoint.ifname,
         mac=bytes.fromhex(endpoint.mac.replace(":", "")),
-        mtu=_mtu(network),
-        group=_GROUP,
-        addresses=[(address, prefixes[address.version]) for address in endpoint.addresses],
+        mtu=mtu_of(network.options),
+        group=APART_GROUP if is_apart(network) else _GROUP,
+        addresses=[
+            *((address, prefixes[address.version]) for address in endpoint.addresses),
+            *((address, _LINK_LOCAL_PREFIXES[address.version]) for address in link_local),
+        ],
         gateways=plan.gateways,
-        isolated=not firewall.allows_icc(network),
         hairpin=plan.has_ports,
-        sysctls=_endpoint_sysctls(endpoint.ifname, network.has_ipv6),
+        sysctls=sysctls,
     )

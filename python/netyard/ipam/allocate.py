@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from heapq import merge
+from ipaddress import IPv6Network
 
 from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
-from netyard.ipam.defaults import choose_subnet
+from netyard.ipam.defaults import Source, choose_subnet
 from netyard.ipam.pool import Pool, address_from, contains, lowest_free, overlapping
 from netyard.options import Address, Subnet
 from netyard.store.records import NetworkRecord
 from netyard.store.store import Store
+
+_LINK_LOCAL = IPv6Network("fe80::/64")
 
 
 def plan_pools(
@@ -23,8 +26,14 @@ def plan_pools(
     families: Sequence[int],
     networks: Iterable[NetworkRecord],
     avoid: Iterable[Subnet],
+    sources: Sequence[Source],
+    without_gateway: Collection[int] = (),
 ) -> tuple[Pool, ...]:
     """The pools of a new network: as asked, and chosen where nothing was asked.
+
+    Args:
+        subnets: ``0.0.0.0/N`` and ``::/N`` ask for any free one of that size (contract NC4).
+        without_gateway: Families in which no gateway is chosen, and none but a given one is kept.
 
     Raises:
         Invalid: for every value that does not fit, all of them together (contract CV6).
@@ -32,10 +41,22 @@ def plan_pools(
         Exhausted: if no default subnet is left.
     """
     taken = {pool.subnet: network for network in networks for pool in network.pools}
-    pools = [Pool(subnet) for subnet in subnets]
+    users = {subnet: network.name for subnet, network in taken.items()}
+    pools: list[Pool] = []
+
+    def choose(family: int, prefix: int | None) -> None:
+        out_of_the_way = [*taken, *avoid, *subnets, *(pool.subnet for pool in pools)]
+        chosen = choose_subnet(family, out_of_the_way, sources=sources, prefix=prefix, users=users)
+        pools.append(Pool(chosen))
+
+    for subnet in subnets:
+        if subnet.network_address.is_unspecified:
+            choose(subnet.version, subnet.prefixlen)
+        else:
+            pools.append(Pool(subnet))
     for family in families:
         if not any(pool.version == family for pool in pools):
-            pools.append(Pool(choose_subnet(family, [*taken, *avoid, *subnets])))
+            choose(family, None)
     errors: list[NetyardError] = []
     _check_subnets(pools, families, errors)
     for ip_range in ip_ranges:
@@ -52,7 +73,10 @@ def plan_pools(
                 f"--subnet: {pool.subnet} overlaps {other} of network {taken[other].name!r}",
                 holder=taken[other].name,
             )
-    return tuple(pool if pool.gateway else _with_gateway(pool) for pool in pools)
+    return tuple(
+        pool if pool.gateway or pool.version in without_gateway else _with_gateway(pool)
+        for pool in pools
+    )
 
 
 def _check_subnets(
@@ -68,6 +92,10 @@ def _check_subnets(
                     value=str(pool.subnet),
                     hint="add --ipv6" if pool.version == 6 else "leave out --ipv4=false",
                 )
+            )
+        if pool.subnet != _LINK_LOCAL and overlapping(pool.subnet, [_LINK_LOCAL]):
+            errors.append(
+                Invalid(f"--subnet: {pool.subnet} overlaps {_LINK_LOCAL}, every link's own")
             )
         twin = overlapping(pool.subnet, [other.subnet for other in pools[:index]])
         if twin is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
 from netyard.options import Address, Subnet
 
@@ -84,16 +84,6 @@ def lowest_free(first: int, last: int, taken_ascending: Iterable[int]) -> int | 
             break
         candidate += 1
     return candidate if candidate <= last else None
-
-
-def subnets_of(base: Subnet, prefix: int) -> Iterator[Subnet]:
-    """The subnets of a size in a larger one, in order, one at a time."""
-    bits = base.max_prefixlen
-    step = 1 << (bits - prefix)
-    start = int(base.network_address)
-    make = IPv4Network if base.version == 4 else IPv6Network
-    for number in range(1 << (prefix - base.prefixlen)):
-        yield make((start + number * step, prefix))
 
 
 def address_from(number: int, version: int) -> Address:

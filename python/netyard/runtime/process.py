@@ -27,6 +27,40 @@ def is_alive(container: ContainerRecord) -> bool:
     return container.pid_start > 0 and start_time(container.pid) == container.pid_start
 
 
+def processes_below(pid: int) -> list[dict[str, str]]:
+    """A process and all it has started, as ``top`` shows them, with the host's pids."""
+    parents: dict[int, list[int]] = {}
+    stats: dict[int, list[str]] = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (directory / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        stats[int(directory.name)] = words
+        parents.setdefault(int(words[1]), []).append(int(directory.name))
+    found, waiting = [], [pid]
+    while waiting:
+        each = waiting.pop(0)
+        if each in stats:
+            found.append(_row(each, stats[each]))
+        waiting += sorted(parents.get(each, ()))
+    return found
+
+
+def _row(pid: int, stat: list[str]) -> dict[str, str]:
+    ticks = int(stat[11]) + int(stat[12])
+    seconds = ticks // os.sysconf("SC_CLK_TCK")
+    directory = Path(f"/proc/{pid}")
+    try:
+        uid = str(directory.stat().st_uid)
+        command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        uid, command = "?", ""
+    time_used = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    parts = {"UID": uid, "PID": str(pid), "PPID": stat[1], "TIME": time_used}
+    return {**parts, "CMD": command.strip() or "?"}
+
+
 class Process:
     """A handle on a container's first process that cannot come to mean another one."""
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from netyard.bridgeopts import mode_of
 from netyard.ipam.pool import Pool
 from netyard.options import Address
+
+# Auxiliary addresses of these names are the containers' gateways instead of the bridge's.
+MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,11 @@ class NetworkRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     bridge: str = ""
     state: str = "ready"
+    is_config_only: bool = False
+    config_from: str = ""
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    is_foreign: bool = False
     pools: tuple[Pool, ...] = ()
 
     def pool_of(self, address: Address) -> Pool | None:
@@ -43,6 +52,16 @@ class NetworkRecord:
                 return pool.gateway
         return None
 
+    def route_via(self, version: int) -> Address | None:
+        """What containers route by: the gateway, or an auxiliary address of a magic name (NC7)."""
+        if self.is_internal or mode_of(self.options, version) == "isolated":
+            return None
+        for pool in self.pools:
+            for name, address in pool.auxiliary:
+                if name == MAGIC_GATEWAYS[version] and address.version == version:
+                    return address
+        return self.gateway(version)
+
     @property
     def has_name_service(self) -> bool:
         """Whether containers on it get the embedded name server (contract DN1)."""
@@ -51,7 +70,14 @@ class NetworkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRecord:
-    """One container's attachment to one network."""
+    """One container's attachment to one network.
+
+    Attributes:
+        gw_priority: The endpoint with the highest carries the default route.
+        link_local: Further, link-local addresses of the interface.
+        options: Driver options of this endpoint.
+        links: Pairs of another container, as typed, and the name it has for this one.
+    """
 
     id: str
     network_id: str
@@ -64,6 +90,10 @@ class EndpointRecord:
     ip6: str
     aliases: tuple[str, ...] = ()
     state: str = "down"
+    gw_priority: int = 0
+    link_local: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -105,6 +135,9 @@ class Publication:
         host_ip: ``""`` for every address of the family.
         address: The container's address that packets go to.
         is_ending: On its way out of the firewall; not to be put back.
+        access: ``nat``: the host's port is translated. ``trusted``: that, and some interfaces may
+            ask the container's address. ``direct``: that, and anyone may. ``routed``: only the
+            container's address, by anyone.
     """
 
     family: int
@@ -116,3 +149,4 @@ class Publication:
     address: str
     container_port: int
     is_ending: bool = False
+    access: str = "nat"

@@ -96,6 +96,47 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX publications_container ON publications (container_id);
     CREATE INDEX publications_endpoint ON publications (endpoint_id);
     """,
+    """
+    ALTER TABLE networks ADD COLUMN is_config_only INTEGER NOT NULL DEFAULT 0;
+    -- The id of the network whose settings it was made from, '' if of none.
+    ALTER TABLE networks ADD COLUMN config_from TEXT NOT NULL DEFAULT '';
+    ALTER TABLE networks ADD COLUMN ipam_driver TEXT NOT NULL DEFAULT 'default';
+    ALTER TABLE networks ADD COLUMN ipam_options TEXT NOT NULL DEFAULT '{}';  -- JSON object
+    -- The bridge was there before, and is left when the network goes.
+    ALTER TABLE networks ADD COLUMN is_foreign INTEGER NOT NULL DEFAULT 0;
+
+    ALTER TABLE endpoints ADD COLUMN gw_priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE endpoints ADD COLUMN link_local TEXT NOT NULL DEFAULT '[]';   -- JSON array
+    ALTER TABLE endpoints ADD COLUMN options TEXT NOT NULL DEFAULT '{}';      -- JSON object
+    ALTER TABLE endpoints ADD COLUMN links TEXT NOT NULL DEFAULT '[]';  -- JSON: [container, alias]
+
+    -- A routed network opens container ports and translates none, so the container's side is part
+    -- of what tells publications apart.
+    CREATE TABLE publications_2 (
+        family INTEGER NOT NULL,
+        protocol TEXT NOT NULL,
+        host_port INTEGER NOT NULL,     -- 0 if the network is routed
+        host_ip TEXT NOT NULL,
+        container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+        address TEXT NOT NULL,
+        container_port INTEGER NOT NULL,
+        is_ending INTEGER NOT NULL,
+        access TEXT NOT NULL DEFAULT 'nat',  -- 'nat', 'trusted', 'routed'
+        PRIMARY KEY (family, protocol, host_port, host_ip, address, container_port)
+    ) WITHOUT ROWID;
+    INSERT INTO publications_2 SELECT *, 'nat' FROM publications;
+    DROP TABLE publications;
+    ALTER TABLE publications_2 RENAME TO publications;
+    CREATE INDEX publications_container ON publications (container_id);
+    CREATE INDEX publications_endpoint ON publications (endpoint_id);
+
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time_ns INTEGER NOT NULL,
+        body TEXT NOT NULL              -- JSON object, as `netyard events` prints it
+    );
+    """,
 )
 
 VERSION = len(MIGRATIONS)

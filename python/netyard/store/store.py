@@ -19,19 +19,27 @@ from netyard.store.schema import MIGRATIONS, VERSION
 _BUSY_SECONDS = 30.0
 _NETWORK = (
     "id, name, driver, created, is_builtin, is_internal, is_attachable, has_ipv4, has_ipv6, "
-    "options, labels, bridge, state"
+    "options, labels, bridge, state, is_config_only, config_from, ipam_driver, ipam_options, "
+    "is_foreign"
 )
 _CONTAINER = (
     "id, name, kind, created, spec, donor_id, state, pid, pid_start, exit_code, started, finished, "
     "was_loopback_up"
 )
 _ENDPOINT = (
-    "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state"
+    "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state, "
+    "gw_priority, link_local, options, links"
 )
 _PUBLICATION = (
     "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port, "
-    "is_ending"
+    "is_ending, access"
 )
+_PUBLICATION_KEY = "family, protocol, host_port, host_ip, address, container_port"
+_SAME_PUBLICATION = " AND ".join(f"{column} = ?" for column in _PUBLICATION_KEY.split(", "))
+_NETWORK_FLAGS = (
+    "is_builtin is_internal is_attachable has_ipv4 has_ipv6 is_config_only is_foreign".split()
+)
+_EVENTS_KEPT = 10_000
 
 
 def lease_key(address: Address) -> str:
@@ -335,9 +343,10 @@ class Store:
 
     def add_endpoint(self, endpoint: EndpointRecord) -> None:
         """Record an endpoint."""
-        values = list(_values(endpoint, _ENDPOINT))
-        values[_ENDPOINT.split(", ").index("aliases")] = json.dumps(endpoint.aliases)
-        self._insert("endpoints", _ENDPOINT, values)
+        values = _named(_ENDPOINT, _values(endpoint, _ENDPOINT))
+        for column in ("aliases", "link_local", "options", "links"):
+            values[column] = json.dumps(values[column])
+        self._insert("endpoints", _ENDPOINT, tuple(values.values()))
 
     def update_endpoint(self, endpoint_id: str, **changes: object) -> None:
         """Change columns of an endpoint."""
@@ -398,22 +407,26 @@ class Store:
                 [_values(publication, _PUBLICATION) for publication in publications],
             )
 
-    def end_publications(self, container_id: str) -> None:
-        """Record that a container's published ports are on their way out."""
+    def end_publications(self, publications: Iterable[Publication]) -> None:
+        """Record that published ports are on their way out."""
         with self._lock:
-            self._execute(
-                "UPDATE publications SET is_ending = 1 WHERE container_id = ?", (container_id,)
+            self._db.executemany(
+                f"UPDATE publications SET is_ending = 1 WHERE {_SAME_PUBLICATION}",
+                [_values(publication, _PUBLICATION_KEY) for publication in publications],
             )
 
-    def ending_publications(self) -> list[str]:
-        """Ids of containers whose ports a killed operation has left half-way out."""
-        rows = self._rows("SELECT DISTINCT container_id FROM publications WHERE is_ending")
-        return [str(row[0]) for row in rows]
+    def ending_publications(self) -> list[Publication]:
+        """Ports a killed operation has left half-way out."""
+        rows = self._rows(f"SELECT {_PUBLICATION} FROM publications WHERE is_ending")
+        return [_publication(row) for row in rows]
 
-    def delete_publications(self, container_id: str) -> None:
-        """Forget a container's published ports."""
+    def delete_publications(self, publications: Iterable[Publication]) -> None:
+        """Forget published ports."""
         with self._lock:
-            self._execute("DELETE FROM publications WHERE container_id = ?", (container_id,))
+            self._db.executemany(
+                f"DELETE FROM publications WHERE {_SAME_PUBLICATION}",
+                [_values(publication, _PUBLICATION_KEY) for publication in publications],
+            )
 
     def publications(self, container_id: str | None = None) -> list[Publication]:
         """Published ports in force, of one container or of all."""
@@ -429,6 +442,35 @@ class Store:
             (family, protocol, host_port),
         )
         return [_publication(row) for row in rows]
+
+    # -- events -----------------------------------------------------------------------------
+
+    def add_event(self, time_ns: int, body: str) -> None:
+        """Record that something happened; the oldest of very many are forgotten."""
+        with self._lock:
+            cursor = self._execute(
+                "INSERT INTO events (time_ns, body) VALUES (?, ?)", (time_ns, body)
+            )
+            number = cursor.lastrowid or 0
+            if number % 1000 == 0:
+                self._execute("DELETE FROM events WHERE id <= ?", (number - _EVENTS_KEPT,))
+
+    def events_after(self, number: int) -> list[tuple[int, int, str]]:
+        """Number, time and body of events after one."""
+        rows = self._rows(
+            "SELECT id, time_ns, body FROM events WHERE id > ? ORDER BY id", (number,)
+        )
+        return [(int(str(row[0])), int(str(row[1])), str(row[2])) for row in rows]
+
+    def last_event(self) -> int:
+        """The number of the latest event, 0 if there was none."""
+        return int(str(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0]))
+
+    def has_changed(self, seen: int) -> int | None:
+        """The store's data version if another connection has written since ``seen``."""
+        with self._lock:
+            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return None if version == seen else int(version)
 
     # -- what was interrupted ---------------------------------------------------------------
 
@@ -471,17 +513,17 @@ def _values(record: object, columns: str) -> tuple[object, ...]:
 
 def _network_values(network: NetworkRecord) -> tuple[object, ...]:
     values = _named(_NETWORK, _values(network, _NETWORK))
-    values["options"] = json.dumps(network.options)
-    values["labels"] = json.dumps(network.labels)
+    for column in ("options", "labels", "ipam_options"):
+        values[column] = json.dumps(values[column])
     return tuple(values.values())
 
 
 def _network(row: Sequence[object], pools: tuple[Pool, ...]) -> NetworkRecord:
     values = _named(_NETWORK, row)
-    for column in ("is_builtin", "is_internal", "is_attachable", "has_ipv4", "has_ipv6"):
+    for column in _NETWORK_FLAGS:
         values[column] = bool(values[column])
-    values["options"] = json.loads(str(values["options"]))
-    values["labels"] = json.loads(str(values["labels"]))
+    for column in ("options", "labels", "ipam_options"):
+        values[column] = json.loads(str(values[column]))
     return NetworkRecord(**values, pools=pools)  # type: ignore[arg-type]
 
 
@@ -509,5 +551,13 @@ def _publication(row: Sequence[object]) -> Publication:
 
 def _endpoint(row: Sequence[object]) -> EndpointRecord:
     values = _named(_ENDPOINT, row)
-    values["aliases"] = tuple(json.loads(str(values["aliases"])))
+    for column in ("aliases", "link_local", "links"):
+        # Nearly always empty, and read for every endpoint.
+        text = str(values[column])
+        values[column] = _tuples(json.loads(text)) if text != "[]" else ()
+    values["options"] = json.loads(str(values["options"]))
     return EndpointRecord(**values)  # type: ignore[arg-type]
+
+
+def _tuples(found: list[object]) -> tuple[object, ...]:
+    return tuple(tuple(each) if isinstance(each, list) else each for each in found)

@@ -20,8 +20,8 @@ pub use batch::{Batch, Subject};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};
 pub use link::{
-    add_bridge, add_veth, delete_group, delete_link, list_links, set_group, set_link_up, set_port,
-    set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd, PortSpec,
+    add_bridge, add_veth, delete_group, delete_link, list_links, set_group, set_hairpin,
+    set_link_up, set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd,
 };
 pub use neighbour::add_neighbour;
 pub use route::{add_default_route, delete_default_routes, list_routes, RouteInfo};

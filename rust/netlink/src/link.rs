@@ -41,14 +41,6 @@ pub struct FarEnd<'a> {
     pub namespace: BorrowedFd<'a>,
 }
 
-/// How a bridge port treats frames.
-pub struct PortSpec {
-    /// May talk to the bridge itself but not to other isolated ports (icc off).
-    pub isolated: bool,
-    /// May get back a frame it sent: a container that asks its own published port.
-    pub hairpin: bool,
-}
-
 /// A link as the kernel describes it.
 #[derive(Debug, Clone, Default)]
 pub struct LinkInfo {
@@ -110,17 +102,17 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
     create(batch, "create veth", near.name, message);
 }
 
-/// Sets how a bridge port treats frames. Same as `bridge link set dev NAME isolated … hairpin …`.
-pub fn set_port(batch: &mut Batch, name: &str, spec: &PortSpec) {
+/// Lets a bridge port get back a frame it sent: a container that asks its own published port.
+/// Same as `bridge link set dev NAME hairpin on`.
+pub fn set_hairpin(batch: &mut Batch, name: &str, hairpin: bool) {
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.into()),
         LinkAttribute::LinkInfo(vec![
             Info::PortKind(InfoPortKind::Bridge),
-            Info::PortData(InfoPortData::BridgePort(vec![
-                InfoBridgePort::Isolated(spec.isolated),
-                InfoBridgePort::HairpinMode(spec.hairpin),
-            ])),
+            Info::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
+                hairpin,
+            )])),
         ]),
     ];
     let subject = Subject::link("set bridge port", name);

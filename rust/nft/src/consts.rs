@@ -64,6 +64,9 @@ pub(crate) const NFT_META_OIFNAME: u32 = 7;
 pub(crate) const NFT_META_NFPROTO: u32 = 15;
 pub(crate) const NFT_META_L4PROTO: u32 = 16;
 pub(crate) const NFT_META_PROTOCOL: u32 = 1;
+pub(crate) const NFT_META_MARK: u32 = 3;
+pub(crate) const NFT_META_IIFGROUP: u32 = 21;
+pub(crate) const NFT_META_OIFGROUP: u32 = 22;
 pub(crate) const NFT_META_PKTTYPE: u32 = 19;
 pub(crate) const NFT_META_IIFKIND: u32 = 26;
 pub(crate) const NFT_META_OIFKIND: u32 = 27;
@@ -86,6 +89,7 @@ pub(crate) const NFTA_FIB_F_DADDR: u32 = 2;
 pub(crate) const NFTA_FIB_F_IIF: u32 = 8;
 pub(crate) const NFTA_FIB_F_PRESENT: u32 = 32;
 
+pub(crate) const NFT_NAT_SNAT: u32 = 0;
 pub(crate) const NFT_NAT_DNAT: u32 = 1;
 pub(crate) const NFPROTO_IPV4: u8 = 2;
 pub(crate) const NFPROTO_IPV6: u8 = 10;

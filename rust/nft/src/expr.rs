@@ -14,6 +14,9 @@ pub enum Field {
     /// The kind of device (`bridge`, `veth`), Linux 5.6.
     IifKind,
     OifKind,
+    /// The link group of a device, as `ip link set … group` gives it.
+    IifGroup,
+    OifGroup,
     Ip4Source,
     Ip4Destination,
     Ip6Source,
@@ -46,6 +49,14 @@ pub enum Statement {
         name: String,
         negate: bool,
     },
+    /// `meta nfproto ipv4` or `ipv6`.
+    FamilyIs { ipv6: bool },
+    /// `meta iifgroup N` or `meta oifgroup N`.
+    GroupIs { field: Field, group: u32 },
+    /// `meta mark & MASK == MARK`, or `!=`.
+    MarkIs { mark: u32, mask: u32, negate: bool },
+    /// `meta mark set meta mark | MARK`.
+    SetMark(u32),
     /// `meta l4proto N`.
     ProtocolIs(u8),
     /// `th sport N` or `th dport N`.
@@ -64,6 +75,8 @@ pub enum Statement {
     SourceIsForged,
     /// `ct state established,related`.
     Established,
+    /// `ct state invalid`.
+    Invalid,
     /// `ct status dnat`.
     Translated,
     /// `ct direction original`.
@@ -72,6 +85,12 @@ pub enum Statement {
     Counter,
     /// `dnat ip to FIELD . FIELD … map @map`; without the family of the map the rule does nothing.
     DnatMap {
+        ipv6: bool,
+        fields: Vec<Field>,
+        map: String,
+    },
+    /// `snat ip to FIELD … map @map`.
+    SnatMap {
         ipv6: bool,
         fields: Vec<Field>,
         map: String,
@@ -100,15 +119,15 @@ fn register(offset: usize) -> u32 {
 pub(crate) struct Compiler {
     /// The network protocol the rule has already asked for.
     family: Option<u8>,
-    /// In the netdev family packets are told apart by their Ethernet type.
-    is_netdev: bool,
+    /// In the netdev and bridge families packets are told apart by their Ethernet type.
+    by_ethertype: bool,
 }
 
 impl Compiler {
-    pub(crate) fn new(is_netdev: bool) -> Self {
+    pub(crate) fn new(by_ethertype: bool) -> Self {
         Compiler {
             family: None,
-            is_netdev,
+            by_ethertype,
         }
     }
 
@@ -131,6 +150,24 @@ impl Compiler {
                 let mut bytes = name.as_bytes().to_vec();
                 bytes.resize(Kind::IfName.width(), 0);
                 compare(out, *negate, &bytes);
+            }
+            Statement::FamilyIs { ipv6 } => self.require_family(out, *ipv6),
+            Statement::GroupIs { field, group } => {
+                self.load(out, *field, 0);
+                compare(out, false, &group.to_ne_bytes());
+            }
+            Statement::MarkIs { mark, mask, negate } => {
+                meta(out, NFT_META_MARK, register(0));
+                and(out, &mask.to_ne_bytes());
+                compare(out, *negate, &mark.to_ne_bytes());
+            }
+            Statement::SetMark(mark) => {
+                meta(out, NFT_META_MARK, register(0));
+                bitwise(out, &(!mark).to_ne_bytes(), &mark.to_ne_bytes());
+                expression(out, "meta", |out| {
+                    out.be32(2, NFT_META_MARK);
+                    out.be32(3, register(0));
+                });
             }
             Statement::ProtocolIs(number) => {
                 self.load(out, Field::Protocol, 0);
@@ -168,9 +205,11 @@ impl Compiler {
             }
             Statement::Established => {
                 const ESTABLISHED_OR_RELATED: u32 = 0b110;
-                conntrack(out, NFT_CT_STATE);
-                and(out, &ESTABLISHED_OR_RELATED.to_ne_bytes());
-                compare(out, true, &[0; 4]);
+                conntrack_state(out, ESTABLISHED_OR_RELATED);
+            }
+            Statement::Invalid => {
+                const INVALID: u32 = 0b1;
+                conntrack_state(out, INVALID);
             }
             Statement::Translated => {
                 const IPS_DST_NAT: u32 = 0x20;
@@ -188,12 +227,18 @@ impl Compiler {
                 self.load_all(out, fields);
                 lookup(out, map, false, true);
                 let address = if *ipv6 { Kind::Ipv6 } else { Kind::Ipv4 };
-                dnat(out, *ipv6, register(address.width()));
+                nat(out, NFT_NAT_DNAT, *ipv6, Some(register(address.width())));
+            }
+            Statement::SnatMap { ipv6, fields, map } => {
+                self.require_family(out, *ipv6);
+                self.load_all(out, fields);
+                lookup(out, map, false, true);
+                nat(out, NFT_NAT_SNAT, *ipv6, None);
             }
             Statement::Dnat4 { address, port } => {
                 immediate(out, register(0), &address.octets());
                 immediate(out, register(4), &port.to_be_bytes());
-                dnat(out, false, register(4));
+                nat(out, NFT_NAT_DNAT, false, Some(register(4)));
             }
             Statement::Masquerade => expression(out, "masq", |_| {}),
             Statement::ForwardToLoopback { index } => forward_to_loopback(out, *index),
@@ -222,6 +267,8 @@ impl Compiler {
             Field::OifName => meta(out, NFT_META_OIFNAME, into),
             Field::IifKind => meta(out, NFT_META_IIFKIND, into),
             Field::OifKind => meta(out, NFT_META_OIFKIND, into),
+            Field::IifGroup => meta(out, NFT_META_IIFGROUP, into),
+            Field::OifGroup => meta(out, NFT_META_OIFGROUP, into),
             Field::Protocol => meta(out, NFT_META_L4PROTO, into),
             Field::Ip4Source => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, into),
             Field::Ip4Destination => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, into),
@@ -247,7 +294,7 @@ impl Compiler {
             return;
         }
         self.family = Some(family);
-        if self.is_netdev {
+        if self.by_ethertype {
             let ethertype: u16 = if ipv6 { 0x86dd } else { 0x0800 };
             meta(out, NFT_META_PROTOCOL, register(0));
             compare(out, false, &ethertype.to_be_bytes());
@@ -264,6 +311,7 @@ impl Field {
             Field::IifName | Field::OifName | Field::IifKind | Field::OifKind => {
                 Kind::IfName.width()
             }
+            Field::IifGroup | Field::OifGroup => size_of::<u32>(),
             Field::Ip4Source | Field::Ip4Destination => Kind::Ipv4.width(),
             Field::Ip6Source | Field::Ip6Destination => Kind::Ipv6.width(),
             Field::Protocol => Kind::Protocol.width(),
@@ -278,6 +326,8 @@ impl Field {
             "oifname" => Field::OifName,
             "iifkind" => Field::IifKind,
             "oifkind" => Field::OifKind,
+            "iifgroup" => Field::IifGroup,
+            "oifgroup" => Field::OifGroup,
             "ip saddr" => Field::Ip4Source,
             "ip daddr" => Field::Ip4Destination,
             "ip6 saddr" => Field::Ip6Source,
@@ -312,6 +362,13 @@ fn conntrack(out: &mut Writer, key: u32) {
     });
 }
 
+/// Whether the connection is in one of these states.
+fn conntrack_state(out: &mut Writer, states: u32) {
+    conntrack(out, NFT_CT_STATE);
+    and(out, &states.to_ne_bytes());
+    compare(out, true, &[0; 4]);
+}
+
 fn payload(out: &mut Writer, base: u32, offset: u32, length: u32, into: u32) {
     expression(out, "payload", |out| {
         out.be32(1, into);
@@ -340,12 +397,17 @@ fn compare(out: &mut Writer, negate: bool, value: &[u8]) {
 
 /// Masks the first register.
 fn and(out: &mut Writer, mask: &[u8]) {
+    bitwise(out, mask, &vec![0; mask.len()]);
+}
+
+/// Masks the first register, then flips bits of it.
+fn bitwise(out: &mut Writer, mask: &[u8], flip: &[u8]) {
     expression(out, "bitwise", |out| {
         out.be32(1, register(0));
         out.be32(2, register(0));
         out.be32(3, mask.len() as u32);
         out.nest(4, |out| out.raw(NFTA_DATA_VALUE, mask));
-        out.nest(5, |out| out.raw(NFTA_DATA_VALUE, &vec![0; mask.len()]));
+        out.nest(5, |out| out.raw(NFTA_DATA_VALUE, flip));
     });
 }
 
@@ -363,12 +425,15 @@ fn lookup(out: &mut Writer, set: &str, negate: bool, is_map: bool) {
     });
 }
 
-fn dnat(out: &mut Writer, ipv6: bool, port_register: u32) {
+/// Translates to the address in the first register, and to a port if one is loaded.
+fn nat(out: &mut Writer, kind: u32, ipv6: bool, port_register: Option<u32>) {
     expression(out, "nat", |out| {
-        out.be32(1, NFT_NAT_DNAT);
+        out.be32(1, kind);
         out.be32(2, u32::from(if ipv6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }));
         out.be32(3, register(0));
-        out.be32(5, port_register);
+        if let Some(port_register) = port_register {
+            out.be32(5, port_register);
+        }
     });
 }
 

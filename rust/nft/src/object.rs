@@ -13,6 +13,7 @@ pub enum Family {
     Inet,
     Ip,
     Netdev,
+    Bridge,
 }
 
 /// Where a base chain is hooked in.
@@ -93,6 +94,7 @@ impl Family {
             Family::Inet => 1,
             Family::Ip => 2,
             Family::Netdev => 5,
+            Family::Bridge => 7,
         }
     }
 }
@@ -218,7 +220,7 @@ impl Rule {
     fn write(&self, out: &mut Writer, family: Family, table: &str) {
         out.text(NFTA_RULE_TABLE, table);
         out.text(NFTA_RULE_CHAIN, &self.chain);
-        let mut compiler = Compiler::new(family == Family::Netdev);
+        let mut compiler = Compiler::new(matches!(family, Family::Netdev | Family::Bridge));
         out.nest(NFTA_RULE_EXPRESSIONS, |out| {
             for statement in &self.statements {
                 compiler.statement(out, statement);

@@ -58,6 +58,7 @@ fn parse_family(word: &str) -> PyResult<Family> {
         "inet" => Family::Inet,
         "ip" => Family::Ip,
         "netdev" => Family::Netdev,
+        "bridge" => Family::Bridge,
         _ => return Err(unknown("family", word)),
     })
 }
@@ -183,6 +184,28 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
                 negate: word == "ifname is not",
             }
         }
+        "family is" => {
+            let word: String = tuple.get_item(1)?.extract()?;
+            Statement::FamilyIs {
+                ipv6: word == "ip6",
+            }
+        }
+        "group is" => {
+            let (_, field, group): (String, String, u32) = tuple.extract()?;
+            Statement::GroupIs {
+                field: parse_field(&field)?,
+                group,
+            }
+        }
+        "mark is" | "mark is not" => {
+            let (_, mark, mask): (String, u32, u32) = tuple.extract()?;
+            Statement::MarkIs {
+                mark,
+                mask,
+                negate: word == "mark is not",
+            }
+        }
+        "set mark" => Statement::SetMark(tuple.get_item(1)?.extract()?),
         "protocol is" => Statement::ProtocolIs(tuple.get_item(1)?.extract()?),
         "port is" => {
             let (_, field, port): (String, String, u16) = tuple.extract()?;
@@ -215,12 +238,22 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
                 map,
             }
         }
+        "snat map" => {
+            let (_, family, fields, map): (String, String, Vec<String>, String) =
+                tuple.extract()?;
+            Statement::SnatMap {
+                ipv6: family == "ip6",
+                fields: parse_fields(&fields)?,
+                map,
+            }
+        }
         "forward to loopback" => Statement::ForwardToLoopback {
             index: tuple.get_item(1)?.extract()?,
         },
         "destination is local" => Statement::DestinationIsLocal,
         "source is forged" => Statement::SourceIsForged,
         "established" => Statement::Established,
+        "invalid" => Statement::Invalid,
         "translated" => Statement::Translated,
         "original direction" => Statement::OriginalDirection,
         "counter" => Statement::Counter,

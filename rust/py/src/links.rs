@@ -31,7 +31,6 @@ pub(crate) struct EndpointSpec {
     group: u32,
     addresses: Vec<(IpAddr, u8)>,
     gateways: Vec<IpAddr>,
-    isolated: bool,
     hairpin: bool,
     sysctls: Vec<(String, String)>,
 }
@@ -147,12 +146,8 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
             namespace: *namespace,
         };
         netlink::add_veth(&mut batch, &near, &far);
-        if spec.isolated || spec.hairpin {
-            let port = netlink::PortSpec {
-                isolated: spec.isolated,
-                hairpin: spec.hairpin,
-            };
-            netlink::set_port(&mut batch, &spec.host_ifname, &port);
+        if spec.hairpin {
+            netlink::set_hairpin(&mut batch, &spec.host_ifname, true);
         }
         for (address, _) in &spec.addresses {
             netlink::add_neighbour(&mut batch, bridge.1, *address, *mac);
@@ -196,19 +191,12 @@ pub(crate) fn delete_links(py: Python<'_>, names: Vec<String>) -> PyResult<()> {
 
 /// Puts existing links back into a bridge, up: what `reload` finds after the bridge was deleted.
 #[pyfunction]
-pub(crate) fn restore_ports(
-    py: Python<'_>,
-    ports: Vec<(String, String, bool, bool)>,
-) -> PyResult<()> {
+pub(crate) fn restore_ports(py: Python<'_>, ports: Vec<(String, String, bool)>) -> PyResult<()> {
     py.detach(|| -> Outcome<()> {
         let mut batch = Batch::new();
-        for (name, bridge, isolated, hairpin) in &ports {
+        for (name, bridge, hairpin) in &ports {
             netlink::set_state(&mut batch, name, Some(index_of(bridge)?));
-            let port = netlink::PortSpec {
-                isolated: *isolated,
-                hairpin: *hairpin,
-            };
-            netlink::set_port(&mut batch, name, &port);
+            netlink::set_hairpin(&mut batch, name, *hairpin);
         }
         Ok(Socket::open(Protocol::Route)?.run(batch)?)
     })?;

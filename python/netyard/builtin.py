@@ -1,0 +1,94 @@
+"""The networks that always exist: ``bridge``, ``host`` and ``none`` (contract BO13)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+
+from netyard import bridgeopts, clock, config
+from netyard.config import Config
+from netyard.errors import Conflict, Invalid
+from netyard.host import Host
+from netyard.ipam.defaults import choose_subnet
+from netyard.ipam.pool import Pool, address_from, contains
+from netyard.naming import new_id
+from netyard.options import parse_subnet
+from netyard.store.records import NetworkRecord
+from netyard.surroundings import subnets_in_use
+
+
+def ensure_builtin(host: Host) -> None:
+    """Record the built-in networks on first use."""
+    if host.store.has_network_named("none"):
+        return
+    with host.change() as change:
+        if host.store.has_network_named("none"):
+            return
+        settings = config.load(host.layout.root)
+        with change.store.transaction():
+            change.store.add_network(_default_network(host, settings))
+            for name in ("host", "none"):
+                change.store.add_network(
+                    NetworkRecord(
+                        id=new_id(), name=name, driver=name, created=clock.now(), is_builtin=True
+                    )
+                )
+
+
+def _default_network(host: Host, settings: Config) -> NetworkRecord:
+    pool = _default_pool(host, settings)
+    options = {**settings.bridge_options, bridgeopts.DEFAULT_BRIDGE: "true"}
+    bridgeopts.check_together(options, has_ipv6=False, is_internal=False)
+    return NetworkRecord(
+        id=new_id(),
+        name="bridge",
+        driver="bridge",
+        created=clock.now(),
+        is_builtin=True,
+        options=options,
+        bridge=host.layout.default_bridge,
+        state="planned",
+        pools=(pool,),
+    )
+
+
+def _default_pool(host: Host, settings: Config) -> Pool:
+    """The default network's subnet, gateway and range (``bip``, ``fixed-cidr``)."""
+    if settings.bridge_address:
+        own = ip_interface(settings.bridge_address)
+        pool = Pool(own.network, gateway=own.ip)
+    else:
+        taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
+        subnet = choose_subnet(4, [*taken, *subnets_in_use()], sources=settings.pools)
+        pool = Pool(subnet, gateway=address_from(int(subnet.network_address) + 1, 4))
+    if not settings.bridge_range:
+        return pool
+    inner = parse_subnet("config: fixed-cidr", settings.bridge_range)
+    if not contains(pool.subnet, inner.network_address) or inner.prefixlen < pool.subnet.prefixlen:
+        raise Invalid(f"config: fixed-cidr: {inner} is not within {pool.subnet}")
+    return Pool(pool.subnet, ip_range=inner, gateway=pool.gateway)
+
+
+def plan_default_again(host: Host) -> None:
+    """Let changed settings count for the default network.
+
+    Raises:
+        Conflict: if it is in use.
+    """
+    with host.change() as change:
+        found = host.store.find_network("bridge")
+        if not found:
+            return
+        settings = config.load(host.layout.root)
+        wanted = _default_network(host, settings)
+        if found[0].options == wanted.options and not (
+            settings.bridge_address or settings.bridge_range
+        ):
+            return
+        if found[0].state != "planned" or host.store.endpoints_on(found[0].id):
+            raise Conflict(
+                "config: the default network is in use and keeps what it has",
+                hint="remove its containers first",
+            )
+        with change.store.transaction():
+            change.store.delete_network(found[0].id)
+            change.store.add_network(wanted)

@@ -1,0 +1,70 @@
+"""What has happened, as Docker's event stream tells it: recorded in the store, read from it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from netyard.store.records import ContainerRecord, NetworkRecord
+from netyard.store.store import Store
+
+_POLL_SECONDS = 0.05
+
+
+def network_event(
+    store: Store, action: str, network: NetworkRecord, container_id: str = ""
+) -> None:
+    """Record ``create``, ``connect``, ``disconnect`` or ``destroy`` of a network."""
+    attributes = {"name": network.name, "type": network.driver}
+    if container_id:
+        attributes = {"container": container_id, **attributes}
+    _record(store, "network", action, network.id, attributes)
+
+
+def container_event(store: Store, action: str, container: ContainerRecord, **more: str) -> None:
+    """Record ``create``, ``start``, ``kill``, ``die``, ``rename`` or ``destroy`` of a container."""
+    _record(store, "container", action, container.id, {"name": container.name, **more})
+
+
+def _record(store: Store, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
+    now = time.time_ns()
+    body = {
+        "Type": kind,
+        "Action": action,
+        "Actor": {"ID": actor, "Attributes": attributes},
+        "scope": "local",
+        "time": now // 1_000_000_000,
+        "timeNano": now,
+    }
+    store.add_event(now, json.dumps(body))
+
+
+def follow(
+    store: Store, *, since_ns: int | None = None, until_ns: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Events, those that come included.
+
+    Args:
+        since_ns: Begin with those that are so old, in nanoseconds since 1970; by default with what
+            comes.
+        until_ns: End when that time has come.
+    """
+    number = store.last_event() if since_ns is None else 0
+    seen = -1
+    while True:
+        ends = until_ns is not None and time.time_ns() >= until_ns
+        changed = store.has_changed(seen)
+        if changed is not None or ends:
+            seen = changed if changed is not None else seen
+            for latest, when, body in store.events_after(number):
+                number = latest
+                if since_ns is not None and when < since_ns:
+                    continue
+                if until_ns is not None and when > until_ns:
+                    return
+                yield json.loads(body)
+        if ends:
+            return
+        time.sleep(_POLL_SECONDS)

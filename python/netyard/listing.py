@@ -1,0 +1,148 @@
+"""Networks and containers found by filter, and networks nobody uses taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netyard import ports
+from netyard.errors import Invalid, NetyardError
+from netyard.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
+from netyard.host import Host
+from netyard.inspect import shown_driver
+from netyard.network import Network
+from netyard.network import find as find_network
+from netyard.publishing import requests_of
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, NetworkRecord
+
+STATES = ("created", "running", "exited")
+
+
+def select_networks(host: Host, filters: Sequence[str]) -> list[Network]:
+    """Networks that fit (contract NL2), by name.
+
+    Raises:
+        Invalid: for a filter that is none.
+    """
+    tests: dict[str, Test[NetworkRecord]] = {
+        "driver": lambda network, value: shown_driver(network) == value,
+        "scope": lambda _, value: value == "local",
+        "id": lambda network, value: matches(network.id, value),
+        "name": lambda network, value: matches(network.name, value),
+        "label": lambda network, value: has_label(network.labels, value),
+        "type": lambda network, value: (
+            network.is_builtin == (one_of(value, "builtin", "custom") == "builtin")
+        ),
+        "dangling": lambda network, value: (
+            not network.is_builtin and boolean(value) != _is_used(host, network)
+        ),
+    }
+    wanted = Filters(filters, tests)
+    if len(wanted.values("dangling")) > 1:
+        raise Invalid("--filter: dangling can be given once", field="--filter")
+    return [each for each in Network.list(host=host) if wanted.match(each.record)]
+
+
+def _is_used(host: Host, network: NetworkRecord) -> bool:
+    if network.is_config_only:
+        return any(other.config_from == network.name for other in host.store.networks())
+    return bool(host.store.endpoints_on(network.id))
+
+
+def prune_networks(host: Host, filters: Sequence[str] = ()) -> list[str]:
+    """Remove every network of users that no container is on, running or not (contract NP1, NP2).
+
+    Args:
+        filters: ``until=TIME``, ``label=KEY[=VALUE]``, ``label!=KEY[=VALUE]``.
+
+    Returns:
+        The names of those removed.
+    """
+
+    def is_older(network: NetworkRecord, value: str) -> bool:
+        return parse_moment("network", network.created) < parse_moment("--filter until", value)
+
+    tests: dict[str, Test[NetworkRecord]] = {
+        "until": is_older,
+        "label": lambda network, value: has_label(network.labels, value),
+        "label!=": lambda network, value: not has_label(network.labels, value),
+    }
+    wanted = Filters(filters, tests)
+    if len(wanted.values("until")) > 1:
+        raise Invalid("--filter: until can be given once", field="--filter")
+    for value in wanted.values("until"):
+        parse_moment("--filter until", value)
+    removed = []
+    with host.change():
+        for network in Network.list(host=host):
+            record = network.record
+            if record.is_builtin or _is_used(host, record) or not wanted.match(record):
+                continue
+            network.remove()
+            removed.append(record.name)
+    return removed
+
+
+def select_containers(
+    host: Host, containers: Sequence[ContainerRecord], filters: Sequence[str]
+) -> list[ContainerRecord]:
+    """Containers that fit ``ps``'s filters.
+
+    Raises:
+        Invalid: for a filter that is none.
+    """
+    by_age = [each.id for each in host.store.containers()]
+
+    def position(value: str) -> int:
+        from netyard.lifecycle import find
+
+        return by_age.index(find(host, value).id)
+
+    tests: dict[str, Test[ContainerRecord]] = {
+        "id": lambda each, value: matches(each.id, value),
+        "name": lambda each, value: matches(each.name, value),
+        "label": lambda each, value: has_label(ContainerSpec.from_json(each.spec).labels, value),
+        "status": lambda each, value: each.state == one_of(value, *STATES),
+        "exited": lambda each, value: (
+            each.state == "exited" and str(each.exit_code) == _number(value)
+        ),
+        "network": lambda each, value: _is_on(host, each, value),
+        "publish": lambda each, value: _publishes(host, each, value),
+        "expose": _exposes,
+        "before": lambda each, value: by_age.index(each.id) > position(value),
+        "since": lambda each, value: by_age.index(each.id) < position(value),
+    }
+    wanted = Filters(filters, tests)
+    return [each for each in containers if wanted.match(each)]
+
+
+def _number(value: str) -> str:
+    if not value.isdigit():
+        raise Invalid(f"--filter: exited={value!r} must be a number", field="--filter")
+    return str(int(value))
+
+
+def _is_on(host: Host, container: ContainerRecord, wanted: str) -> bool:
+    spec = ContainerSpec.from_json(container.spec)
+    if spec.mode != "networks":
+        return spec.mode == wanted
+    try:
+        network = find_network(host, wanted)
+    except NetyardError:
+        return False
+    return host.store.endpoint_between(network.id, container.id) is not None
+
+
+def _publishes(host: Host, container: ContainerRecord, value: str) -> bool:
+    wanted = set(ports.parse_expose(value))
+    return any(
+        (each.container_port, each.protocol) in wanted or (each.host_port, each.protocol) in wanted
+        for each in host.store.publications(container.id)
+    )
+
+
+def _exposes(container: ContainerRecord, value: str) -> bool:
+    spec = ContainerSpec.from_json(container.spec)
+    exposed = {port for text in spec.expose for port in ports.parse_expose(text)}
+    exposed |= {(each.container_port, each.protocol) for each in requests_of(spec)}
+    return bool(exposed & set(ports.parse_expose(value)))

@@ -1,0 +1,375 @@
+"""What a network is asked to be, checked and completed: from what users type to a record.
+
+Looks at the store and at the host's interfaces; makes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_interface
+
+from netyard import _core, bridgeopts, clock, config
+from netyard.config import Config
+from netyard.drivers.registry import driver as find_driver
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.host import Host
+from netyard.ipam.allocate import plan_pools
+from netyard.ipam.pool import Pool
+from netyard.naming import bridge_name, new_id
+from netyard.options import Address, Subnet, parse_address, parse_name, parse_subnet
+from netyard.store.records import MAGIC_GATEWAYS, NetworkRecord
+from netyard.surroundings import subnets_in_use
+
+RESERVED = ("bridge", "host", "none", "default")
+IPAM_DRIVERS = ("default", "null")
+SCOPES = ("local",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network as users ask for it; see `netyard.network.Network.create`."""
+
+    name: str
+    driver: str = "bridge"
+    subnets: Sequence[str] = ()
+    gateways: Sequence[str] = ()
+    ip_ranges: Sequence[str] = ()
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    is_internal: bool = False
+    is_attachable: bool = False
+    is_ingress: bool = False
+    scope: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    is_config_only: bool = False
+    config_from: str = ""
+
+
+def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
+    """The record of a new network; the caller holds the lock.
+
+    Raises:
+        Invalid, Several: for every value that is wrong.
+        Forbidden, NotFound, Conflict, SubnetOverlap, Exhausted: as they say.
+    """
+    parse_name("network name", spec.name)
+    if spec.name in RESERVED:
+        raise Forbidden(f"network name {spec.name!r} is reserved for a built-in network")
+    _check_words(spec)
+    settings = config.load(host.layout.root)
+    if spec.is_config_only:
+        return _plan_config_only(spec)
+    if spec.config_from:
+        return _plan_from(host, spec, settings)
+    return _plan_network(host, spec, settings)
+
+
+def _check_words(spec: NetworkSpec) -> None:
+    """What can be refused without looking at anything else (contract NC10 to NC17)."""
+    if spec.is_ingress:
+        raise Forbidden(
+            "--ingress: there is no swarm and so no routing mesh", hint="publish a port"
+        )
+    if spec.scope and spec.scope not in SCOPES:
+        raise Invalid(
+            f"--scope: {spec.scope!r} is not the scope of a {spec.driver} network, which is local",
+            field="--scope",
+            value=spec.scope,
+        )
+    if spec.ipam_driver not in IPAM_DRIVERS:
+        raise NotFound(
+            f"--ipam-driver: there is no IPAM driver {spec.ipam_driver!r}; known are "
+            + ", ".join(IPAM_DRIVERS)
+        )
+    for key in spec.labels:
+        if not key:
+            raise Invalid("--label: a label needs a key", field="--label")
+    beside = {
+        "--internal": spec.is_internal,
+        "--attachable": spec.is_attachable,
+        "--scope": spec.scope,
+        "--config-from": spec.config_from,
+    }
+    own = {
+        "--subnet": spec.subnets,
+        "--gateway": spec.gateways,
+        "--ip-range": spec.ip_ranges,
+        "--aux-address": spec.auxiliary,
+        "--opt": spec.options,
+        "--label": spec.labels,
+        "--ipam-opt": spec.ipam_options,
+        "--ipv6": spec.ipv6,
+        "--ipv4=false": spec.ipv4 is False,
+    }
+    if spec.is_config_only:
+        _refuse("--config-only", beside)
+    if spec.config_from:
+        _refuse("--config-from", own)
+
+
+def _refuse(flag: str, others: Mapping[str, object]) -> None:
+    given = [other for other, value in others.items() if value]
+    if given:
+        raise Forbidden(f"conflicting options: {', '.join(given)} cannot be used with {flag}")
+
+
+def _plan_config_only(spec: NetworkSpec) -> NetworkRecord:
+    """Settings under a name: nothing is made, nothing is reserved (contract NC16)."""
+    subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
+    asked = plan_pools(
+        subnets=subnets,
+        ip_ranges=[parse_subnet("--ip-range", word) for word in spec.ip_ranges],
+        gateways=[parse_address("--gateway", word) for word in spec.gateways],
+        auxiliary=_auxiliary(spec),
+        families=[version for version in (4, 6) if any(s.version == version for s in subnets)],
+        networks=(),
+        avoid=(),
+        sources=(),
+        without_gateway=(4, 6),
+    )
+    ipv6 = spec.ipv6 if spec.ipv6 is not None else any(s.version == 6 for s in subnets)
+    return NetworkRecord(
+        id=new_id(),
+        name=spec.name,
+        driver="none",
+        created=clock.now(),
+        has_ipv4=spec.ipv4 is not False,
+        has_ipv6=ipv6,
+        options=bridgeopts.normalise(spec.options),
+        labels=dict(spec.labels),
+        ipam_driver=spec.ipam_driver,
+        ipam_options=dict(spec.ipam_options),
+        state="ready",
+        is_config_only=True,
+        pools=asked,
+    )
+
+
+def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
+    """A network from stored settings (contract NC17)."""
+    found = [each for each in host.store.find_network(spec.config_from) if each.is_config_only]
+    if not found:
+        raise NotFound(f"--config-from: there is no config-only network {spec.config_from!r}")
+    source = found[0]
+    full = replace(
+        spec,
+        subnets=[str(pool.subnet) for pool in source.pools],
+        gateways=[str(pool.gateway) for pool in source.pools if pool.gateway],
+        ip_ranges=[str(pool.ip_range) for pool in source.pools if pool.ip_range],
+        auxiliary={name: str(each) for pool in source.pools for name, each in pool.auxiliary},
+        ipv4=source.has_ipv4,
+        ipv6=source.has_ipv6,
+        options=source.options,
+        labels=source.labels,
+        ipam_driver=source.ipam_driver,
+        ipam_options=source.ipam_options,
+        config_from="",
+    )
+    return replace(_plan_network(host, full, settings), config_from=source.name)
+
+
+def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
+    driver = find_driver(spec.driver)
+    if not driver.is_creatable:
+        raise Forbidden(f"--driver: there is only one {spec.driver!r} network, and it exists")
+    network_id = new_id()
+    defaults = settings.network_options.get(driver.name, {})
+    options = {**defaults, **bridgeopts.normalise(spec.options)}
+    device = options.get(bridgeopts.NAME) or bridge_name(network_id)
+    existing = _existing_bridge(device)
+    subnets, gateways = _addressing(spec, options, device if existing else "")
+    ipv4, ipv6 = _families(spec, options, subnets)
+    families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
+    if not families:
+        raise Invalid("--ipv4=false needs --ipv6: a network has at least one family")
+    auxiliary = _auxiliary(spec)
+    _check_magic(auxiliary, is_internal=spec.is_internal)
+    record = NetworkRecord(
+        id=network_id,
+        name=spec.name,
+        driver=driver.name,
+        created=clock.now(),
+        is_internal=spec.is_internal,
+        is_attachable=spec.is_attachable,
+        has_ipv4=ipv4,
+        has_ipv6=ipv6,
+        options=options,
+        labels=dict(spec.labels),
+        bridge=device,
+        state="making",
+        ipam_driver=spec.ipam_driver,
+        ipam_options=dict(spec.ipam_options),
+        is_foreign=existing,
+        pools=_pools(host, spec, settings, subnets, gateways, auxiliary, families, options),
+    )
+    bridgeopts.check_together(options, has_ipv6=ipv6, is_internal=spec.is_internal)
+    if existing and spec.ipam_driver != "null":
+        _check_bridge_address(record)
+    driver.check(record)
+    return record
+
+
+def _families(
+    spec: NetworkSpec, options: Mapping[str, str], subnets: Sequence[Subnet]
+) -> tuple[bool, bool]:
+    """Which families: flags beat options, options beat what the subnets imply (contract NC3)."""
+    found = []
+    for version, flag, implied in (
+        (4, spec.ipv4, True),
+        (6, spec.ipv6, any(subnet.version == 6 for subnet in subnets)),
+    ):
+        option = options.get(bridgeopts.ENABLE[version])
+        found.append(flag if flag is not None else implied if option is None else option == "true")
+    return found[0], found[1]
+
+
+def _pools(
+    host: Host,
+    spec: NetworkSpec,
+    settings: Config,
+    subnets: Sequence[Subnet],
+    gateways: Sequence[Address],
+    auxiliary: Sequence[tuple[str, Address]],
+    families: Sequence[int],
+    options: Mapping[str, str],
+) -> tuple[Pool, ...]:
+    ip_ranges = [parse_subnet("--ip-range", word) for word in spec.ip_ranges]
+    if spec.ipam_driver == "null":
+        _refuse(
+            "--ipam-driver null",
+            {
+                "--subnet": spec.subnets,
+                "--gateway": spec.gateways,
+                "--ip-range": spec.ip_ranges,
+                "--aux-address": spec.auxiliary,
+            },
+        )
+        return ()
+    # Nobody routes by a gateway there, and the host has no address for one (contract BO8, BO9).
+    without = [
+        version
+        for version in families
+        if spec.is_internal and not bridgeopts.has_bridge_address(options, version)
+    ]
+    chooses = len({subnet.version for subnet in subnets}) < len(families) or any(
+        subnet.network_address.is_unspecified for subnet in subnets
+    )
+    return plan_pools(
+        subnets=subnets,
+        ip_ranges=ip_ranges,
+        gateways=gateways,
+        auxiliary=auxiliary,
+        families=families,
+        networks=[each for each in host.store.networks() if not each.is_config_only],
+        avoid=subnets_in_use() if chooses else (),
+        sources=settings.pools,
+        without_gateway=without,
+    )
+
+
+def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:
+    return [(name, parse_address("--aux-address", word)) for name, word in spec.auxiliary.items()]
+
+
+def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool) -> None:
+    """An auxiliary address that is to be the containers' gateway (contract NC7)."""
+    for name, address in auxiliary:
+        for version, magic in MAGIC_GATEWAYS.items():
+            if name != magic:
+                continue
+            if is_internal:
+                raise Invalid(
+                    f"--aux-address: {name} makes no sense with --internal: there is no way out",
+                    field="--aux-address",
+                )
+            if address.version != version:
+                raise Invalid(
+                    f"--aux-address: {name}={address} is no IPv{version} address",
+                    field="--aux-address",
+                )
+
+
+# -- a bridge that exists already (contract BO1) -------------------------------------------------
+
+
+def _existing_bridge(device: str) -> bool:
+    for link in _core.list_links():
+        if link.name == device:
+            if link.kind != "bridge":
+                raise Conflict(f"--opt: interface {device!r} exists and is no bridge")
+            return True
+    return False
+
+
+def _addresses_of(device: str) -> list[tuple[Address, int]]:
+    index = next((link.index for link in _core.list_links() if link.name == device), 0)
+    return [
+        (address, prefix)
+        for owner, address, prefix in _core.list_addresses()
+        if owner == index and not address.is_link_local
+    ]
+
+
+def _addressing(
+    spec: NetworkSpec, options: Mapping[str, str], existing: str
+) -> tuple[list[Subnet], list[Address]]:
+    """Subnets and gateways: as given, else what an existing bridge has."""
+    subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
+    gateways = [parse_address("--gateway", word) for word in spec.gateways]
+    if not existing or spec.ipam_driver == "null":
+        return subnets, gateways
+    given = {subnet.version for subnet in subnets}
+    for address, prefix in _addresses_of(existing):
+        wanted = spec.ipv6 is not False if address.version == 6 else spec.ipv4 is not False
+        has_address = bridgeopts.has_bridge_address(options, address.version)
+        if address.version not in given and wanted and has_address:
+            given.add(address.version)
+            subnets.append(ip_interface(f"{address}/{prefix}").network)
+            gateways.append(address)
+    return subnets, gateways
+
+
+def _check_bridge_address(record: NetworkRecord) -> None:
+    present = [address for address, _ in _addresses_of(record.bridge)]
+    for pool in record.pools:
+        if not bridgeopts.has_bridge_address(record.options, pool.version):
+            continue
+        if pool.gateway not in present:
+            shown = ", ".join(map(str, present)) or "none"
+            raise Conflict(
+                f"--opt: the addresses of bridge {record.bridge!r} ({shown}) do not have the "
+                f"gateway {pool.gateway} of {pool.subnet} among them"
+            )
+
+
+def find_warnings(record: NetworkRecord) -> list[str]:
+    """What is allowed and will not work as its maker may think (contract IP5, BO11)."""
+    found: list[str] = []
+    own = [
+        (address, index)
+        for index, address, _ in _core.list_addresses()
+        if not address.is_loopback and not address.is_link_local
+    ]
+    ours = {link.index for link in _core.list_links() if link.name == record.bridge}
+    for pool in record.pools:
+        covered = [a for a, index in own if index not in ours and a in pool.subnet]
+        routers = [
+            route.gateway
+            for route in _core.list_routes()
+            if route.gateway is not None and route.destination is None
+        ]
+        for address in covered:
+            found.append(f"{pool.subnet} covers {address}, an address of this host")
+        for router in routers:
+            if router.version == pool.version and router in pool.subnet:
+                found.append(f"{pool.subnet} covers {router}, this host's default gateway")
+    for version in (4, 6):
+        source = bridgeopts.source_of(record.options, version)
+        if source is not None and source not in [address for address, _ in own]:
+            found.append(f"{source} is no address of this host: replies to it will not come back")
+    return found
