@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,10 @@ class Machine:
         done = self.run(sys.executable, "-S", "-c", code, check=False)
         return done.stdout or None
 
+    def probe(self, targets: Sequence[tuple[str, str, int]]) -> list[str | None]:
+        """What servers answer, asked all at once: protocol, address and port of each."""
+        return _probe(self.run, targets)
+
     def serve(self, *flags: str) -> None:
         """Start the test server (`tests/server.py`) on the machine itself."""
         self.popen(sys.executable, "-S", SERVER, *flags)
@@ -202,6 +206,13 @@ class Machine:
         }
 
 
+def _probe(run: Callable[..., Any], targets: Sequence[tuple[str, str, int]]) -> list[str | None]:
+    done = run(sys.executable, "-S", PROBE, json.dumps(list(targets)))
+    found: list[str | None] = json.loads(done.stdout)
+    return found
+
+
+PROBE = str(Path(__file__).with_name("probe.py"))
 SERVER = str(Path(__file__).with_name("server.py"))
 
 _UDP_CLIENT = """
@@ -254,6 +265,10 @@ class Guest:
         """What a UDP server answers, or ``None``."""
         code = _UDP_CLIENT.format(address=address, port=port, seconds=seconds)
         return self.run(sys.executable, "-S", "-c", code, check=False).stdout or None
+
+    def probe(self, targets: Sequence[tuple[str, str, int]]) -> list[str | None]:
+        """What servers answer, asked all at once."""
+        return _probe(self.run, targets)
 
     def dig(self, *arguments: str) -> str:
         """``dig +short``."""

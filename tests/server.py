@@ -1,6 +1,6 @@
 """A server for tests: on TCP and UDP, both families, it tells each client who it seems to be.
 
-``server.py PORT [--only tcp|udp] [--bind ADDRESS] [--say WORD]`` answers ``WORD CLIENT-ADDRESS``.
+``server.py PORT... [--only tcp|udp] [--bind ADDRESS] [--say WORD]`` answers ``WORD CLIENT-ADDRESS``.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import socket
 import threading
 
 parser = argparse.ArgumentParser()
-parser.add_argument("port", type=int)
+parser.add_argument("port", type=int, nargs="+")
 parser.add_argument("--only", choices=["tcp", "udp"])
 parser.add_argument("--bind")
 parser.add_argument("--say", default="hello")
@@ -36,13 +36,13 @@ def serve_udp(sock):
         sock.sendto(answer(peer), peer)
 
 
-def open_socket(family, kind, address):
+def open_socket(family, kind, address, port):
     """A bound socket; IPv6 sockets are for IPv6 only."""
     sock = socket.socket(family, kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((address, options.port))
+    sock.bind((address, port))
     if kind == socket.SOCK_STREAM:
         sock.listen(64)
     return sock
@@ -50,7 +50,7 @@ def open_socket(family, kind, address):
 
 addresses = [options.bind] if options.bind else ["0.0.0.0", "::"]
 threads = []
-for address in addresses:
+for address, port in [(address, port) for address in addresses for port in options.port]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for name, kind, serve in (
         ("tcp", socket.SOCK_STREAM, serve_tcp),
@@ -58,7 +58,7 @@ for address in addresses:
     ):
         if options.only in (None, name):
             try:
-                sock = open_socket(family, kind, address)
+                sock = open_socket(family, kind, address, port)
             except OSError:
                 # A container without IPv6.
                 continue

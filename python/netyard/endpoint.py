@@ -125,6 +125,13 @@ def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
 
 
 def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
+    for word in request.link_local_ips:
+        if ":" in word and not network.has_ipv6:
+            raise Invalid(
+                f"--link-local-ip: network {network.name!r} has no IPv6 for {word}",
+                field="--link-local-ip",
+                value=word,
+            )
     for flag, wanted, has in (
         ("--ip", request.ip, network.has_ipv4),
         ("--ip6", request.ip6, network.has_ipv6),

@@ -327,6 +327,12 @@ def _leaving() -> Rules:
         "a neighbour that asks by the host's address",
         [_SAME, ("translated",), ("masquerade",)],
     )
+    # Where br_netfilter passes frames here, it does not say what they came in through.
+    yield (
+        "source",
+        "the same where it would not be reached directly",
+        [_TO_BRIDGE, ("mark is", _MARK, _MARK), ("translated",), ("masquerade",)],
+    )
     yield (
         "source",
         "the host asking by its loopback address",

@@ -160,7 +160,9 @@ def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, s
     for each in host.store.publications(container.id):
         anywhere = "0.0.0.0" if each.family == 4 else "::"
         found.setdefault(f"{each.container_port}/{each.protocol}", []).append(
-            {"HostIp": each.host_ip or anywhere, "HostPort": str(each.host_port)}
+            {"HostIp": "", "HostPort": ""}
+            if each.access == "routed"
+            else {"HostIp": each.host_ip or anywhere, "HostPort": str(each.host_port)}
         )
     return found
 
@@ -194,7 +196,9 @@ def _settings(
 def format_ports(host: Host, container: ContainerRecord) -> str:
     """The PORTS column of ``ps``."""
     return ", ".join(
-        f"{ports.format_side(each.host_ip, each.family, each.host_port)}->"
+        f"{each.container_port}/{each.protocol}"
+        if each.access == "routed"
+        else f"{ports.format_side(each.host_ip, each.family, each.host_port)}->"
         f"{each.container_port}/{each.protocol}"
         for each in host.store.publications(container.id)
     )

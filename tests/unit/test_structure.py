@@ -15,7 +15,18 @@ PACKAGE = Path(netyard.__file__).parent
 # From the ground up; a module imports from its own layer or a lower one.
 LAYERS = [
     {"errors", "_core"},
-    {"naming", "options", "spec", "capabilities", "identity", "randomname", "clock"},
+    {
+        "naming",
+        "options",
+        "spec",
+        "capabilities",
+        "identity",
+        "randomname",
+        "clock",
+        "environment",
+        "proxies",
+        "filters",
+    },
     {"bridgeopts", "endpointopts"},
     {"ipam.pool", "ipam.defaults", "ports", "checking"},
     {"config"},
@@ -49,7 +60,7 @@ LAYERS = [
     {"connecting", "inspect", "agent.server"},
     {"planning", "builtin"},
     {"network"},
-    {"making"},
+    {"making", "listing", "portchange"},
     {"adopting"},
     {"container"},
     {"reconcile"},

@@ -40,6 +40,7 @@ class _View:
     upstreams: list[tuple[Address, str, int]] | None
     keeps_single_labels: bool
     ttl_seconds: int
+    links: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class Agent:
             self._serve(container, attached, networks, known)
         elif container is not None and known.namespace is not None and not ended:
             # Its door stays, with nothing behind it: to make another one is dear.
-            view = _View([], None, keeps_single_labels=False, ttl_seconds=0)
+            view = _View([], None, keeps_single_labels=False, ttl_seconds=0, links=[])
             self._server.set_view(container_id, view)
         else:
             self._server.unlisten(container_id)
@@ -230,7 +231,17 @@ class Agent:
                 spec.dns_options or settings.dns_options or self._host.options
             ),
             ttl_seconds=settings.dns_ttl_seconds,
+            links=[
+                (each.network_id, alias, self._name_of(target))
+                for each in attached
+                for target, alias in each.links
+            ],
         )
+
+    def _name_of(self, target: str) -> str:
+        """The name of a link's target, which may be given by id or not exist yet."""
+        found = self._store.find_container(target)
+        return found[0].name if len(found) == 1 else target
 
 
 def serve(layout: Layout, *, exit_when_idle: bool) -> None:

@@ -15,9 +15,11 @@ from netyard import lifecycle
 from netyard.cli.context import current_host
 from netyard.cli.report import warn
 from netyard.container import Container
+from netyard.environment import parse_environment, read_env_file
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.host import Host
 from netyard.options import parse_pairs
+from netyard.proxies import proxy_environment
 from netyard.runtime import shim
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -39,6 +41,10 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--dns", multiple=True, metavar="IP", help="Name server."),
     click.option("--dns-search", multiple=True, metavar="DOMAIN", help="Search domain."),
     click.option("--dns-option", "--dns-opt", multiple=True, help="Resolver option."),
+    click.option("--link-local-ip", multiple=True, metavar="IP", help="Further address."),
+    click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Private name."),
+    click.option("--sysctl", multiple=True, metavar="net.KEY=VALUE", help="Kernel setting."),
+    click.option("--env-file", multiple=True, metavar="FILE", help="Variables, one a line."),
     click.option("-e", "--env", multiple=True, metavar="KEY[=VALUE]", help="Variable."),
     click.option("-w", "--workdir", default="", metavar="DIR", help="Working directory."),
     click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User."),
@@ -63,13 +69,14 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
     """Options as `Container.create` takes them."""
-    environment = {}
-    for word in given.pop("env"):
-        key, separator, value = word.partition("=")
-        if separator or key in os.environ:
-            environment[key] = value if separator else os.environ[key]
+    words = [line for path in given.pop("env_file") for line in read_env_file(path)]
+    words += given.pop("env")
+    environment = {**proxy_environment(), **parse_environment(words, os.environ)}
     renamed = {
         "aliases": given.pop("network_alias"),
+        "link_local_ips": given.pop("link_local_ip"),
+        "links": given.pop("link"),
+        "sysctls": parse_pairs("--sysctl", given.pop("sysctl")),
         "add_hosts": given.pop("add_host"),
         "dns_options": given.pop("dns_option"),
         "environment": environment,

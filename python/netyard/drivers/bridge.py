@@ -42,6 +42,7 @@ class _EndpointSpec:
     mtu: int | None
     group: int
     addresses: Sequence[tuple[Address, int]]
+    neighbours: Sequence[Address]
     gateways: Sequence[Address]
     hairpin: bool
     sysctls: Sequence[tuple[str, str]]
@@ -175,6 +176,11 @@ def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
         addresses=[
             *((address, prefixes[address.version]) for address in endpoint.addresses),
             *((address, _LINK_LOCAL_PREFIXES[address.version]) for address in link_local),
+        ],
+        neighbours=[
+            address
+            for address in endpoint.addresses
+            if has_bridge_address(network.options, address.version)
         ],
         gateways=plan.gateways,
         hairpin=plan.has_ports,

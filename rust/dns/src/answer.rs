@@ -74,6 +74,22 @@ fn answer_name(
     turn: usize,
 ) -> Option<usize> {
     let name = query.name.bytes();
+    if let Some(link) = view.links.iter().find(|link| *link.alias == *name) {
+        // It hides a container of that name, and is nobody's while its target is not there.
+        let zone = link.zone.load();
+        let found = zone.lookup(&link.target).unwrap_or_default();
+        if found.is_empty() {
+            return Some(Answer::new(query, out, limit).finish(NXDOMAIN));
+        }
+        return Some(answer_addresses(
+            query,
+            found,
+            out,
+            limit,
+            view.ttl_seconds,
+            turn,
+        ));
+    }
     for zone in &view.zones {
         if let Some(addresses) = zone.load().lookup(name) {
             return Some(answer_addresses(

@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use rustix::event::{eventfd, EventfdFlags};
 
 use crate::reactor::{Command, Reactor};
-use crate::view::{Upstreams, View};
+use crate::view::{Link, Upstreams, View};
+use crate::wire::encode_name;
 use crate::zone::{EndpointNames, Zone};
 use crate::{Error, Result};
 
@@ -157,15 +158,23 @@ impl Server {
         lock(&self.served).keys().cloned().collect()
     }
 
-    /// A view of these networks; unknown ones are left out.
+    /// A view of these networks; unknown ones are left out. Links are network, alias and target.
     pub fn view(
         &self,
         networks: &[String],
         upstreams: Upstreams,
         keeps_single_labels: bool,
         ttl_seconds: u32,
+        links: &[(String, String, String)],
     ) -> View {
         let known = lock(&self.zones);
+        let link = |(network, alias, target): &(String, String, String)| {
+            Some(Link {
+                alias: encode_name(alias)?.into(),
+                target: encode_name(target)?.into(),
+                zone: known.get(network)?.clone(),
+            })
+        };
         View {
             zones: networks
                 .iter()
@@ -174,6 +183,7 @@ impl Server {
             upstreams,
             keeps_single_labels,
             ttl_seconds,
+            links: links.iter().filter_map(link).collect(),
         }
     }
 

@@ -18,6 +18,15 @@ pub enum Upstreams {
     Nobody,
 }
 
+/// A name of the container's own for somebody of a network (contract RN20).
+pub struct Link {
+    /// In wire format, lower case.
+    pub(crate) alias: Box<[u8]>,
+    /// What it is called in the zone.
+    pub(crate) target: Box<[u8]>,
+    pub(crate) zone: Arc<ArcSwap<Zone>>,
+}
+
 /// What one container may see. Immutable; a change of networks makes a new one.
 pub struct View {
     /// The shared networks, in the order in which they are searched.
@@ -27,4 +36,6 @@ pub struct View {
     /// client goes on with its search list (contract DN12).
     pub(crate) keeps_single_labels: bool,
     pub(crate) ttl_seconds: u32,
+    /// Names that only this container knows.
+    pub(crate) links: Vec<Link>,
 }

@@ -33,6 +33,8 @@ struct ViewSpec {
     upstreams: Option<Vec<Upstream>>,
     keeps_single_labels: bool,
     ttl_seconds: u32,
+    /// Names only this container knows: network, alias, what it is called there.
+    links: Vec<(String, String, String)>,
 }
 
 /// A server: address, zone (an interface name) or empty, port.
@@ -174,6 +176,7 @@ fn make_view(server: &Server, spec: ViewSpec) -> netyard_dns::View {
         upstreams,
         spec.keeps_single_labels,
         spec.ttl_seconds,
+        &spec.links,
     )
 }
 

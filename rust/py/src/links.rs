@@ -30,6 +30,8 @@ pub(crate) struct EndpointSpec {
     mtu: Option<u32>,
     group: u32,
     addresses: Vec<(IpAddr, u8)>,
+    /// Those of its addresses that the bridge is told of, so that nobody has to ask.
+    neighbours: Vec<IpAddr>,
     gateways: Vec<IpAddr>,
     hairpin: bool,
     sysctls: Vec<(String, String)>,
@@ -149,7 +151,7 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
         if spec.hairpin {
             netlink::set_hairpin(&mut batch, &spec.host_ifname, true);
         }
-        for (address, _) in &spec.addresses {
+        for address in &spec.neighbours {
             netlink::add_neighbour(&mut batch, bridge.1, *address, *mac);
         }
     }
