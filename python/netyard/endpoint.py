@@ -136,6 +136,8 @@ def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
         ("--ip", request.ip, network.has_ipv4),
         ("--ip6", request.ip6, network.has_ipv6),
     ):
+        if wanted and has and not network.pools:
+            raise Invalid(f"{flag}: network {network.name!r} has no subnet", field=flag)
         if wanted and not has:
             version = "IPv4" if flag == "--ip" else "IPv6"
             raise Invalid(

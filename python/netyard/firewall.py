@@ -177,6 +177,7 @@ _TO_BRIDGE: Statement = ("in", ["oifname"], BRIDGES.name)
 _SAME: Statement = ("in", ["iifname", "oifname"], SAME.name)
 _ELSEWHERE: Statement = ("not in", ["iifname", "oifname"], SAME.name)
 _LOCALNET = IPv4Address("127.0.0.0")
+_LINK_LOCAL = IPv4Address("169.254.0.0")
 Rules = Iterable[tuple[str, str, list[Statement]]]
 
 
@@ -191,6 +192,11 @@ def _arriving() -> Rules:
         "guard",
         "duplicate address detection has no source yet",
         [_FROM_BRIDGE, ("ip6 is", "ip6 saddr", _ANY6), ("return",)],
+    )
+    yield (
+        "guard",
+        "link-local addresses have no route to judge them by",
+        [_FROM_BRIDGE, ("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
     )
     for version, sets in FAMILIES.items():
         family: Statement = ("family is", _WORDS[version])
@@ -249,6 +255,11 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
             f"internal networks: {what} but within themselves",
             [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
         )
+    yield (
+        "forward",
+        "link-local addresses stay on their link",
+        [_FROM_BRIDGE, ("ip within", "ip saddr", _LINK_LOCAL, 16), _ELSEWHERE, ("drop",)],
+    )
     yield ("forward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
     allowed: tuple[tuple[str, Statement], ...] = (
         ("replies to what was allowed", ("established",)),

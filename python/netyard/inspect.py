@@ -6,6 +6,8 @@ from typing import Any
 
 from netyard import ports, publishing
 from netyard.host import Host
+from netyard.ipam.allocate import usage
+from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
@@ -18,6 +20,7 @@ def shown_driver(network: NetworkRecord) -> str:
 
 def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
     """Contract NI1."""
+    pools = () if network.is_config_only else network.pools
     return {
         "Name": network.name,
         "Id": network.id,
@@ -27,8 +30,8 @@ def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
         "EnableIPv4": network.has_ipv4,
         "EnableIPv6": network.has_ipv6,
         "IPAM": {
-            "Driver": "default",
-            "Options": {},
+            "Driver": network.ipam_driver,
+            "Options": dict(network.ipam_options),
             "Config": [
                 {
                     "Subnet": str(pool.subnet),
@@ -46,8 +49,8 @@ def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
         "Internal": network.is_internal,
         "Attachable": network.is_attachable,
         "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.is_config_only,
         "Containers": {
             each.container_id: _member(host, network, each)
             for each in host.store.endpoints_on(network.id)
@@ -55,7 +58,15 @@ def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
         },
         "Options": dict(network.options),
         "Labels": dict(network.labels),
+        "Status": {
+            "IPAM": {"Subnets": {str(pool.subnet): _usage(host, network, pool) for pool in pools}}
+        },
     }
+
+
+def _usage(host: Host, network: NetworkRecord, pool: Pool) -> dict[str, int]:
+    in_use, available = usage(host.store, network, pool)
+    return {"IPsInUse": in_use, "DynamicIPsAvailable": available}
 
 
 def _member(host: Host, network: NetworkRecord, endpoint: EndpointRecord) -> dict[str, str]:
@@ -180,10 +191,14 @@ def _settings(
         "NetworkID": network.id,
         "EndpointID": endpoint.id,
         "InterfaceName": endpoint.ifname,
-        "Gateway": str(network.gateway(4) or "") if not network.is_internal else "",
+        "IPAMConfig": _ipam_config(container, network, endpoint),
+        "Links": [f"{target}:{alias}" for target, alias in endpoint.links],
+        "DriverOpts": dict(endpoint.options),
+        "GwPriority": endpoint.gw_priority,
+        "Gateway": str(network.route_via(4) or ""),
         "IPAddress": str(ip4 or ""),
         "IPPrefixLen": pool4.subnet.prefixlen if pool4 else 0,
-        "IPv6Gateway": str(network.gateway(6) or "") if not network.is_internal else "",
+        "IPv6Gateway": str(network.route_via(6) or ""),
         "GlobalIPv6Address": str(ip6 or ""),
         "GlobalIPv6PrefixLen": pool6.subnet.prefixlen if pool6 else 0,
         "MacAddress": endpoint.mac,
@@ -191,6 +206,20 @@ def _settings(
         "DNSNames": [container.name, *endpoint.aliases, container.id[:12]],
     }
     return [(network.name, settings)]
+
+
+def _ipam_config(
+    container: ContainerRecord, network: NetworkRecord, endpoint: EndpointRecord
+) -> dict[str, Any]:
+    """What addresses were asked for when the container was created, and the link-local ones."""
+    found: dict[str, Any] = {}
+    for request in ContainerSpec.from_json(container.spec).networks:
+        if request.network in (network.name, network.id):
+            found |= {"IPv4Address": request.ip} if request.ip else {}
+            found |= {"IPv6Address": request.ip6} if request.ip6 else {}
+    if endpoint.link_local:
+        found["LinkLocalIPs"] = list(endpoint.link_local)
+    return found
 
 
 def format_ports(host: Host, container: ContainerRecord) -> str:

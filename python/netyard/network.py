@@ -291,11 +291,6 @@ def _make(change: Change, record: NetworkRecord) -> None:
     with store.transaction():
         if store.has_network_named(record.name):
             raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
-        for other in store.networks():
-            if record.bridge and other.bridge == record.bridge:
-                raise Forbidden(
-                    f"--opt: bridge {record.bridge!r} belongs to network {other.name!r}"
-                )
         store.add_network(record)
     change.on_failure(lambda: provision.discard(host, record))
     provision.make_in_kernel(host, record)

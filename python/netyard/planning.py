@@ -181,6 +181,7 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
     defaults = settings.network_options.get(driver.name, {})
     options = {**defaults, **bridgeopts.normalise(spec.options)}
     device = options.get(bridgeopts.NAME) or bridge_name(network_id)
+    _check_bridge_is_free(host, device)
     existing = _existing_bridge(device)
     subnets, gateways = _addressing(spec, options, device if existing else "")
     ipv4, ipv6 = _families(spec, options, subnets)
@@ -212,6 +213,12 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
         _check_bridge_address(record)
     driver.check(record)
     return record
+
+
+def _check_bridge_is_free(host: Host, device: str) -> None:
+    for other in host.store.networks():
+        if other.bridge == device:
+            raise Forbidden(f"--opt: bridge {device!r} belongs to network {other.name!r}")
 
 
 def _families(
@@ -273,7 +280,10 @@ def _pools(
 
 
 def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:
-    return [(name, parse_address("--aux-address", word)) for name, word in spec.auxiliary.items()]
+    return [
+        (name, parse_address(f"--aux-address {name}={word}", word))
+        for name, word in spec.auxiliary.items()
+    ]
 
 
 def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from netyard.checking import parse_priority
@@ -162,9 +164,10 @@ def prune(ctx: click.Context, force: bool, filters: tuple[str, ...]) -> None:
     """Remove every network that no container is on."""
     from netyard.listing import prune_networks
 
-    question = "This removes all networks no container is on. Go on? [y/N] "
-    if not force and input(question).strip().lower() not in ("y", "yes"):
-        return
+    if not force:
+        click.echo("This removes all networks no container is on. Go on? [y/N] ", nl=False)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            return
     removed = prune_networks(current_host(ctx), filters)
     if removed:
         click.echo("Deleted Networks:\n" + "\n".join(removed))

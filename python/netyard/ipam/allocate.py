@@ -217,6 +217,29 @@ def _check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None
         )
 
 
+_UNCOUNTABLE = (1 << 64) - 1
+
+
+def usage(store: Store, network: NetworkRecord, pool: Pool) -> tuple[int, int]:
+    """How many addresses of a pool are gone, and how many can still be handed out (IP14).
+
+    Network and broadcast address, gateway and auxiliary addresses are gone from the start. Both
+    end at 2^64 - 1, as in Docker.
+    """
+    last = int(pool.subnet.broadcast_address)
+    leased = store.leased_from(network.id, pool.subnet.network_address)
+    taken = {number for number in leased if number <= last} | pool.taken_at_start()
+    ends = {
+        number
+        for number in (int(pool.subnet.network_address), last)
+        if pool.is_reserved(address_from(number, pool.version))
+    }
+    first_dynamic, last_dynamic = pool.first_dynamic(), pool.last_dynamic()
+    gone = sum(first_dynamic <= number <= last_dynamic for number in taken)
+    available = max(0, last_dynamic - first_dynamic + 1 - gone)
+    return min(len(taken | ends), _UNCOUNTABLE), min(available, _UNCOUNTABLE)
+
+
 def note_released(store: Store, network: NetworkRecord, addresses: Iterable[Address]) -> None:
     """Let released addresses be found again at once (contract IP8)."""
     for address in addresses:

@@ -170,8 +170,8 @@ impl Server {
         let known = lock(&self.zones);
         let link = |(network, alias, target): &(String, String, String)| {
             Some(Link {
-                alias: encode_name(alias)?.into(),
-                target: encode_name(target)?.into(),
+                alias: encode_name(alias)?,
+                target: encode_name(target)?,
                 zone: known.get(network)?.clone(),
             })
         };

@@ -19,7 +19,7 @@ pub enum Upstreams {
 }
 
 /// A name of the container's own for somebody of a network (contract RN20).
-pub struct Link {
+pub(crate) struct Link {
     /// In wire format, lower case.
     pub(crate) alias: Box<[u8]>,
     /// What it is called in the zone.
