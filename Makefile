@@ -3,7 +3,7 @@ VENV ?= $(CURDIR)/.venv
 BIN = $(VENV)/bin
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
-PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
+PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base musl-tools \
 	tcpdump iputils-ping netcat-openbsd procps python3-venv
 WORKERS ?= 4
 

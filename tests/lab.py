@@ -331,7 +331,7 @@ class Lab:
             *f"dnsmasq --keep-in-foreground --no-resolv --no-hosts --listen-address {ROUTER} "
             f"--bind-interfaces --user=root --pid-file= --log-queries --log-facility=/run/dns.log "
             f"--address=/example.test/{INTERNET} --host-record=six.test,{INTERNET6} "
-            f"--host-record=web.lab.test,{INTERNET}".split()
+            f"--host-record=web.lab.test,{INTERNET} --local=/test/".split()
         )
         question = ("dig", "+short", "+time=1", "+tries=1", f"@{ROUTER}", "example.test")
         wait_for(lambda: self.internet.run(*question, check=False).stdout.strip() == INTERNET)

@@ -14,6 +14,8 @@ from pathlib import Path
 from netyard.options import Address
 
 NAME_SERVER = "127.0.0.11"
+_STUB = "127.0.0.53"
+_RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 _FALLBACK4 = ("8.8.8.8", "8.8.4.4")
 _FALLBACK6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
 _IPV6_LINES = (
@@ -60,6 +62,16 @@ class ResolvConf:
         """The host's; empty if there is none."""
         return cls.parse(read_text(Path("/etc/resolv.conf")))
 
+    @classmethod
+    def to_copy(cls) -> ResolvConf:
+        """The host's, to be copied to where its loopback is not reached (contract DN25).
+
+        If systemd-resolved's stub is the only server, the file with the real ones.
+        """
+        own = cls.of_host()
+        real = read_text(_RESOLVED) if own.servers == (_STUB,) else ""
+        return cls.parse(real) if real else own
+
     def render(self, comment: str) -> str:
         """The file."""
         lines = [f"nameserver {server}" for server in self.servers]
@@ -89,7 +101,7 @@ def resolv_conf(
         if not any(option.startswith("ndots:") for option in chosen_options):
             chosen_options = (*chosen_options, "ndots:0")
         servers: Iterable[str] = (NAME_SERVER,)
-        comment = f"made by netyard; upstreams: {' '.join(dns) or 'those of the host'}"
+        comment = f"made by netyard; upstreams: {' '.join(dns) or 'host(/etc/resolv.conf)'}"
     elif dns:
         servers, comment = dns, "made by netyard from --dns"
     elif is_host_mode:
@@ -97,6 +109,10 @@ def resolv_conf(
     else:
         servers = _reachable(host.servers, has_ipv6)
         comment = "made by netyard from the host's file, without servers on its loopback"
+    given = {"nameserver": dns, "search": search, "options": options}
+    overridden = " ".join(name for name, values in given.items() if values)
+    if overridden:
+        comment += f"\n# overridden: {overridden}"
     return ResolvConf(tuple(servers), chosen_search, chosen_options, host.others).render(comment)
 
 

@@ -273,9 +273,11 @@ def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
 
 def _resolv_conf(host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
     settings = config.load(host.layout.root)
+    has_names = has_name_service(host.store, attached)
+    is_copied = spec.mode != "host" and not has_names
     return files.resolv_conf(
-        files.ResolvConf.of_host(),
-        has_name_service=has_name_service(host.store, attached),
+        files.ResolvConf.to_copy() if is_copied else files.ResolvConf.of_host(),
+        has_name_service=has_names,
         has_ipv6=_has_ipv6(attached),
         is_host_mode=spec.mode == "host",
         dns=spec.dns or settings.dns,

@@ -124,11 +124,12 @@ class Agent:
                 self._server.remove_zone(network_id)
                 return {}
             case "stats":
-                local, forwarded, failed, dropped = self._server.stats()
+                local, forwarded, cached, failed, dropped = self._server.stats()
                 return {
                     "listeners": len(self._server.listeners()),
                     "local": local,
                     "forwarded": forwarded,
+                    "cached": cached,
                     "failed": failed,
                     "dropped": dropped,
                 }

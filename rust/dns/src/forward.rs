@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::LinkNameSpaceType;
 
 use crate::answer::{fail, udp_limit};
+use crate::cache::{Key, Scope};
 use crate::reactor::{Reactor, Source};
 use crate::sources::Token;
 use crate::udp::Address;
@@ -58,6 +59,8 @@ pub(crate) struct Exchange {
     /// Over TCP: what has arrived, and whether the question has been sent.
     input: Vec<u8>,
     sent: bool,
+    /// Under what its answer is remembered.
+    key: Option<Key>,
     /// An unwilling answer, kept in case nobody has a better one.
     fallback: Option<Vec<u8>>,
 }
@@ -82,6 +85,19 @@ impl Reactor {
         let Some(entry) = self.services.get_mut(service) else {
             return;
         };
+        let over_tcp = matches!(asker, Asker::Tcp(_));
+        let scope = match entry.view.load().upstreams {
+            Upstreams::Own(_) => Scope::Own(service.raw()),
+            _ => Scope::Host,
+        };
+        let key = Key::new(scope, over_tcp, &query);
+        let known = key
+            .as_ref()
+            .and_then(|key| self.cache.get(key, &query, Instant::now()));
+        if let Some(answer) = known {
+            self.shared.cached.fetch_add(1, Ordering::Relaxed);
+            return self.answer(asker, &answer);
+        }
         let problem = match (servers.is_empty(), entry.in_flight >= IN_FLIGHT_MAX) {
             (true, _) => Some(SERVFAIL),
             (_, true) => Some(REFUSED),
@@ -89,7 +105,8 @@ impl Reactor {
         };
         let mut exchange = Exchange {
             service,
-            over_tcp: matches!(asker, Asker::Tcp(_)),
+            over_tcp,
+            key,
             asker,
             query: message.to_vec(),
             client_id: [message[0], message[1]],
@@ -118,7 +135,11 @@ impl Reactor {
             return Vec::new();
         };
         let mut servers = match &entry.view.load().upstreams {
-            Upstreams::Host => self.shared.host_upstreams.load().to_vec(),
+            Upstreams::Host => {
+                let servers = self.shared.host_upstreams.load_full();
+                self.cache.follow(&servers);
+                servers.to_vec()
+            }
             Upstreams::Own(servers) => servers.clone(),
             Upstreams::Nobody => Vec::new(),
         };
@@ -243,7 +264,19 @@ impl Reactor {
             truncate(&mut answer, exchange.question_length);
         }
         self.shared.forwarded.fetch_add(1, Ordering::Relaxed);
+        self.remember(&exchange, &answer);
         self.reply(exchange, &answer);
+    }
+
+    /// Keeps an answer for others who ask the same, if the server is still one that is asked.
+    fn remember(&mut self, exchange: &Exchange, answer: &[u8]) {
+        let asked = exchange.servers.get(exchange.tried.wrapping_sub(1));
+        let current = self.servers_for(exchange.service);
+        if let (Some(key), Some(server)) = (&exchange.key, asked) {
+            if current.contains(server) {
+                self.cache.put(key.clone(), answer, Instant::now());
+            }
+        }
     }
 
     fn give_up(&mut self, mut exchange: Exchange, rcode: u8) {
@@ -264,6 +297,19 @@ impl Reactor {
         match exchange.asker {
             Asker::Udp { socket, address } => send_to(&socket, message, &address),
             Asker::Tcp(token) => self.reply_tcp_forwarded(token, message),
+        }
+    }
+
+    /// Answers a question that did not have to be forwarded.
+    fn answer(&mut self, asker: Asker, message: &[u8]) {
+        match asker {
+            Asker::Udp { socket, address } => send_to(&socket, message, &address),
+            Asker::Tcp(token) => {
+                if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
+                    client.settle();
+                }
+                self.reply_tcp(token, message);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! epoll of its own; nothing on the path of a local answer allocates or takes a lock.
 
 mod answer;
+mod cache;
 mod forward;
 mod random;
 mod reactor;

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
+use crate::cache::Cache;
 use crate::forward::Exchange;
 use crate::random::Random;
 use crate::server::{lock, Listener, Shared};
@@ -68,6 +69,7 @@ pub(crate) struct Reactor {
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     pub(crate) random: Random,
     pub(crate) udp: UdpBuffers,
+    pub(crate) cache: Cache,
     /// Upstreams that did not answer, and until when they are asked last.
     pub(crate) unwell: HashMap<SocketAddr, Instant>,
     /// Counts local answers, so that records of one name take turns.
@@ -96,6 +98,7 @@ impl Reactor {
             deadlines: BinaryHeap::new(),
             random: Random::new(),
             udp: UdpBuffers::new(),
+            cache: Cache::default(),
             unwell: HashMap::new(),
             turn: 0,
             running: true,

@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) host_upstreams: ArcSwap<Vec<SocketAddr>>,
     pub(crate) local: AtomicU64,
     pub(crate) forwarded: AtomicU64,
+    pub(crate) cached: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
@@ -39,6 +40,8 @@ pub struct Stats {
     pub local: u64,
     /// Answered by an upstream.
     pub forwarded: u64,
+    /// Answered by what an upstream said before.
+    pub cached: u64,
     /// Answered SERVFAIL or REFUSED because no upstream did.
     pub failed: u64,
     /// Not answered at all.
@@ -72,6 +75,7 @@ impl Server {
             host_upstreams: ArcSwap::from_pointee(Vec::new()),
             local: AtomicU64::new(0),
             forwarded: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
@@ -192,6 +196,7 @@ impl Server {
         Stats {
             local: read(&self.shared.local),
             forwarded: read(&self.shared.forwarded),
+            cached: read(&self.shared.cached),
             failed: read(&self.shared.failed),
             dropped: read(&self.shared.dropped),
         }

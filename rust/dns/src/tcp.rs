@@ -153,7 +153,7 @@ impl Reactor {
     /// An upstream's answer for a connection.
     pub(crate) fn reply_tcp_forwarded(&mut self, token: Token, message: &[u8]) {
         if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
-            client.pending = client.pending.saturating_sub(1);
+            client.settle();
             client.last_active = Instant::now();
         }
         self.reply_tcp(token, message);
@@ -210,6 +210,11 @@ impl Reactor {
 }
 
 impl TcpClient {
+    /// One question less to wait for.
+    pub(crate) fn settle(&mut self) {
+        self.pending = self.pending.saturating_sub(1);
+    }
+
     /// The next whole message, if it has arrived and may be worked on.
     fn take_message(&mut self) -> Option<Vec<u8>> {
         let length = usize::from(u16::from_be_bytes([

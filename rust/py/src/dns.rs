@@ -133,11 +133,17 @@ impl NameServer {
         self.with(|server| Ok(server.listeners()))
     }
 
-    /// Counters since the start: local, forwarded, failed, dropped.
-    fn stats(&self) -> PyResult<(u64, u64, u64, u64)> {
+    /// Counters since the start: local, forwarded, cached, failed, dropped.
+    fn stats(&self) -> PyResult<(u64, u64, u64, u64, u64)> {
         self.with(|server| {
             let stats = server.stats();
-            Ok((stats.local, stats.forwarded, stats.failed, stats.dropped))
+            Ok((
+                stats.local,
+                stats.forwarded,
+                stats.cached,
+                stats.failed,
+                stats.dropped,
+            ))
         })
     }
 
