@@ -11,6 +11,7 @@ from typing import Any, Protocol, final
 _Address = IPv4Address | IPv6Address
 
 __all__ = [
+    "ChainInfo",
     "Link",
     "NameServer",
     "Route",
@@ -25,6 +26,7 @@ __all__ = [
     "delete_links",
     "flush_flows",
     "list_addresses",
+    "list_chains",
     "list_links",
     "list_routes",
     "make_mount_point",
@@ -128,6 +130,21 @@ class Link:
     def is_up(self) -> bool: ...
 
 @final
+class ChainInfo:
+    @property
+    def family(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def handle(self) -> int: ...
+    @property
+    def hook(self) -> int | None: ...
+    @property
+    def drops(self) -> bool: ...
+
+@final
 class Route:
     @property
     def destination(self) -> _Address | None: ...
@@ -172,6 +189,7 @@ def list_links(namespace: int | None = None) -> list[Link]: ...
 def list_addresses(namespace: int | None = None) -> list[tuple[int, _Address, int]]: ...
 def list_routes(namespace: int | None = None) -> list[Route]: ...
 def flush_flows(flows: Sequence[tuple[_Address, tuple[int, int] | None]]) -> int: ...
+def list_chains() -> list[ChainInfo]: ...
 def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> None:
     """Apply steps on tables, all as one nf_tables transaction.
 

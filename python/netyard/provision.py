@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import kernel
+from netyard import coexistence, kernel
+from netyard.agent import client as agent
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.host import Change, Host
@@ -28,6 +29,11 @@ def make_in_kernel(host: Host, record: NetworkRecord) -> None:
     kernel.admit(host, record)
     find_driver(record.driver).create([record])
     kernel.ensure_forwarding(host, record)
+    found = coexistence.find(host.layout.table)
+    if found:
+        coexistence.sync(host.layout, host.store, found)
+        # It sees to it that the others go on letting us pass.
+        agent.ensure(host.layout)
 
 
 def discard(host: Host, record: NetworkRecord) -> None:
@@ -41,6 +47,7 @@ def discard(host: Host, record: NetworkRecord) -> None:
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
         kernel.expel(host, record)
+    coexistence.sync(host.layout, host.store)
     with host.store.transaction():
         if record.is_builtin:
             host.store.set_network_state(record.id, "planned")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, adopting, connecting, kernel, lifecycle, publishing
+from netyard import _core, adopting, coexistence, connecting, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.drivers.registry import driver
@@ -100,6 +100,7 @@ def reload(host: Host) -> Report:
                 report.restored.append(f"container {container.name}")
             except (NetyardError, OSError) as error:
                 report.lost.append(f"container {container.name}: {error}")
+        coexistence.sync(host.layout, host.store)
         # Once more: chains on interfaces can only be made when these are there.
         kernel.rebuild_table(host)
         needed = any(

@@ -54,13 +54,13 @@ LAYERS = [
         "surroundings",
     },
     {"host"},
-    {"kernel"},
+    {"kernel", "coexistence"},
     {"endpoint", "publishing", "provision"},
     {"lifecycle"},
     {"connecting", "inspect", "agent.server"},
     {"planning", "builtin"},
     {"network"},
-    {"making", "listing", "portchange"},
+    {"making", "listing", "portchange", "doctor"},
     {"adopting"},
     {"container"},
     {"reconcile"},
@@ -136,8 +136,8 @@ def test_cold_start_imports_little() -> None:
     assert "netyard.host" not in loaded
 
 
-def test_programs_are_started_in_three_places() -> None:
-    """The shim, the agent, the demonstration: kernel work is netlink's, never a tool's."""
+def test_programs_are_started_in_four_places() -> None:
+    """The shim, the agent, the demonstration, and other firewalls' own tools for their chains."""
     users = {
         _name(path)
         for path in PACKAGE.rglob("*.py")
@@ -145,4 +145,4 @@ def test_programs_are_started_in_three_places() -> None:
         or "subprocess.run" in path.read_text()
         or "os.system" in path.read_text()
     }
-    assert users == {"runtime.shim", "agent.client", "demo"}
+    assert users == {"runtime.shim", "agent.client", "demo", "coexistence"}

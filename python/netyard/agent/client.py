@@ -72,6 +72,12 @@ def revive(layout: Layout) -> None:
         start(layout)
 
 
+def ensure(layout: Layout) -> None:
+    """Start the agent if it does not run."""
+    if request(layout, {"op": "ping"}) is None:
+        start(layout)
+
+
 def request(layout: Layout, message: dict[str, Any]) -> dict[str, Any] | None:
     """Ask the agent something; ``None`` if it does not run.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -15,7 +16,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from netyard import _core, config, names
+from netyard import _core, coexistence, config, names
 from netyard.agent import protocol
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
@@ -31,6 +32,8 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
+# Firewalls change in bursts: one look for all of it, well within a second.
+_SETTLE_SECONDS = 0.3
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -68,14 +71,24 @@ class Agent:
         self._server = _core.NameServer(_THREADS)
         self._known: dict[str, _Known] = {}
         self._zones: set[str] = set()
+        self._coexists = False
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()
 
     @property
     def is_idle(self) -> bool:
-        """Whether no container needs it."""
-        return not self._server.listeners()
+        """Whether nobody needs it: no container, no firewall that must go on letting us pass."""
+        return not self._server.listeners() and not self._coexists
+
+    def coexist(self) -> None:
+        """Look whether other firewalls still let our networks pass; see `netyard.coexistence`."""
+        found = coexistence.find(self._layout.table)
+        for line in coexistence.sync(self._layout, self._store, found):
+            _LOG.info("%s", line)
+        self._coexists = bool(found) and any(
+            network.bridge and network.state == "ready" for network in self._store.networks()
+        )
 
     def load(self) -> None:
         """Learn everything from the store."""
@@ -296,18 +309,50 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wake.send(b"."))
     idle_since = time.monotonic()
-    with selectors.DefaultSelector() as selector, ending, wake:
-        selector.register(listener, selectors.EVENT_READ)
-        selector.register(ending, selectors.EVENT_READ)
+    changes = _open_firewall_events()
+    agent.coexist()
+    looks_at = 0.0
+    with selectors.DefaultSelector() as selector, ending, wake, changes:
+        for source in (listener, ending, changes):
+            selector.register(source, selectors.EVENT_READ)
         while True:
-            for key, _ in selector.select(_TICK_SECONDS):
+            patience = _SETTLE_SECONDS if looks_at else _TICK_SECONDS
+            for key, _ in selector.select(patience):
                 if key.fileobj is ending:
                     return
-                _answer(agent, listener)
+                if key.fileobj is changes:
+                    _drain(changes)
+                    looks_at = looks_at or time.monotonic() + _SETTLE_SECONDS
+                else:
+                    _answer(agent, listener)
+            if looks_at and time.monotonic() >= looks_at:
+                looks_at = 0.0
+                agent.coexist()
             agent.follow_resolv_conf()
             if not agent.is_idle:
                 idle_since = time.monotonic()
             elif exit_when_idle and time.monotonic() - idle_since > _IDLE_SECONDS:
+                return
+
+
+def _open_firewall_events() -> socket.socket:
+    """A socket that becomes readable when anybody changes nf_tables (NFNLGRP_NFTABLES)."""
+    netfilter, group = 12, 7
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, netfilter)
+    events.bind((0, 1 << (group - 1)))
+    events.setblocking(False)
+    return events
+
+
+def _drain(events: socket.socket) -> None:
+    """Read what has come: that something changed is all that matters, and if some was lost, too."""
+    while True:
+        try:
+            events.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
                 return
 
 

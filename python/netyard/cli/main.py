@@ -16,6 +16,7 @@ _COMMANDS = {
     "container-ended": "agent:container_ended",
     "create": "run:create",
     "demo": "demo:demo",
+    "doctor": "doctor:doctor",
     "events": "lifetime:events",
     "exec": "run:exec_command",
     "inspect": "containers:inspect",

@@ -19,6 +19,7 @@ pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};
+pub use extack::attributes;
 pub use link::{
     add_bridge, add_veth, delete_group, delete_link, list_links, set_group, set_hairpin,
     set_link_up, set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd,

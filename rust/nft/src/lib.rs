@@ -6,6 +6,7 @@
 
 mod consts;
 mod expr;
+mod listing;
 mod object;
 mod transaction;
 mod userdata;
@@ -13,6 +14,7 @@ mod value;
 mod wire;
 
 pub use expr::{Field, Statement, Verdict};
+pub use listing::{list_chains, ChainInfo};
 pub use object::{Chain, Element, Family, Hook, Op, Rule, Set};
 pub use transaction::Transaction;
 pub use value::{Kind, Value};

@@ -31,6 +31,32 @@ pub(crate) fn apply_nft(
     Ok(())
 }
 
+/// A chain of anybody's.
+#[pyclass(frozen, get_all, module = "netyard._core")]
+pub(crate) struct ChainInfo {
+    family: String,
+    table: String,
+    name: String,
+    handle: u64,
+    hook: Option<u32>,
+    drops: bool,
+}
+
+/// The nf_tables chains there are, ours and others'.
+#[pyfunction]
+pub(crate) fn list_chains(py: Python<'_>) -> PyResult<Vec<ChainInfo>> {
+    let found = py.detach(|| netyard_nft::list_chains().map_err(Failure::from))?;
+    let chains = found.into_iter().map(|chain| ChainInfo {
+        family: chain.family.to_string(),
+        table: chain.table,
+        name: chain.name,
+        handle: chain.handle,
+        hook: chain.hook,
+        drops: chain.drops,
+    });
+    Ok(chains.collect())
+}
+
 /// A set as Python describes it.
 #[derive(FromPyObject)]
 struct SetSpec {

@@ -33,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(shim_image, module)?)?;
     module.add_class::<links::Link>()?;
     module.add_class::<links::Route>()?;
+    module.add_class::<firewall::ChainInfo>()?;
     module.add_class::<dns::NameServer>()?;
     for function in [
         wrap_pyfunction!(links::create_bridges, module)?,
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(links::list_routes, module)?,
         wrap_pyfunction!(links::flush_flows, module)?,
         wrap_pyfunction!(firewall::apply_nft, module)?,
+        wrap_pyfunction!(firewall::list_chains, module)?,
         wrap_pyfunction!(namespaces::create_namespace, module)?,
         wrap_pyfunction!(namespaces::bind_namespace, module)?,
         wrap_pyfunction!(namespaces::release_namespace, module)?,

@@ -1,0 +1,24 @@
+"""``netyard doctor``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from netyard.cli.context import current_host
+
+
+@click.command()
+@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.pass_context
+def doctor(ctx: click.Context, output_format: str) -> None:
+    """Say what on this host is in the way of networks, and what was done about it."""
+    from netyard.doctor import examine
+
+    for finding in examine(current_host(ctx)):
+        if output_format == "json":
+            click.echo(json.dumps(asdict(finding)))
+        else:
+            click.echo(f"{finding.level:8} {finding.text}")

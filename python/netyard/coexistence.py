@@ -1,0 +1,207 @@
+"""Other firewalls of this host, and netyard's way through them (contract FW27 to FW31).
+
+An accept in netyard's table does not undo a drop in another one. So where Docker, ufw or an admin
+drop forwarded packets in iptables' FORWARD chain, or firewalld rejects what is in none of its
+zones, netyard's bridges are entered there, too: accepted both ways, because what may reach a
+container is decided, finally, by netyard's own drops.
+
+Their chains are changed with their own tools, `iptables` and `firewall-cmd`, so that these can go
+on reading them; nothing is ever flushed, and only entries of this root are taken out again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netyard import _core, config
+from netyard.errors import NetyardError
+from netyard.naming import Layout
+from netyard.store.store import Store
+
+_LOG = logging.getLogger("netyard.coexistence")
+_TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
+_FORWARD_HOOK = 2
+_ZONE = "trusted"
+_ZONED = "firewalld-interfaces"
+_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who else filters forwarded packets here.
+
+    Attributes:
+        chains: Tool and chain to enter bridges in, such as ``("iptables", "DOCKER-USER")``.
+        firewalld: A number that changes when firewalld rebuilds its rules; ``None`` without it.
+        has_docker, has_ufw: Whose chains these are.
+        others: Other chains that drop forwarded packets, which netyard cannot enter anything in.
+    """
+
+    chains: Sequence[tuple[str, str]] = ()
+    firewalld: int | None = None
+    has_docker: bool = False
+    has_ufw: bool = False
+    others: Sequence[str] = field(default=())
+
+    def __bool__(self) -> bool:
+        return bool(self.chains) or self.firewalld is not None
+
+
+def find(own_table: str) -> Found:
+    """Look at everybody's chains. A netlink dump: no tool is started."""
+    try:
+        present = [chain for chain in _core.list_chains() if chain.table != own_table]
+    except NetyardError:
+        return Found()
+    chains, others = [], []
+    firewalld = None
+    names = {(chain.family, chain.table, chain.name) for chain in present}
+    for chain in present:
+        if chain.table == "firewalld" and chain.name == "filter_FORWARD":
+            firewalld = chain.handle
+        elif (chain.table, chain.name) == ("filter", "FORWARD") and chain.family in _TOOLS:
+            has_docker = (chain.family, "filter", "DOCKER-USER") in names
+            if chain.drops or has_docker:
+                chains.append((_TOOLS[chain.family], "DOCKER-USER" if has_docker else "FORWARD"))
+        elif chain.hook == _FORWARD_HOOK and chain.drops and not chain.table.startswith("netyard"):
+            others.append(f"{chain.family} {chain.table} {chain.name}")
+    chains += _legacy_chains()
+    return Found(
+        chains=chains,
+        firewalld=firewalld,
+        has_docker=any(name == "DOCKER-USER" for _, _, name in names),
+        has_ufw=any(name.startswith("ufw") for _, _, name in names),
+        others=others,
+    )
+
+
+def _legacy_chains() -> list[tuple[str, str]]:
+    """FORWARD of the older iptables, which keeps its rules beside nf_tables."""
+    found = []
+    for path, tool in (
+        ("/proc/net/ip_tables_names", "iptables-legacy"),
+        ("/proc/net/ip6_tables_names", "ip6tables-legacy"),
+    ):
+        try:
+            has_filter = "filter" in Path(path).read_text().split()
+        except OSError:
+            continue
+        if has_filter and shutil.which(tool):
+            found.append((tool, "FORWARD"))
+    return found
+
+
+def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:
+    """Enter the bridges there are into others' chains, and take out those that are gone.
+
+    Returns:
+        What was done, a line each.
+    """
+    found = find(layout.table) if found is None else found
+    if not found:
+        return []
+    with _locked(layout):
+        return _sync(layout, store, found)
+
+
+@contextmanager
+def _locked(layout: Layout) -> Iterator[None]:
+    """One at a time: the agent does it, and whoever makes a network."""
+    fd = os.open(layout.run / "coexistence.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
+    bridges = sorted(
+        network.bridge
+        for network in store.networks()
+        if network.bridge and network.state in ("making", "ready") and not network.is_internal
+    )
+    opens = config.load(layout.root).opens_host_firewall
+    done: list[str] = []
+    for tool, chain in found.chains:
+        done += _sync_chain(tool, chain, _wanted(bridges, opens=opens), f"netyard:{layout.table}")
+    if found.firewalld is not None:
+        done += _sync_zone(store, bridges)
+    return done
+
+
+def _wanted(bridges: Iterable[str], *, opens: bool) -> list[list[str]]:
+    """Rules by bridge: out, and in; in is replies only if the host's firewall is to decide."""
+    replies = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
+    return [
+        rule
+        for bridge in bridges
+        for rule in (["-i", bridge], ["-o", bridge, *([] if opens else replies)])
+    ]
+
+
+def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment: str) -> list[str]:
+    marked = ["-m", "comment", "--comment", comment, "-j", "ACCEPT"]
+    rules = [[*rule, *marked] for rule in wanted]
+    listed = _run(tool, "-w", "-S", chain)
+    if listed is None:
+        return []
+    present = [
+        line.replace('"', "").split()[2:]
+        for line in listed.splitlines()
+        if line.startswith("-A ") and f"--comment {comment} " in line.replace('"', "")
+    ]
+    done = []
+    for at, rule in enumerate(present):
+        if rule not in rules or rule in present[:at]:
+            _run(tool, "-w", "-D", chain, *rule)
+            done.append(f"{tool}: took {' '.join(rule[:2])} out of {chain}")
+    for rule in rules:
+        if rule not in present:
+            _run(tool, "-w", "-I", chain, "1", *rule)
+            done.append(f"{tool}: entered {' '.join(rule[:2])} in {chain}")
+    return done
+
+
+def _sync_zone(store: Store, bridges: Sequence[str]) -> list[str]:
+    """Put bridges into firewalld's zone of what it does not filter."""
+    listed = _run("firewall-cmd", f"--zone={_ZONE}", "--list-interfaces")
+    if listed is None:
+        return []
+    present = set(listed.split())
+    ours = set((store.read_meta(_ZONED) or "").split())
+    done = []
+    for bridge in sorted(ours - set(bridges)):
+        if bridge in present:
+            _run("firewall-cmd", f"--zone={_ZONE}", f"--remove-interface={bridge}")
+            done.append(f"firewalld: took {bridge} out of zone {_ZONE}")
+    for bridge in bridges:
+        if bridge not in present:
+            _run("firewall-cmd", f"--zone={_ZONE}", f"--change-interface={bridge}")
+            done.append(f"firewalld: put {bridge} into zone {_ZONE}")
+    if ours != set(bridges):
+        store.write_meta(_ZONED, " ".join(bridges) or None)
+    return done
+
+
+def _run(*command: str) -> str | None:
+    """Run somebody's tool; its output, or ``None`` and a warning."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _LOG.warning("%s: %s", command[0], error)
+        return None
+    if done.returncode != 0:
+        _LOG.warning("%s: %s", " ".join(command), done.stderr.strip() or done.returncode)
+        return None
+    return done.stdout

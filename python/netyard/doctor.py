@@ -1,0 +1,101 @@
+"""What on this host keeps networks from working, and what was done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netyard import coexistence, config, ports
+from netyard.coexistence import Found
+from netyard.host import Host
+
+_FORWARDING = {
+    4: Path("/proc/sys/net/ipv4/ip_forward"),
+    6: Path("/proc/sys/net/ipv6/conf/all/forwarding"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        level: ``ok``, ``note`` or ``problem``.
+        text: A sentence.
+    """
+
+    level: str
+    text: str
+
+
+def examine(host: Host) -> list[Finding]:
+    """Look at other firewalls, forwarding, and published ports; mend what can be mended."""
+    found = coexistence.find(host.layout.table)
+    done = coexistence.sync(host.layout, host.store, found)
+    findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
+    findings += [*_forwarding(host), *_shadowed(host)]
+    return findings or [Finding("ok", "nothing is in the way")]
+
+
+def _firewalls(host: Host, found: Found) -> Iterator[Finding]:
+    opens = config.load(host.layout.root).opens_host_firewall
+    if found.has_docker:
+        yield Finding("note", "Docker's chains are here: netyard's bridges pass by DOCKER-USER")
+    if found.firewalld is not None:
+        yield Finding(
+            "note",
+            "firewalld is here: netyard's bridges are in its zone trusted, and what it forwards "
+            "after translation it always accepts",
+        )
+    if found.has_ufw and opens:
+        yield Finding(
+            "note",
+            "ufw is here: a rule such as 'ufw deny 8080' does not apply to published ports, which "
+            "are forwarded; with 'netyard config set host-firewall decides', 'ufw route' rules do",
+        )
+    elif found.has_ufw:
+        yield Finding("note", "ufw decides about published ports: allow them by 'ufw route allow'")
+    if found.chains:
+        shown = ", ".join(f"{tool} {chain}" for tool, chain in found.chains)
+        yield Finding("note", f"netyard's bridges are entered in {shown}")
+    for chain in found.others:
+        yield Finding(
+            "problem", f"chain {chain} drops what is forwarded: accept netyard's bridges in it"
+        )
+
+
+def _forwarding(host: Host) -> Iterator[Finding]:
+    networks = [each for each in host.store.networks() if each.bridge and each.state == "ready"]
+    for version, path in _FORWARDING.items():
+        needed = any(
+            not each.is_internal and (each.has_ipv4 if version == 4 else each.has_ipv6)
+            for each in networks
+        )
+        try:
+            is_off = path.read_text().strip() == "0"
+        except OSError:
+            continue
+        if needed and is_off:
+            yield Finding(
+                "problem", f"forwarding of IPv{version} is off: 'netyard reload' turns it on"
+            )
+
+
+def _shadowed(host: Host) -> Iterator[Finding]:
+    """Host servers that came after a port was published: from outside nobody reaches them."""
+    seen = set()
+    for each in host.store.publications():
+        port = (each.protocol, each.host_port)
+        if each.access == "routed" or port in seen:
+            continue
+        seen.add(port)
+        owner = ports.find_owner(each.protocol, each.host_port)
+        if owner:
+            container = host.store.container(each.container_id)
+            name = container.name if container else each.container_id
+            yield Finding(
+                "problem",
+                f"{owner} listens on {each.protocol} port {each.host_port}, which is published for "
+                f"container {name!r} and leads there",
+            )
