@@ -3,8 +3,8 @@ VENV ?= $(CURDIR)/.venv
 BIN = $(VENV)/bin
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
-PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base musl-tools \
-	tcpdump iputils-ping netcat-openbsd procps python3-venv
+PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
+	musl-tools curl tcpdump iputils-ping netcat-openbsd procps python3-venv
 WORKERS ?= 4
 
 .PHONY: test packages venv build check test-rust test-unit test-lab wheel bench clean
@@ -15,6 +15,7 @@ test: packages build check test-rust test-unit test-lab
 packages:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+	tests/install_firewalls.sh
 
 venv: $(BIN)/maturin
 

@@ -133,6 +133,21 @@ def _reserved(field: str, _: str) -> str:
     raise Invalid(f"{field}: marks the built-in network and cannot be given", field=field)
 
 
+def _announcements(field: str, value: str) -> str:
+    if value in ("2", "3"):
+        raise Invalid(
+            f"{field}: {value} is more than needed: a bridge of this host loses no announcement; "
+            "use 1, which is the default, or 0",
+            field=field,
+            value=value,
+        )
+    return _number(0, 1, field, value)
+
+
+def _no_pause(field: str, _: str) -> str:
+    raise Invalid(f"{field}: there is one announcement, so none to wait between", field=field)
+
+
 _CHECKS: dict[str, Callable[[str, str], str]] = {
     NAME: parse_ifname,
     ICC: _bool,
@@ -147,8 +162,8 @@ _CHECKS: dict[str, Callable[[str, str], str]] = {
     PREFIX: partial(parse_ifname, longest=_PREFIX_MAX),
     SOURCES[4]: _text_of(parse_ipv4),
     SOURCES[6]: _text_of(parse_ipv6),
-    ANNOUNCEMENTS: partial(_number, 0, 3),
-    ANNOUNCE_MS: partial(_number, 100, 2000),
+    ANNOUNCEMENTS: _announcements,
+    ANNOUNCE_MS: _no_pause,
     ENABLE[4]: _bool,
     ENABLE[6]: _bool,
 }
@@ -215,6 +230,11 @@ def has_bridge_address(options: Options, version: int) -> bool:
 def mtu_of(options: Options) -> int | None:
     """The MTU in bytes, if one was asked for."""
     return int(options[MTU]) if MTU in options else None
+
+
+def announces(options: Options) -> bool:
+    """Whether addresses that come up are announced, by ARP and neighbour advertisement (NC18)."""
+    return options.get(ANNOUNCEMENTS, "1") == "1"
 
 
 def prefix_of(options: Options) -> str:

@@ -35,6 +35,7 @@ class Config:
         network_options: Options of new networks, by driver.
         host_gateways: What ``host-gateway`` means in ``--add-host``, instead of the gateways.
         passing_mark: Firewall mark and mask of packets that may reach unpublished ports.
+        binds_strictly: A port published on one address is asked through its interface only.
         forwards: Whether netyard turns forwarding on where it needs it.
         allows_direct_routing: Published ports may be asked at the container's address, by anyone.
         opens_host_firewall: Whether netyard makes its way through ufw, firewalld and Docker's
@@ -52,6 +53,7 @@ class Config:
     dns_ttl_seconds: int = 2
     host_gateways: tuple[Address, ...] = ()
     passing_mark: tuple[int, int] | None = None
+    binds_strictly: bool = False
     forwards: bool = True
     allows_direct_routing: bool = False
     opens_host_firewall: bool = True
@@ -238,5 +240,6 @@ _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "host-firewall": ("opens_host_firewall", _host_firewall),
     "host-gateway-ips": ("host_gateways", partial(_list, parse_address)),
     "ip-forward": ("forwards", _bool),
+    "strict-binding": ("binds_strictly", _bool),
     "userland-proxy": ("", _no_proxy),
 }

@@ -257,7 +257,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 def _rules(host: Host) -> Iterator[str]:
     """The rules in force, in words: what `nft list table inet netyard` shows as comments."""
     chain = ""
-    for step in firewall.base_steps(guards_forwarding=False, passing_mark=None):
+    for step in firewall.base_steps(guards_forwarding=False):
         if step[0] != "add rule":
             continue
         if step[1] != chain:

@@ -138,20 +138,30 @@ _CHAINS = (
 ROUTER_GUARD_CHAIN = "router-guard"
 
 
-def base_steps(*, guards_forwarding: bool, passing_mark: tuple[int, int] | None) -> list[Step]:
+def base_steps(
+    *,
+    guards_forwarding: bool,
+    passing_mark: tuple[int, int] | None = None,
+    binds_strictly: bool = False,
+) -> list[Step]:
     """The table, its sets, chains and rules, without any element.
 
     Args:
         guards_forwarding: netyard turned forwarding on, so nothing but its own networks may use it
             (contract FW28).
         passing_mark: Firewall mark and mask of packets that may reach unpublished ports (FW33).
+        binds_strictly: A port published on one address is asked through its interface only (FW26).
     """
     steps: list[Step] = [("add table",)]
     steps += [("add set", each) for each in _SETS]
     steps += [
         ("add chain", name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS
     ]
-    for chain, comment, statements in (*_arriving(), *_forwarded(passing_mark), *_leaving()):
+    for chain, comment, statements in (
+        *_arriving(binds_strictly=binds_strictly),
+        *_forwarded(passing_mark),
+        *_leaving(),
+    ):
         steps.append(("add rule", chain, statements, comment))
     if guards_forwarding:
         steps += router_guard_steps()
@@ -181,7 +191,7 @@ _LINK_LOCAL = IPv4Address("169.254.0.0")
 Rules = Iterable[tuple[str, str, list[Statement]]]
 
 
-def _arriving() -> Rules:
+def _arriving(*, binds_strictly: bool) -> Rules:
     """Chain, comment and statements of the rules before routing, in order."""
     yield (
         "guard",
@@ -235,10 +245,14 @@ def _arriving() -> Rules:
             word = _WORDS[version]
             local: Statement = ("destination is local",)
             at = [f"{word} daddr", "l4proto", "dport"]
+            is_strict = binds_strictly and chain == "publish"
             yield (
                 chain,
                 f"ports published on one IPv{version} address",
-                [local, ("dnat map", word, at, sets.published_at.name)],
+                [
+                    ("destination is local here",) if is_strict else local,
+                    ("dnat map", word, at, sets.published_at.name),
+                ],
             )
             yield (
                 chain,

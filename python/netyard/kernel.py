@@ -80,7 +80,11 @@ def rebuild_table(host: Host) -> None:
     steps: list[firewall.Step] = [
         ("add table",),
         ("delete table",),
-        *firewall.base_steps(guards_forwarding=guards, passing_mark=settings.passing_mark),
+        *firewall.base_steps(
+            guards_forwarding=guards,
+            passing_mark=settings.passing_mark,
+            binds_strictly=settings.binds_strictly,
+        ),
         *firewall.add_steps(firewall.network_elements(networks)),
         *firewall.add_steps(firewall.publication_elements(publications)),
     ]
@@ -168,8 +172,13 @@ def _keep_router_advertisements() -> None:
 
 
 def restore_forwarding(host: Host) -> None:
-    """Turn forwarding off again where netyard turned it on, when the last network is gone."""
+    """Turn forwarding off again where netyard turned it on, when the last network is gone.
+
+    Not where others have come to need it: another engine, root or hypervisor has a bridge.
+    """
+    is_needed = any(link.kind == "bridge" for link in _core.list_links())
     for version, (name, path) in _FORWARDING.items():
         if host.store.read_meta(_meta_key(version)) and path.exists():
-            _core.write_sysctls(None, [(name, "0")])
+            if not is_needed:
+                _core.write_sysctls(None, [(name, "0")])
             host.store.write_meta(_meta_key(version), None)

@@ -313,6 +313,11 @@ def _linked_hosts(
         network = host.store.network(each.network_id)
         if network is None or not network.is_builtin:
             continue
+        if each.links and not bridgeopts.allows_icc(network.options):
+            raise Invalid(
+                f"--link: containers of network {network.name!r} are apart: icc is off",
+                field="--link",
+            )
         for wanted, alias in each.links:
             target = find(host, wanted)
             there = host.store.endpoint_between(network.id, target.id)

@@ -256,10 +256,6 @@ def test_events(host: Machine) -> None:
     stream = host.popen(sys.executable, "-m", "netyard", "events", stdout=subprocess.PIPE)
     time.sleep(1)
     host.ny("network", "create", "net")
-    host.ny(
-        *"run --rm --name box --network net sh -c".split(),
-        "exit 3",
-    ) if False else None
     host.netyard("run", "--name", "box", "--network", "net", "sh", "-c", "exit 3", check=False)
     host.ny("network", "create", "other")
     host.ny("network", "connect", "other", "box")
@@ -316,3 +312,25 @@ def test_ps_filters_and_format(host: Machine) -> None:
     template += '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}'
     assert host.ny("inspect", "-f", template, "web").split()[1] == "8080"
     assert "KEY=VALUE" in host.refused("ps", "-f", "colour=red")
+
+
+def test_networks_that_cannot_be_joined_later(host: Machine) -> None:
+    """NO2, ND1: host and none are for a whole life."""
+    host.ny("network", "create", "net")
+    host.ny(*"run -d --name own --network net sleep 600".split())
+    host.ny(*"run -d --name outer --network host sleep 600".split())
+    host.ny(*"run -d --name alone --network none sleep 600".split())
+    host.ny(*"run -d --name joiner --network container:own sleep 600".split())
+    for network in ("host", "none"):
+        assert "when a container is created" in host.refused("network", "connect", network, "own")
+        assert "cannot be left" in host.refused("network", "disconnect", network, "own")
+    for name in ("outer", "alone", "joiner"):
+        assert "joins no networks" in host.refused("network", "connect", "net", name)
+    host.ny("network", "disconnect", "-f", "net", "nobody")
+
+
+def test_links_without_icc_are_refused(host: Machine) -> None:
+    """RN20: netyard does not open ports behind a network's back."""
+    host.ny("config", "set", "icc", "false")
+    host.ny(*"run -d --name db sleep 600".split())
+    assert "icc is off" in host.refused("run", "--link", "db", "true", status=125)

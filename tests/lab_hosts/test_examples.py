@@ -45,6 +45,16 @@ def test_example(host: Machine, name: str) -> None:
     assert host.ny("network", "ls", "-q").count("\n") == 2, "only the built-in ones are left"
 
 
+def test_docker_tour(host: Machine) -> None:
+    """Every command line of Docker's networking overview, with netyard for docker."""
+    netyard = str(Path(sys.executable).with_name("netyard"))
+    script = str(EXAMPLES / "docker_tour.sh")
+    done = host.run("sh", script, env={"NETYARD": netyard}, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("  ok: ") == 38
+    assert host.ny("ps", "-aq") == ""
+
+
 def test_demo() -> None:
     """It shows everything, and this machine is as it was."""
 

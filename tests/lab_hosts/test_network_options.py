@@ -220,7 +220,8 @@ def test_network_without_addresses(host: Machine) -> None:
         (["-o", "trusted=averyveryverylongname"], "averyveryverylongname"),
         (["-o", "iface_prefix=a/b"], "a/b"),
         (["-o", "name=a b"], "a b"),
-        (["-o", "advertise_addr=4"], "advertise_addr"),
+        (["-o", "com.docker.network.advertise_addr_nmsgs=3"], "use 1"),
+        (["-o", "com.docker.network.advertise_addr_ms=200"], "one announcement"),
         (["-o", "com.docker.network.bridge.enable_ic=false"], "enable_icc"),
         (["-o", "com.docker.network.bridge.default_bridge=true"], "built-in"),
         (["--ingress"], "swarm"),
@@ -337,3 +338,51 @@ def test_filters_templates_and_prune(host: Machine) -> None:
     assert ls("-f", "type=custom") == ["db", "web2"]
     host.run("sh", "-c", f"echo y | {sys.executable} -m netyard network prune")
     assert ls("-f", "type=custom") == ["db"]
+
+
+def test_announcements(host: Machine) -> None:
+    """NC18: a new address is announced at once, or, by option, not at all."""
+    host.ny("network", "create", "-o", "name=loud", "loud")
+    host.ny(
+        "network",
+        "create",
+        "-o",
+        "name=quiet",
+        "-o",
+        "com.docker.network.advertise_addr_nmsgs=0",
+        "quiet",
+    )
+    for name in ("loud", "quiet"):
+        host.ny("run", "-d", "--name", f"first-{name}", "--network", name, "sleep", "600")
+        host.popen("sh", "-c", f"tcpdump -U -n -i {name} -w /run/{name}.pcap arp")
+        wait_for(
+            lambda name=name: (
+                host.run("test", "-s", f"/run/{name}.pcap", check=False).returncode == 0
+            )
+        )
+        host.ny("run", "-d", "--name", f"box-{name}", "--network", name, "sleep", "600")
+        Guest(host, f"box-{name}").ping(Guest(host, f"first-{name}").address(name))
+    own = {name: Guest(host, f"box-{name}").address(name) for name in ("loud", "quiet")}
+
+    def announced(name: str) -> bool:
+        shown = host.out("tcpdump", "-n", "-r", f"/run/{name}.pcap")
+        return f"who-has {own[name]}" in shown and f"tell {own[name]}" in shown
+
+    wait_for(lambda: announced("loud"))
+    assert not announced("quiet")
+
+
+def test_strict_binding(lab: Lab, host: Machine) -> None:
+    """FW26: by choice, a port on one address is asked through that address' interface only."""
+    lab.plug(host, "192.0.2.66", "2001:db8::66", "eth1")
+    host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore")
+    host.run("ip", "addr", "add", "198.51.100.1/32", "dev", "eth1")
+    lab.neighbour.run("ip", "route", "add", "198.51.100.1/32", "via", HOST)
+    host.ny("network", "create", "net")
+    _serve(host, "web", "net", "-p", "198.51.100.1:8080:80")
+    wait_for(lambda: lab.neighbour.fetch("198.51.100.1", 8080))
+    host.ny("config", "set", "strict-binding", "true")
+    host.ny("reload")
+    assert lab.neighbour.fetch("198.51.100.1", 8080) is None, "it comes in by eth0"
+    lab.neighbour.run("ip", "route", "replace", "198.51.100.1/32", "via", "192.0.2.66")
+    assert lab.neighbour.fetch("198.51.100.1", 8080)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from netyard import _core
-from netyard.bridgeopts import has_bridge_address, mode_of, mtu_of
+from netyard.bridgeopts import announces, has_bridge_address, mode_of, mtu_of
 from netyard.drivers.base import EndpointPlan
 from netyard.endpointopts import SYSCTLS, parse_interface_sysctls
 from netyard.errors import Conflict, Invalid
@@ -141,9 +141,10 @@ def _route_localnet(network: NetworkRecord, value: str) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=64)
-def _endpoint_sysctls(ifname: str, has_ipv6: bool) -> list[tuple[str, str]]:
+def _endpoint_sysctls(ifname: str, has_ipv6: bool, announces: bool) -> list[tuple[str, str]]:
     # Announces the address when the interface comes up, for peers that knew it elsewhere.
-    sysctls = [(f"net.ipv4.conf.{ifname}.arp_notify", "1")]
+    notify = "1" if announces else "0"
+    sysctls = [(f"net.ipv4.conf.{ifname}.arp_notify", notify)]
     if not _has_ipv6():
         return sysctls
     if not has_ipv6:
@@ -152,7 +153,7 @@ def _endpoint_sysctls(ifname: str, has_ipv6: bool) -> list[tuple[str, str]]:
     return [
         *sysctls,
         (f"net.ipv6.conf.{ifname}.disable_ipv6", "0"),
-        (f"net.ipv6.conf.{ifname}.ndisc_notify", "1"),
+        (f"net.ipv6.conf.{ifname}.ndisc_notify", notify),
         (f"net.ipv6.conf.{ifname}.accept_ra", "0"),
     ]
 
@@ -162,7 +163,7 @@ def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
     prefixes = {pool.version: pool.subnet.prefixlen for pool in network.pools}
     link_local = [ip_address(text) for text in endpoint.link_local]
     has_ipv6 = network.has_ipv6 and (bool(endpoint.ip6) or not network.pools)
-    sysctls = list(_endpoint_sysctls(endpoint.ifname, has_ipv6))
+    sysctls = list(_endpoint_sysctls(endpoint.ifname, has_ipv6, announces(network.options)))
     if SYSCTLS in endpoint.options:
         sysctls += parse_interface_sysctls(endpoint.options[SYSCTLS], endpoint.ifname)
     return _EndpointSpec(

@@ -71,6 +71,8 @@ pub enum Statement {
     Ip6Is { field: Field, address: Ipv6Addr },
     /// `fib daddr type local`: the destination is an address of this host.
     DestinationIsLocal,
+    /// `fib daddr . iif type local`: it is an address of the interface the packet came in through.
+    DestinationIsLocalHere,
     /// `fib saddr . iif oif missing`: the source is not reached through the incoming interface.
     SourceIsForged,
     /// `ct state established,related`.
@@ -196,6 +198,12 @@ impl Compiler {
             Statement::DestinationIsLocal => {
                 const RTN_LOCAL: u32 = 2;
                 fib(out, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
+                compare(out, false, &RTN_LOCAL.to_ne_bytes());
+            }
+            Statement::DestinationIsLocalHere => {
+                const RTN_LOCAL: u32 = 2;
+                let flags = NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF;
+                fib(out, NFT_FIB_RESULT_ADDRTYPE, flags);
                 compare(out, false, &RTN_LOCAL.to_ne_bytes());
             }
             Statement::SourceIsForged => {

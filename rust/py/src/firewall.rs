@@ -277,6 +277,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             index: tuple.get_item(1)?.extract()?,
         },
         "destination is local" => Statement::DestinationIsLocal,
+        "destination is local here" => Statement::DestinationIsLocalHere,
         "source is forged" => Statement::SourceIsForged,
         "established" => Statement::Established,
         "invalid" => Statement::Invalid,
