@@ -49,7 +49,11 @@ def parse_network_flag(text: str) -> NetworkRequest:
     if "=" not in text:
         return NetworkRequest(network=text)
     found: dict[str, Any] = {}
-    for word in next(csv.reader([text])):
+    try:
+        words = next(csv.reader([text]), [])
+    except csv.Error:
+        raise Invalid(f"{field}: {text!r} is no list of KEY=VALUE", field=field) from None
+    for word in words:
         key, separator, value = word.partition("=")
         key = key.strip().lower()
         if not separator or key not in _LONG_KEYS:

@@ -119,6 +119,7 @@ def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
             "Dns": list(spec.dns),
             "DnsSearch": list(spec.dns_search),
             "DnsOptions": list(spec.dns_options),
+            "Sysctls": dict(spec.sysctls),
             "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
         },
         "Config": {

@@ -59,8 +59,3 @@ def _default_proxies(path: Path) -> dict[str, str]:
     ):
         raise Invalid(f"{path}: proxies.default must be an object of texts", field=str(path))
     return default
-
-
-def masked(value: str) -> str:
-    """A proxy's address without the user and password in it, for messages."""
-    return re.sub(r"//[^/@]*@", "//***@", value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -277,3 +278,39 @@ def test_forwarding_is_for_netyards_networks_only(lab: Lab, serve) -> None:
     lab.neighbour.run("ip", "route", "add", "203.0.113.5/32", "via", HOST)
     assert lab.host.out("cat", "/proc/sys/net/ipv4/ip_forward") == "1"
     assert lab.neighbour.fetch("203.0.113.5", 80) is None
+
+
+_SCTP_INIT = """
+import socket, struct, sys
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+chunk = struct.pack('>BBHIIHHI', 1, 0, 20, 7, 65536, 1, 1, 7)
+bare = struct.pack('>HHII', 7777, 8080, 0, 0) + chunk
+packet = bare[:8] + struct.pack('<I', crc32c(bare)) + bare[12:]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+s.sendto(packet, (sys.argv[1], 0))
+"""
+
+
+def test_sctp_is_translated(lab: Lab, host: Machine) -> None:
+    """PB3: by the kernel's tracking alone; neither side need have sockets for it."""
+    host.ny("network", "create", "net")
+    host.ny(
+        *"run -d --name web --network net -p 8080:80/sctp --cap-add NET_RAW".split(), "sleep", "600"
+    )
+    assert "80/sctp -> 0.0.0.0:8080" in host.ny("port", "web")
+    listening = host.popen(
+        *(sys.executable, "-m", "netyard", "exec", "web", sys.executable, "-S", "-c"),
+        "import socket\ns=socket.socket(2,3,132)\nprint('up',flush=True)\n"
+        "d=s.recv(999)[20:]\nprint(int.from_bytes(d[2:4],'big'),flush=True)",
+        stdout=subprocess.PIPE,
+    )
+    assert listening.stdout is not None
+    assert listening.stdout.readline() == b"up\n"
+    lab.neighbour.run(sys.executable, "-S", "-c", _SCTP_INIT, HOST)
+    assert listening.stdout.readline() == b"80\n", "the container's port"

@@ -44,7 +44,7 @@ def test_name_service_gives_exactly_one_server() -> None:
     assert made.count("nameserver") == 1
     assert "options rotate ndots:0" in made
     assert "ndots:0" not in _made("", has_name_service=True, options=["ndots:3"])
-    assert "search" not in _made("search x\n", has_name_service=True, search=["."])
+    assert "\nsearch" not in _made("search x\n", has_name_service=True, search=["."])
 
 
 @given(
