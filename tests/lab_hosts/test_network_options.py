@@ -386,3 +386,20 @@ def test_strict_binding(lab: Lab, host: Machine) -> None:
     assert lab.neighbour.fetch("198.51.100.1", 8080) is None, "it comes in by eth0"
     lab.neighbour.run("ip", "route", "replace", "198.51.100.1/32", "via", "192.0.2.66")
     assert lab.neighbour.fetch("198.51.100.1", 8080)
+
+
+def test_what_is_kept_and_shown(host: Machine) -> None:
+    """NC10, NC12, NC13, NC15, NI1: attachable, scope, labels, IPAM options, in Docker's shape."""
+    host.ny(
+        *"network create --attachable --scope local --label a=1 --label b --ipam-opt k=v".split(),
+        *"-o org.example.note=mine kept".split(),
+    )
+    shown = _inspect(host, "kept")
+    assert shown["Attachable"] is True
+    assert (shown["Scope"], shown["Ingress"]) == ("local", False)
+    assert shown["Labels"] == {"a": "1", "b": ""}
+    assert shown["IPAM"]["Options"] == {"k": "v"}
+    assert shown["Options"] == {"org.example.note": "mine"}
+    keys = "Name Id Created Scope Driver EnableIPv4 EnableIPv6 IPAM Internal Attachable Ingress"
+    assert list(shown)[:11] == keys.split()
+    assert host.ny("network", "inspect", "-f", "json", "kept").startswith('{"Name": "kept"')

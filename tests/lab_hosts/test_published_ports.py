@@ -314,3 +314,13 @@ def test_sctp_is_translated(lab: Lab, host: Machine) -> None:
     assert listening.stdout.readline() == b"up\n"
     lab.neighbour.run(sys.executable, "-S", "-c", _SCTP_INIT, HOST)
     assert listening.stdout.readline() == b"80\n", "the container's port"
+
+
+def test_ports_chosen_at_once_are_different(host: Machine) -> None:
+    """PB9, IP13: several commands that choose at the same moment."""
+    host.ny("network", "create", "net")
+    command = "run -d --network net -p 80 sleep 600".split()
+    started = [host.popen(sys.executable, "-m", "netyard", *command) for _ in range(6)]
+    assert [process.wait(timeout=60) for process in started] == [0] * 6
+    shown = host.ny("ps", "--format", "{{.Ports}}").split()
+    assert len(set(shown)) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from netyard.errors import StoreError
 from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import NetworkRecord
+from netyard.store.schema import MIGRATIONS
 from netyard.store.store import Store
 
 
@@ -65,3 +67,48 @@ def test_specs_come_back_as_they_were() -> None:
     assert again.labels == {"k": "v"}
     assert again.add_hosts == (("db", "10.0.0.1"),)
     assert again.capabilities == 3
+
+
+def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """Migrations keep what is there: networks, endpoints, published ports."""
+    db = sqlite3.connect(tmp_path / "db")
+    db.executescript(MIGRATIONS[0])
+    db.execute(
+        "INSERT INTO networks VALUES ('n', 'net', 'bridge', '', 0, 0, 0, 1, 0, "
+        """'{"com.docker.network.bridge.enable_icc": "false"}', '{}', 'br-n', 'ready')"""
+    )
+    db.execute(
+        "INSERT INTO containers (id, name, kind, created, spec, state) "
+        "VALUES ('c', 'web', 'run', '', '{}', 'running')"
+    )
+    db.execute(
+        "INSERT INTO endpoints VALUES "
+        "('e', 'n', 'c', 0, 'eth0', 'ny-1', 'aa', '10.0.0.2', '', '[\"www\"]', 'up')"
+    )
+    db.execute("INSERT INTO publications VALUES (4, 'tcp', 80, '', 'c', 'e', '10.0.0.2', 80, 0)")
+    db.execute("PRAGMA user_version=1")
+    db.commit()
+    db.close()
+    store = Store(tmp_path / "db", create=False)
+    network = store.network("n")
+    assert network is not None and not network.is_config_only
+    (endpoint,) = store.endpoints_of("c")
+    assert (endpoint.aliases, endpoint.gw_priority, endpoint.links) == (("www",), 0, ())
+    (publication,) = store.publications("c")
+    assert (publication.host_port, publication.access) == (80, "nat")
+    store.close()
+
+
+def test_events_are_read_in_order(tmp_path: Path) -> None:
+    """By number, and another connection is told that there is something new."""
+    one, two = Store(tmp_path / "db", create=True), Store(tmp_path / "db", create=True)
+    seen = two.has_changed(-1)
+    assert seen is not None
+    assert two.has_changed(seen) is None
+    for number in range(3):
+        one.add_event(number, f'{{"n": {number}}}')
+    assert two.has_changed(seen) is not None
+    assert [body for _, _, body in two.events_after(1)] == ['{"n": 1}', '{"n": 2}']
+    assert two.last_event() == 3
+    one.close()
+    two.close()

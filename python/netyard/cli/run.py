@@ -185,7 +185,8 @@ def _forwarding(container: Container) -> Iterator[None]:
 def _warn_unpublished(container: Container) -> None:
     """Say so when ports were asked for and no network can publish them (contract PB12)."""
     spec = container.spec
-    if spec.mode == "networks" and (spec.publish or spec.publish_all) and not container.ports():
+    wanted = spec.mode == "networks" and (spec.publish or spec.publish_all)
+    if wanted and not container.host.store.publications(container.id):
         with contextlib.suppress(NetyardError):
             if container.status == "running":
                 warn("no port is published: the container has no network with a way out")
