@@ -34,7 +34,11 @@ def test_every_name_of_a_container(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     assert client.dig("-x", "10.44.0.2") == "Web.my-net."
     assert client.dig("-x", web.address("my-net", version=6)) == "Web.my-net."
     assert web.dig("web") == "10.44.0.2", "its own name, too (DN13)"
-    assert client.dig("localhost") == "127.0.0.1"
+    assert client.dig("localhost") == client.dig("any.localhost") == "127.0.0.1"
+    assert client.dig("AAAA", "localhost") == "::1"
+    assert client.dig("-x", "127.0.0.1") == client.dig("-x", "::1") == "localhost."
+    assert client.dig("-x", "127.0.0.11") == "", "and nobody is asked (DN13)"
+    assert "127.in-addr" not in lab.asked_outside()
     assert client.dig("+tcp", "web") == "10.44.0.2"
 
 

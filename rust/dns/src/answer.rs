@@ -180,8 +180,18 @@ impl std::ops::Deref for SmallName {
     }
 }
 
+/// `localhost` and everything below it (RFC 6761, 6.3).
 fn is_localhost(name: &[u8]) -> bool {
-    name == b"\x09localhost\x00"
+    const LOCALHOST: &[u8] = b"\x09localhost\x00";
+    let Some(at) = name.len().checked_sub(LOCALHOST.len()) else {
+        return false;
+    };
+    // The cut must fall between labels: a length byte may look like a letter.
+    let mut start = 0;
+    while start < at {
+        start += usize::from(name[start]) + 1;
+    }
+    start == at && &name[at..] == LOCALHOST
 }
 
 /// Answers a reverse lookup of an address that belongs to a shared network.
@@ -198,8 +208,28 @@ fn answer_reverse(view: &View, query: &Query<'_>, out: &mut [u8], limit: usize) 
             return Some(answer.finish(NOERROR));
         }
     }
+    if address.is_loopback() {
+        // Nobody else can know anything about it (RFC 6303, 4.1).
+        return Some(answer_loopback(view, query, address, out, limit));
+    }
     let is_ours = view.zones.iter().any(|zone| zone.load().contains(address));
     is_ours.then(|| Answer::new(query, out, limit).finish(NXDOMAIN))
+}
+
+/// `localhost` for the address of it; the others of the loopback have no names.
+fn answer_loopback(
+    view: &View,
+    query: &Query<'_>,
+    address: IpAddr,
+    out: &mut [u8],
+    limit: usize,
+) -> usize {
+    let mut answer = Answer::new(query, out, limit);
+    if address != Ipv4Addr::LOCALHOST && address != Ipv6Addr::LOCALHOST {
+        return answer.finish(NXDOMAIN);
+    }
+    answer.record(TYPE_PTR, view.ttl_seconds, b"\x09localhost\x00");
+    answer.finish(NOERROR)
 }
 
 /// The address in `4.3.2.1.in-addr.arpa` or in 32 nibbles under `ip6.arpa`.
@@ -233,6 +263,16 @@ fn take_label(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn localhost_is_a_whole_label() {
+        for name in ["localhost", "a.localhost", "a.b.localhost"] {
+            assert!(is_localhost(&encode_name(name).unwrap()), "{name}");
+        }
+        for name in ["notlocalhost", "localhost.a", "a"] {
+            assert!(!is_localhost(&encode_name(name).unwrap()), "{name}");
+        }
+    }
 
     #[test]
     fn reverse_names_give_addresses() {
