@@ -464,8 +464,8 @@ def without(elements: Elements, kept: Elements) -> Elements:
     """Elements that are in one and not in the other: what may go while the others stay."""
     left: Elements = {}
     for name, (where, entries) in elements.items():
-        stay = [key for key, *_ in kept[name][1]] if name in kept else []
-        going = [entry for entry in entries if entry[0] not in stay]
+        stay = {tuple(key) for key, *_ in kept[name][1]} if name in kept else set()
+        going = [entry for entry in entries if tuple(entry[0]) not in stay]
         if going:
             left[name] = (where, going)
     return left

@@ -129,10 +129,11 @@ def unpublish(
     """
     store = host.store
     present = store.publications(container_id)
-    ending = present if gone is None else [each for each in present if _among(each, gone)]
+    keys = {_key(each) for each in (present if gone is None else gone)}
+    ending = [each for each in present if _key(each) in keys]
     if not ending:
         return
-    rest = [each for each in present if not _among(each, ending)]
+    rest = [each for each in present if _key(each) not in keys]
     with store.transaction():
         store.end_publications(ending)
     # Elements are shared by ports of one container: they go with the last that needs them.
@@ -146,10 +147,6 @@ def unpublish(
         _core.flush_flows(_flows(ending))
     with store.transaction():
         store.delete_publications(ending)
-
-
-def _among(publication: Publication, others: Iterable[Publication]) -> bool:
-    return any(_key(publication) == _key(other) for other in others)
 
 
 def _key(each: Publication) -> tuple[object, ...]:

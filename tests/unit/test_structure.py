@@ -47,6 +47,7 @@ LAYERS = [
         "drivers.host",
         "drivers.none",
         "agent.protocol",
+        "agent.watch",
         "agent.client",
         "runtime.process",
         "runtime.logs",

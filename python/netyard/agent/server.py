@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from netyard import _core, coexistence, config, names
 from netyard.agent import protocol
+from netyard.agent.watch import FirewallWatch
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.lifecycle import hostname_of
@@ -32,8 +32,6 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
-# Firewalls change in bursts: one look for all of it, well within a second.
-_SETTLE_SECONDS = 0.3
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -81,14 +79,18 @@ class Agent:
         """Whether nobody needs it: no container, no firewall that must go on letting us pass."""
         return not self._server.listeners() and not self._coexists
 
-    def coexist(self) -> None:
-        """Look whether other firewalls still let our networks pass; see `netyard.coexistence`."""
+    def coexist(self) -> bool:
+        """See to it that other firewalls let our networks pass; whether there are any.
+
+        See `netyard.coexistence`.
+        """
         found = coexistence.find(self._layout.table)
         for line in coexistence.sync(self._layout, self._store, found):
             _LOG.info("%s", line)
         self._coexists = bool(found) and any(
             network.bridge and network.state == "ready" for network in self._store.networks()
         )
+        return bool(found)
 
     def load(self) -> None:
         """Learn everything from the store."""
@@ -309,50 +311,22 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wake.send(b"."))
     idle_since = time.monotonic()
-    changes = _open_firewall_events()
-    agent.coexist()
-    looks_at = 0.0
-    with selectors.DefaultSelector() as selector, ending, wake, changes:
-        for source in (listener, ending, changes):
-            selector.register(source, selectors.EVENT_READ)
+    with selectors.DefaultSelector() as selector, ending, wake:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(ending, selectors.EVENT_READ)
+        firewalls = FirewallWatch(selector)
         while True:
-            patience = _SETTLE_SECONDS if looks_at else _TICK_SECONDS
-            for key, _ in selector.select(patience):
+            if firewalls.is_due():
+                firewalls.follow(has_others=agent.coexist())
+            for key, _ in selector.select(firewalls.patience(_TICK_SECONDS)):
                 if key.fileobj is ending:
                     return
-                if key.fileobj is changes:
-                    _drain(changes)
-                    looks_at = looks_at or time.monotonic() + _SETTLE_SECONDS
-                else:
+                if not firewalls.heard(key.fileobj):
                     _answer(agent, listener)
-            if looks_at and time.monotonic() >= looks_at:
-                looks_at = 0.0
-                agent.coexist()
             agent.follow_resolv_conf()
             if not agent.is_idle:
                 idle_since = time.monotonic()
             elif exit_when_idle and time.monotonic() - idle_since > _IDLE_SECONDS:
-                return
-
-
-def _open_firewall_events() -> socket.socket:
-    """A socket that becomes readable when anybody changes nf_tables (NFNLGRP_NFTABLES)."""
-    netfilter, group = 12, 7
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, netfilter)
-    events.bind((0, 1 << (group - 1)))
-    events.setblocking(False)
-    return events
-
-
-def _drain(events: socket.socket) -> None:
-    """Read what has come: that something changed is all that matters, and if some was lost, too."""
-    while True:
-        try:
-            events.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
                 return
 
 
