@@ -11,7 +11,7 @@ from netyard.host import Host
 from netyard.ipam.defaults import choose_subnet
 from netyard.ipam.pool import Pool, address_from, contains
 from netyard.naming import new_id
-from netyard.options import parse_subnet
+from netyard.options import Subnet, parse_subnet
 from netyard.store.records import NetworkRecord
 from netyard.surroundings import subnets_in_use
 
@@ -34,8 +34,8 @@ def ensure_builtin(host: Host) -> None:
                 )
 
 
-def _default_network(host: Host, settings: Config) -> NetworkRecord:
-    pool = _default_pool(host, settings)
+def _default_network(host: Host, settings: Config, present: Subnet | None = None) -> NetworkRecord:
+    pool = _default_pool(host, settings, present)
     options = {**settings.bridge_options, bridgeopts.DEFAULT_BRIDGE: "true"}
     bridgeopts.check_together(options, has_ipv6=False, is_internal=False)
     return NetworkRecord(
@@ -51,14 +51,19 @@ def _default_network(host: Host, settings: Config) -> NetworkRecord:
     )
 
 
-def _default_pool(host: Host, settings: Config) -> Pool:
-    """The default network's subnet, gateway and range (``bip``, ``fixed-cidr``)."""
+def _default_pool(host: Host, settings: Config, present: Subnet | None) -> Pool:
+    """The default network's subnet, gateway and range (``bip``, ``fixed-cidr``).
+
+    Args:
+        present: The subnet it has, which it keeps if no other is set.
+    """
     if settings.bridge_address:
         own = ip_interface(settings.bridge_address)
         pool = Pool(own.network, gateway=own.ip)
     else:
         taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
-        subnet = choose_subnet(4, [*taken, *subnets_in_use()], sources=settings.pools)
+        out_of_the_way = [*taken, *subnets_in_use()]
+        subnet = present or choose_subnet(4, out_of_the_way, sources=settings.pools)
         pool = Pool(subnet, gateway=address_from(int(subnet.network_address) + 1, 4))
     if not settings.bridge_range:
         return pool
@@ -79,10 +84,8 @@ def plan_default_again(host: Host) -> None:
         if not found:
             return
         settings = config.load(host.layout.root)
-        wanted = _default_network(host, settings)
-        if found[0].options == wanted.options and not (
-            settings.bridge_address or settings.bridge_range
-        ):
+        wanted = _default_network(host, settings, found[0].pools[0].subnet)
+        if (found[0].options, found[0].pools) == (wanted.options, wanted.pools):
             return
         if found[0].state != "planned" or host.store.endpoints_on(found[0].id):
             raise Conflict(

@@ -40,19 +40,18 @@ class Found:
 
     Attributes:
         chains: Tool and chain to enter bridges in, such as ``("iptables", "DOCKER-USER")``.
-        firewalld: A number that changes when firewalld rebuilds its rules; ``None`` without it.
-        has_docker, has_ufw: Whose chains these are.
+        has_docker, has_firewalld, has_ufw: Whose chains there are.
         others: Other chains that drop forwarded packets, which netyard cannot enter anything in.
     """
 
     chains: Sequence[tuple[str, str]] = ()
-    firewalld: int | None = None
     has_docker: bool = False
+    has_firewalld: bool = False
     has_ufw: bool = False
     others: Sequence[str] = field(default=())
 
     def __bool__(self) -> bool:
-        return bool(self.chains) or self.firewalld is not None
+        return bool(self.chains) or self.has_firewalld
 
 
 def find(own_table: str) -> Found:
@@ -62,12 +61,9 @@ def find(own_table: str) -> Found:
     except NetyardError:
         return Found()
     chains, others = [], []
-    firewalld = None
     names = {(chain.family, chain.table, chain.name) for chain in present}
     for chain in present:
-        if chain.table == "firewalld" and chain.name == "filter_FORWARD":
-            firewalld = chain.handle
-        elif (chain.table, chain.name) == ("filter", "FORWARD") and chain.family in _TOOLS:
+        if (chain.table, chain.name) == ("filter", "FORWARD") and chain.family in _TOOLS:
             has_docker = (chain.family, "filter", "DOCKER-USER") in names
             if chain.drops or has_docker:
                 chains.append((_TOOLS[chain.family], "DOCKER-USER" if has_docker else "FORWARD"))
@@ -76,8 +72,8 @@ def find(own_table: str) -> Found:
     chains += _legacy_chains()
     return Found(
         chains=chains,
-        firewalld=firewalld,
         has_docker=any(name == "DOCKER-USER" for _, _, name in names),
+        has_firewalld=("inet", "firewalld", "filter_FORWARD") in names,
         has_ufw=any(name.startswith("ufw") for _, _, name in names),
         others=others,
     )
@@ -133,7 +129,7 @@ def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
     done: list[str] = []
     for tool, chain in found.chains:
         done += _sync_chain(tool, chain, _wanted(bridges, opens=opens), f"netyard:{layout.table}")
-    if found.firewalld is not None:
+    if found.has_firewalld:
         done += _sync_zone(store, bridges)
     return done
 

@@ -42,7 +42,7 @@ def _firewalls(host: Host, found: Found) -> Iterator[Finding]:
     opens = config.load(host.layout.root).opens_host_firewall
     if found.has_docker:
         yield Finding("note", "Docker's chains are here: netyard's bridges pass by DOCKER-USER")
-    if found.firewalld is not None:
+    if found.has_firewalld:
         yield Finding(
             "note",
             "firewalld is here: netyard's bridges are in its zone trusted, and what it forwards "

@@ -12,8 +12,6 @@ pub struct ChainInfo {
     pub family: &'static str,
     pub table: String,
     pub name: String,
-    /// Of the kernel's own numbering: another chain of the same name has another one.
-    pub handle: u64,
     /// Where it is hooked in, as the kernel numbers hooks; `None` for one that is jumped to.
     pub hook: Option<u32>,
     /// Packets that reach its end are dropped.
@@ -34,7 +32,6 @@ pub fn list_chains() -> Result<Vec<ChainInfo>> {
 
 fn describe(payload: &[u8]) -> Option<ChainInfo> {
     const TABLE: u16 = 1;
-    const HANDLE: u16 = 2;
     const NAME: u16 = 3;
     const HOOK: u16 = 4;
     const POLICY: u16 = 5;
@@ -45,7 +42,6 @@ fn describe(payload: &[u8]) -> Option<ChainInfo> {
     for (kind, value) in attributes(payload.get(4..)?) {
         match kind {
             TABLE => chain.table = text(value),
-            HANDLE => chain.handle = u64::from_be_bytes(value.try_into().ok()?),
             NAME => chain.name = text(value),
             HOOK => {
                 chain.hook = attributes(value)

@@ -37,7 +37,6 @@ pub(crate) struct ChainInfo {
     family: String,
     table: String,
     name: String,
-    handle: u64,
     hook: Option<u32>,
     drops: bool,
 }
@@ -50,7 +49,6 @@ pub(crate) fn list_chains(py: Python<'_>) -> PyResult<Vec<ChainInfo>> {
         family: chain.family.to_string(),
         table: chain.table,
         name: chain.name,
-        handle: chain.handle,
         hook: chain.hook,
         drops: chain.drops,
     });
