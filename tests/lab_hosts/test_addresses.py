@@ -178,3 +178,43 @@ def test_names_and_prefixes(host: Machine) -> None:
         assert json.loads(host.ny("network", "inspect", wanted))[0]["Id"] == made
     named = host.ny("network", "create", made[:5])
     assert json.loads(host.ny("network", "inspect", made[:5]))[0]["Id"] == named
+
+
+_REUSE = """
+import subprocess, threading
+from netyard.container import Container
+from netyard.network import Network
+from netyard.spec import NetworkRequest
+
+def ip(*words):
+    return subprocess.run(["ip", *words], capture_output=True, text=True).stdout
+
+def churn(name):
+    while True:
+        ip("link", "add", name, "up", "type", "veth", "peer", "name", f"{name}-peer")
+        ip("link", "set", f"{name}-peer", "up")
+        ip("link", "del", name)
+
+net = Network.create("net", subnet="10.66.0.0/24", ipv6=True)
+for name in ("asker", "owner"):
+    ip("netns", "add", name)
+    Container.adopt(name, netns=f"/run/netns/{name}")
+net.connect("asker")
+for name in ("one", "two"):
+    threading.Thread(target=churn, args=(name,), daemon=True).start()
+remembered = 0
+for _ in range(60):
+    made = net.connect("owner", ip="10.66.0.99")
+    for address in made.addresses:
+        subprocess.run(["ip", "netns", "exec", "asker", "ping", "-c1", "-W1", str(address)],
+                       capture_output=True)
+        known = ip("netns", "exec", "asker", "ip", "neigh", "show", str(address))
+        remembered += "lladdr" in known and made.mac not in known
+    net.disconnect("owner")
+print(remembered)
+"""
+
+
+def test_a_reused_address_is_always_announced(host: Machine) -> None:
+    """IP8: also while links come and go, when the kernel opens and closes bridge ports late."""
+    assert host.python(_REUSE) == "0", "the asker remembers a MAC address of somebody gone"

@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::link::{
-    BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind,
-    InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Info, LinkMessage,
+    BridgePortState, BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+    InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Info, LinkMessage,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -105,19 +105,40 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
 /// Lets a bridge port get back a frame it sent: a container that asks its own published port.
 /// Same as `bridge link set dev NAME hairpin on`.
 pub fn set_hairpin(batch: &mut Batch, name: &str, hairpin: bool) {
+    set_port(batch, name, InfoBridgePort::HairpinMode(hairpin));
+}
+
+/// Lets a bridge port pass frames at once, not only when the kernel's link watch comes round.
+/// Same as `bridge link set dev NAME state forwarding`.
+pub fn open_port(batch: &mut Batch, name: &str) {
+    set_port(
+        batch,
+        name,
+        InfoBridgePort::State(BridgePortState::Forwarding),
+    );
+}
+
+fn set_port(batch: &mut Batch, name: &str, setting: InfoBridgePort) {
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.into()),
         LinkAttribute::LinkInfo(vec![
             Info::PortKind(InfoPortKind::Bridge),
-            Info::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
-                hairpin,
-            )])),
+            Info::PortData(InfoPortData::BridgePort(vec![setting])),
         ]),
     ];
     let subject = Subject::link("set bridge port", name);
     // Port attributes are only taken by NEWLINK, as a change of the slave's link info.
     batch.push(subject, &RouteNetlinkMessage::NewLink(message), 0);
+}
+
+/// Sets a link's MAC address by index. Same as `ip link set INDEX address MAC`.
+pub fn set_mac(batch: &mut Batch, index: u32, name: &str, mac: [u8; 6]) {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::Address(mac.to_vec())];
+    let subject = Subject::link("set MAC address", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
 }
 
 /// Puts a link into a bridge and up. Same as `ip link set NAME master BRIDGE up`.

@@ -2,12 +2,17 @@
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
 use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
 use crate::errors::{Failure, Outcome};
+
+/// The link watch comes round at least once a second.
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+const PORT_PAUSE: Duration = Duration::from_micros(200);
 
 /// A bridge to be made, with its addresses and settings.
 #[derive(FromPyObject)]
@@ -118,13 +123,59 @@ pub(crate) fn attach(py: Python<'_>, specs: Vec<EndpointSpec>) -> PyResult<()> {
         let names: Vec<_> = specs.iter().map(|spec| spec.host_ifname.clone()).collect();
         let batch = pairs(&specs, &macs, &fds)?;
         run_or_undo(&mut socket, batch, &names)?;
-        let configured = configure_far_ends(&specs, &fds);
+        let configured = configure_pairs(&mut socket, &specs, &macs, &fds);
         if configured.is_err() {
             remove(&mut socket, &names)?;
         }
         configured
     })?;
     Ok(())
+}
+
+/// Configures the far ends, opens the bridge for them and lets them announce themselves.
+///
+/// In this order: the bridge takes a port for closed or open when the kernel's link watch comes
+/// round, at any moment while a pair is being made, and would swallow the announcement.
+fn configure_pairs(
+    socket: &mut Socket,
+    specs: &[EndpointSpec],
+    macs: &[[u8; 6]],
+    fds: &[BorrowedFd<'_>],
+) -> Outcome<()> {
+    let mut far_ends = configure_far_ends(specs, fds)?;
+    open_ports(socket, specs)?;
+    for ((far, spec), mac) in far_ends.iter_mut().zip(specs).zip(macs) {
+        far.announce(&spec.ifname, *mac)?;
+    }
+    Ok(())
+}
+
+/// Opens the ports; one the link watch has just found without its far end opens when it comes
+/// round again, within a few milliseconds.
+fn open_ports(socket: &mut Socket, specs: &[EndpointSpec]) -> Outcome<()> {
+    let mut closed: Vec<_> = specs.iter().map(|spec| spec.host_ifname.as_str()).collect();
+    let patience = Instant::now() + PORT_PATIENCE;
+    loop {
+        let mut batch = Batch::new();
+        for name in &closed {
+            netlink::open_port(&mut batch, name);
+        }
+        let mut still_closed = Vec::new();
+        for (name, outcome) in closed.iter().zip(socket.run_each(batch)?) {
+            let Some(error) = outcome else { continue };
+            match error.errno() {
+                // A bridge with spanning tree of its own decides about its ports itself.
+                Some(libc::EBUSY) => {}
+                Some(libc::ENETDOWN) if Instant::now() < patience => still_closed.push(*name),
+                _ => return Err(error.into()),
+            }
+        }
+        if still_closed.is_empty() {
+            return Ok(());
+        }
+        closed = still_closed;
+        std::thread::sleep(PORT_PAUSE);
+    }
 }
 
 /// The requests that are made in our own namespace.
@@ -158,30 +209,51 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
     Ok(batch)
 }
 
-/// Configures the far ends, each on a thread that has entered its namespace.
-fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<()> {
-    for (spec, namespace) in specs.iter().zip(fds) {
-        netyard_netns::inside(*namespace, || configure_far_end(spec))??;
-    }
-    Ok(())
+/// An interface in a container, and a socket of its namespace, which works from any thread.
+struct FarEnd {
+    socket: Socket,
+    index: u32,
 }
 
-fn configure_far_end(spec: &EndpointSpec) -> Outcome<()> {
+impl FarEnd {
+    /// Has the kernel tell the link of its addresses (arp_notify, ndisc_notify): it does so when
+    /// an interface's MAC address is set, be it to the one it has.
+    fn announce(&mut self, ifname: &str, mac: [u8; 6]) -> Outcome<()> {
+        let mut batch = Batch::new();
+        netlink::set_mac(&mut batch, self.index, ifname, mac);
+        Ok(self.socket.run(batch)?)
+    }
+}
+
+/// Configures the far ends, each on a thread that has entered its namespace.
+fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<Vec<FarEnd>> {
+    let mut far_ends = Vec::with_capacity(specs.len());
+    for (spec, namespace) in specs.iter().zip(fds) {
+        far_ends.push(netyard_netns::inside(*namespace, || {
+            configure_far_end(spec)
+        })??);
+    }
+    Ok(far_ends)
+}
+
+fn configure_far_end(spec: &EndpointSpec) -> Outcome<FarEnd> {
     for (name, value) in &spec.sysctls {
         netyard_netns::write_sysctl(name, value)?;
     }
     let index = index_of(&spec.ifname)?;
     let mut batch = Batch::new();
     netlink::set_link_up(&mut batch, 1, "lo", true);
+    // Before the addresses: coming up with them would announce them, and too early.
+    netlink::set_link_up(&mut batch, index, &spec.ifname, true);
     for (address, prefix) in &spec.addresses {
         netlink::add_address(&mut batch, index, &spec.ifname, *address, *prefix);
     }
-    // Up after the addresses: coming up is what announces them (arp_notify, ndisc_notify).
-    netlink::set_link_up(&mut batch, index, &spec.ifname, true);
     for gateway in &spec.gateways {
         netlink::add_default_route(&mut batch, index, *gateway);
     }
-    Ok(Socket::open(Protocol::Route)?.run(batch)?)
+    let mut socket = Socket::open(Protocol::Route)?;
+    socket.run(batch)?;
+    Ok(FarEnd { socket, index })
 }
 
 /// Deletes links by name, waiting for the kernel once for all. Missing ones are no error.
