@@ -142,7 +142,7 @@ def _route_localnet(network: NetworkRecord, value: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _endpoint_sysctls(ifname: str, has_ipv6: bool, announces: bool) -> list[tuple[str, str]]:
-    # Announces the address when the interface comes up, for peers that knew it elsewhere.
+    # Announces the addresses (see `attach` of links.rs), for peers that knew them elsewhere.
     notify = "1" if announces else "0"
     sysctls = [(f"net.ipv4.conf.{ifname}.arp_notify", notify)]
     if not _has_ipv6():

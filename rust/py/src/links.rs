@@ -142,10 +142,10 @@ fn configure_pairs(
     macs: &[[u8; 6]],
     fds: &[BorrowedFd<'_>],
 ) -> Outcome<()> {
-    let mut far_ends = configure_far_ends(specs, fds)?;
+    let mut announcers = configure_far_ends(specs, fds)?;
     open_ports(socket, specs)?;
-    for ((far, spec), mac) in far_ends.iter_mut().zip(specs).zip(macs) {
-        far.announce(&spec.ifname, *mac)?;
+    for ((announcer, spec), mac) in announcers.iter_mut().zip(specs).zip(macs) {
+        announcer.announce(&spec.ifname, *mac)?;
     }
     Ok(())
 }
@@ -210,12 +210,12 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
 }
 
 /// An interface in a container, and a socket of its namespace, which works from any thread.
-struct FarEnd {
+struct Announcer {
     socket: Socket,
     index: u32,
 }
 
-impl FarEnd {
+impl Announcer {
     /// Has the kernel tell the link of its addresses (arp_notify, ndisc_notify): it does so when
     /// an interface's MAC address is set, be it to the one it has.
     fn announce(&mut self, ifname: &str, mac: [u8; 6]) -> Outcome<()> {
@@ -226,17 +226,17 @@ impl FarEnd {
 }
 
 /// Configures the far ends, each on a thread that has entered its namespace.
-fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<Vec<FarEnd>> {
-    let mut far_ends = Vec::with_capacity(specs.len());
+fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<Vec<Announcer>> {
+    let mut announcers = Vec::with_capacity(specs.len());
     for (spec, namespace) in specs.iter().zip(fds) {
-        far_ends.push(netyard_netns::inside(*namespace, || {
+        announcers.push(netyard_netns::inside(*namespace, || {
             configure_far_end(spec)
         })??);
     }
-    Ok(far_ends)
+    Ok(announcers)
 }
 
-fn configure_far_end(spec: &EndpointSpec) -> Outcome<FarEnd> {
+fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
     for (name, value) in &spec.sysctls {
         netyard_netns::write_sysctl(name, value)?;
     }
@@ -253,7 +253,7 @@ fn configure_far_end(spec: &EndpointSpec) -> Outcome<FarEnd> {
     }
     let mut socket = Socket::open(Protocol::Route)?;
     socket.run(batch)?;
-    Ok(FarEnd { socket, index })
+    Ok(Announcer { socket, index })
 }
 
 /// Deletes links by name, waiting for the kernel once for all. Missing ones are no error.
