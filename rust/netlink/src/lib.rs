@@ -7,6 +7,7 @@
 
 mod address;
 mod batch;
+mod child;
 mod conntrack;
 mod error;
 mod extack;
@@ -17,6 +18,7 @@ mod socket;
 
 pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
+pub use child::{add_child, add_dummy, add_vlan, knows_kind, ChildSpec};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};
 pub use extack::attributes;
@@ -25,5 +27,8 @@ pub use link::{
     set_link_up, set_mac, set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd,
 };
 pub use neighbour::add_neighbour;
-pub use route::{add_default_route, delete_default_routes, list_routes, RouteInfo};
+pub use route::{
+    add_default_route, add_link_route, delete_default_routes, delete_link_route, list_routes,
+    RouteInfo,
+};
 pub use socket::{Protocol, Socket};

@@ -51,6 +51,8 @@ pub struct LinkInfo {
     pub mtu: u32,
     pub group: u32,
     pub master: Option<u32>,
+    /// The link it stands on, by index in the namespace that is in.
+    pub parent: Option<u32>,
     pub is_up: bool,
 }
 
@@ -222,6 +224,7 @@ fn describe(message: LinkMessage) -> LinkInfo {
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::Group(group) => link.group = group,
             LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::Link(parent) => link.parent = Some(parent),
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
                     if let Info::Kind(kind) = info {
@@ -235,7 +238,7 @@ fn describe(message: LinkMessage) -> LinkInfo {
     link
 }
 
-fn create(batch: &mut Batch, operation: &'static str, name: &str, message: LinkMessage) {
+pub(crate) fn create(batch: &mut Batch, operation: &'static str, name: &str, message: LinkMessage) {
     let subject = Subject::link(operation, name);
     let flags = NLM_F_CREATE | NLM_F_EXCL;
     batch.push(subject, &RouteNetlinkMessage::NewLink(message), flags);

@@ -24,6 +24,7 @@ pub struct RouteInfo {
     /// `None` for a default route.
     pub destination: Option<IpAddr>,
     pub prefix: u8,
+    pub is_ipv6: bool,
     pub gateway: Option<IpAddr>,
     pub output: Option<u32>,
     /// Reached without a gateway.
@@ -33,15 +34,23 @@ pub struct RouteInfo {
 }
 
 /// Adds or replaces a default route. Same as `ip route replace default via GATEWAY dev INDEX`.
+///
+/// An unspecified gateway (`0.0.0.0`, `::`) is the link itself: `ip route replace default dev`.
 pub fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
     let mut message = default_route(family_of(gateway));
     message.header.protocol = RouteProtocol::Boot;
-    message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
-    message.attributes = vec![
-        RouteAttribute::Gateway(RouteAddress::from(gateway)),
-        RouteAttribute::Oif(index),
-    ];
+    message.header.scope = if gateway.is_unspecified() {
+        RouteScope::Link
+    } else {
+        RouteScope::Universe
+    };
+    message.attributes = vec![RouteAttribute::Oif(index)];
+    if !gateway.is_unspecified() {
+        message
+            .attributes
+            .push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+    }
     if gateway.is_ipv6() {
         message
             .attributes
@@ -50,6 +59,39 @@ pub fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
     let subject = Subject::route("add default route", format!("via {gateway}"));
     let flags = NLM_F_CREATE | NLM_F_REPLACE;
     batch.push(subject, &RouteNetlinkMessage::NewRoute(message), flags);
+}
+
+/// Adds or replaces a route to what is on a link. Same as `ip route replace NET/PREFIX dev INDEX`.
+pub fn add_link_route(batch: &mut Batch, index: u32, destination: IpAddr, prefix: u8) {
+    let message = link_route(index, destination, prefix);
+    let subject = Subject::route("add route", format!("to {destination}/{prefix}"));
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    batch.push(subject, &RouteNetlinkMessage::NewRoute(message), flags);
+}
+
+/// Deletes such a route. Same as `ip route del NET/PREFIX dev INDEX`.
+pub fn delete_link_route(batch: &mut Batch, index: u32, destination: IpAddr, prefix: u8) {
+    let message = link_route(index, destination, prefix);
+    let subject = Subject::route("delete route", format!("to {destination}/{prefix}"));
+    batch.push(subject, &RouteNetlinkMessage::DelRoute(message), 0);
+}
+
+fn link_route(index: u32, destination: IpAddr, prefix: u8) -> RouteMessage {
+    let mut message = default_route(family_of(destination));
+    message.header.destination_prefix_length = prefix;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Link;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::from(destination)),
+        RouteAttribute::Oif(index),
+    ];
+    if destination.is_ipv6() {
+        message
+            .attributes
+            .push(RouteAttribute::Priority(IP6_METRIC));
+    }
+    message
 }
 
 /// Deletes a default route of one family. Same as `ip route del default`.
@@ -103,6 +145,7 @@ fn describe(message: &RouteMessage) -> RouteInfo {
     let mut route = RouteInfo {
         destination: None,
         prefix: message.header.destination_prefix_length,
+        is_ipv6: message.header.address_family == AddressFamily::Inet6,
         gateway: None,
         output: None,
         is_on_link: true,

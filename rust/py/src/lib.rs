@@ -3,6 +3,7 @@
 //! One call does one whole kernel job, takes plain data, lets other Python threads run, and
 //! returns plain data or raises what `errors.rs` makes of a failure. Documented in `_core.pyi`.
 
+mod children;
 mod convert;
 mod dns;
 mod errors;
@@ -36,6 +37,14 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<firewall::ChainInfo>()?;
     module.add_class::<dns::NameServer>()?;
     for function in [
+        wrap_pyfunction!(children::create_vlan, module)?,
+        wrap_pyfunction!(children::create_dummy, module)?,
+        wrap_pyfunction!(children::create_shim, module)?,
+        wrap_pyfunction!(children::attach_children, module)?,
+        wrap_pyfunction!(children::detach_children, module)?,
+        wrap_pyfunction!(children::set_host_routes, module)?,
+        wrap_pyfunction!(children::change_addresses, module)?,
+        wrap_pyfunction!(children::knows_link_kind, module)?,
         wrap_pyfunction!(links::create_bridges, module)?,
         wrap_pyfunction!(links::attach, module)?,
         wrap_pyfunction!(links::delete_links, module)?,

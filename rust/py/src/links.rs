@@ -51,6 +51,8 @@ pub(crate) struct Link {
     mac: Vec<u8>,
     mtu: u32,
     master: Option<u32>,
+    parent: Option<u32>,
+    group: u32,
     is_up: bool,
 }
 
@@ -351,11 +353,7 @@ fn replace_default_routes(gateways: &[(String, IpAddr)]) -> Outcome<()> {
     for ipv6 in [false, true] {
         let present = netlink::list_routes(&mut socket)?;
         let is_default = |route: &netlink::RouteInfo| {
-            route.destination.is_none()
-                && route.prefix == 0
-                && route
-                    .gateway
-                    .is_some_and(|gateway| gateway.is_ipv6() == ipv6)
+            route.destination.is_none() && route.prefix == 0 && route.is_ipv6 == ipv6
         };
         let mut batch = Batch::new();
         for _ in present.iter().filter(|route| is_default(route)) {
@@ -384,6 +382,8 @@ pub(crate) fn list_links(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec
         mac: link.mac,
         mtu: link.mtu,
         master: link.master,
+        parent: link.parent,
+        group: link.group,
         is_up: link.is_up,
     });
     Ok(links.collect())
@@ -450,7 +450,7 @@ fn read<T: Send>(
 }
 
 /// Sends a batch that makes links; if part of it fails, what was made goes again.
-fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
+pub(crate) fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
     let outcome = socket.run_each(batch)?;
     let existed: Vec<_> = outcome
         .iter()
@@ -478,7 +478,7 @@ fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<(
 }
 
 /// Deletes links: one by itself, several as a group of their own.
-fn remove(socket: &mut Socket, names: &[String]) -> Outcome<()> {
+pub(crate) fn remove(socket: &mut Socket, names: &[String]) -> Outcome<()> {
     let mut batch = Batch::new();
     match names {
         [] => return Ok(()),
@@ -506,7 +506,7 @@ fn thread_id() -> u32 {
 }
 
 /// The index of an interface of the calling thread's namespace.
-fn index_of(name: &str) -> Outcome<u32> {
+pub(crate) fn index_of(name: &str) -> Outcome<u32> {
     let bytes = std::ffi::CString::new(name)
         .map_err(|_| Failure::new("find interface", name, "the name holds a NUL"))?;
     // SAFETY: the string ends in NUL and outlives the call.
