@@ -25,6 +25,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from warm import Warm
+
+# In the VM lab, where every process takes long to start.
+_IS_EMULATED = "NETYARD_EMULATED" in os.environ
+
 HOST, HOST6 = "192.0.2.10", "2001:db8::10"
 NEIGHBOUR, NEIGHBOUR6 = "192.0.2.20", "2001:db8::20"
 ROUTER, ROUTER6 = "192.0.2.1", "2001:db8::1"
@@ -83,6 +88,7 @@ class Machine:
         if own == initial:
             raise RuntimeError("lab machine shares the initial network namespace")
         self._started: list[subprocess.Popen[bytes]] = []
+        self._warm: Warm | None = None
         self.run("hostname", name)
         if resolv_conf:
             path = Path(self._files.name) / "resolv.conf"
@@ -123,9 +129,14 @@ class Machine:
             timeout=timeout,
             env={**os.environ, **(env or {})},
         )
+        return self._checked(done, check=check)
+
+    def _checked(
+        self, done: subprocess.CompletedProcess[str], *, check: bool
+    ) -> subprocess.CompletedProcess[str]:
         if check and done.returncode != 0:
             raise AssertionError(
-                f"{self.name}$ {shlex.join(command)}\nexit {done.returncode}\n"
+                f"{self.name}$ {shlex.join(done.args)}\nexit {done.returncode}\n"
                 f"{done.stdout}{done.stderr}"
             )
         return done
@@ -147,7 +158,11 @@ class Machine:
         self, *arguments: str, check: bool = True, timeout: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """Run ``netyard`` on the machine."""
-        return self.run(sys.executable, "-m", "netyard", *arguments, check=check, timeout=timeout)
+        if not _IS_EMULATED:
+            command = (sys.executable, "-m", "netyard", *arguments)
+            return self.run(*command, check=check, timeout=timeout)
+        self._warm = self._warm or Warm(self.popen, self._files.name)
+        return self._checked(self._warm.run(arguments, timeout), check=check)
 
     def ny(self, *arguments: str) -> str:
         """The output of ``netyard`` on the machine."""

@@ -1,17 +1,18 @@
 """The options of a bridge network: Docker's names, short names, what each may be. Pure.
 
-Everything netyard knows about ``com.docker.network.*`` is here (contract §1.1 NC18, §1.2); other
+Everything netyard knows about ``com.docker.network.bridge.*`` is here (contract §1.2); other
 modules ask for what an option means, never for its spelling.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
+from netyard import netopts
 from netyard.errors import Invalid
-from netyard.options import Address, parse_address, parse_bool, parse_ipv4, parse_ipv6
+from netyard.netopts import Check, Options, boolean, one_of, parse_ifname
+from netyard.options import Address, parse_address, parse_ipv4, parse_ipv6
 
 _BRIDGE = "com.docker.network.bridge."
 NAME = _BRIDGE + "name"
@@ -22,14 +23,10 @@ GATEWAY_MODES = {4: _BRIDGE + "gateway_mode_ipv4", 6: _BRIDGE + "gateway_mode_ip
 INHIBIT = _BRIDGE + "inhibit_ipv4"
 TRUSTED = _BRIDGE + "trusted_host_interfaces"
 DEFAULT_BRIDGE = _BRIDGE + "default_bridge"
-MTU = "com.docker.network.driver.mtu"
-PREFIX = "com.docker.network.container_iface_prefix"
 SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
-ANNOUNCEMENTS = "com.docker.network.advertise_addr_nmsgs"
-ANNOUNCE_MS = "com.docker.network.advertise_addr_ms"
-ENABLE = {4: "com.docker.network.enable_ipv4", 6: "com.docker.network.enable_ipv6"}
 
 SHORT_NAMES = {
+    **netopts.SHORT_NAMES,
     "name": NAME,
     "icc": ICC,
     "masquerade": MASQUERADE,
@@ -39,86 +36,19 @@ SHORT_NAMES = {
     "gateway_mode_ipv6": GATEWAY_MODES[6],
     "inhibit": INHIBIT,
     "trusted": TRUSTED,
-    "mtu": MTU,
-    "iface_prefix": PREFIX,
     "host_ipv4": SOURCES[4],
     "host_ipv6": SOURCES[6],
 }
 
 MODES = ("nat", "nat-unprotected", "routed", "isolated")
-IFNAME_MAX = 15
-_PREFIX_MAX = 11
-_MTU_MIN, _MTU_MIN_IPV6, _MTU_MAX = 68, 1280, 65535
-_IFNAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
-
-Options = Mapping[str, str]
 
 
 # -- reading what users give ---------------------------------------------------------------------
 
 
 def normalise(options: Options) -> dict[str, str]:
-    """Options under their full names, values in one spelling.
-
-    Raises:
-        Invalid: for a key of ours that is none (contract CV7), naming the nearest; for a value
-            that its key does not take.
-    """
-    full: dict[str, str] = {}
-    for key, value in options.items():
-        name = SHORT_NAMES.get(key, key)
-        check = _CHECKS.get(name)
-        if check is not None:
-            full[name] = check(f"--opt {key}", value)
-        elif "." in key and not key.startswith("com.docker.network."):
-            full[name] = value
-        else:
-            raise Invalid(
-                f"--opt: {key!r} is no option of this driver; the nearest is {_nearest(key)!r}",
-                field="--opt",
-                value=key,
-            )
-    return full
-
-
-def _nearest(key: str) -> str:
-    from difflib import get_close_matches
-
-    return get_close_matches(key, [*SHORT_NAMES, *_CHECKS], n=1, cutoff=0.0)[0]
-
-
-def parse_ifname(field: str, value: str, *, longest: int = IFNAME_MAX) -> str:
-    """An interface name (`dev_valid_name` of the kernel, and nothing a shell would mind)."""
-    if len(value) > longest or value in (".", "..") or not _IFNAME.fullmatch(value):
-        raise Invalid(
-            f"{field}: {value!r} is no interface name of at most {longest} letters, digits, '_', "
-            "'.' or '-'",
-            field=field,
-            value=value,
-        )
-    return value
-
-
-def _bool(field: str, value: str) -> str:
-    return "true" if parse_bool(field, value) else "false"
-
-
-def _mode(field: str, value: str) -> str:
-    if value not in MODES:
-        raise Invalid(
-            f"{field}: {value!r} is no gateway mode: use {', '.join(MODES)}",
-            field=field,
-            value=value,
-        )
-    return value
-
-
-def _number(low: int, high: int, field: str, value: str) -> str:
-    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-        raise Invalid(
-            f"{field}: {value!r} must be a number from {low} to {high}", field=field, value=value
-        )
-    return str(int(value))
+    """A bridge network's options; see `netopts.normalise`."""
+    return netopts.normalise(options, CHECKS, SHORT_NAMES)
 
 
 def _interfaces(field: str, value: str) -> str:
@@ -133,50 +63,27 @@ def _reserved(field: str, _: str) -> str:
     raise Invalid(f"{field}: marks the built-in network and cannot be given", field=field)
 
 
-def _announcements(field: str, value: str) -> str:
-    if value in ("2", "3"):
-        raise Invalid(
-            f"{field}: {value} is more than needed: a bridge of this host loses no announcement; "
-            "use 1, which is the default, or 0",
-            field=field,
-            value=value,
-        )
-    return _number(0, 1, field, value)
+_MODE = partial(one_of, MODES, "gateway mode")
 
-
-def _no_pause(field: str, _: str) -> str:
-    raise Invalid(f"{field}: there is one announcement, so none to wait between", field=field)
-
-
-_CHECKS: dict[str, Callable[[str, str], str]] = {
+CHECKS: dict[str, Check] = {
+    **netopts.CHECKS,
     NAME: parse_ifname,
-    ICC: _bool,
-    MASQUERADE: _bool,
+    ICC: boolean,
+    MASQUERADE: boolean,
     HOST_BINDING: _text_of(parse_address),
-    GATEWAY_MODES[4]: _mode,
-    GATEWAY_MODES[6]: _mode,
-    INHIBIT: _bool,
+    GATEWAY_MODES[4]: _MODE,
+    GATEWAY_MODES[6]: _MODE,
+    INHIBIT: boolean,
     TRUSTED: _interfaces,
     DEFAULT_BRIDGE: _reserved,
-    MTU: partial(_number, _MTU_MIN, _MTU_MAX),
-    PREFIX: partial(parse_ifname, longest=_PREFIX_MAX),
     SOURCES[4]: _text_of(parse_ipv4),
     SOURCES[6]: _text_of(parse_ipv6),
-    ANNOUNCEMENTS: _announcements,
-    ANNOUNCE_MS: _no_pause,
-    ENABLE[4]: _bool,
-    ENABLE[6]: _bool,
 }
 
 
 def check_together(options: Options, *, has_ipv6: bool, is_internal: bool) -> None:
     """What options ask of one another and of the network."""
-    if has_ipv6 and (mtu_of(options) or _MTU_MIN_IPV6) < _MTU_MIN_IPV6:
-        raise Invalid(
-            f"--opt: {MTU}={options[MTU]!r} must be a number from {_MTU_MIN_IPV6} to {_MTU_MAX}: "
-            "this network has IPv6",
-            field="--opt",
-        )
+    netopts.check_mtu(options, has_ipv6=has_ipv6)
     for version, key in GATEWAY_MODES.items():
         if mode_of(options, version) == "isolated" and not is_internal:
             raise Invalid(f"--opt: {key}=isolated needs --internal", field="--opt")
@@ -225,18 +132,3 @@ def has_bridge_address(options: Options, version: int) -> bool:
     if mode_of(options, version) == "isolated":
         return False
     return version == 6 or options.get(INHIBIT, "false") == "false"
-
-
-def mtu_of(options: Options) -> int | None:
-    """The MTU in bytes, if one was asked for."""
-    return int(options[MTU]) if MTU in options else None
-
-
-def announces(options: Options) -> bool:
-    """Whether addresses that come up are announced, by ARP and neighbour advertisement (NC18)."""
-    return options.get(ANNOUNCEMENTS, "1") == "1"
-
-
-def prefix_of(options: Options) -> str:
-    """What container interfaces are called before their number (contract NC18)."""
-    return options.get(PREFIX, "eth")

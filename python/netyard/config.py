@@ -15,7 +15,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-from netyard import bridgeopts
+from netyard import bridgeopts, netopts, parentopts
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
 from netyard.ipam.defaults import DEFAULT_SOURCES, Source, parse_sources
 from netyard.options import Address, parse_address, parse_domain, parse_subnet
@@ -207,11 +207,15 @@ def _network_options(key: str, value: Any) -> Mapping[str, Mapping[str, str]]:
     if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
         raise Invalid(f"config: {key}: must be an object of options by driver", field=key)
     return {
-        driver: bridgeopts.normalise({name: _text(each) for name, each in options.items()})
-        if driver == "bridge"
-        else {name: _text(each) for name, each in options.items()}
+        driver: _NORMALISE.get(driver, dict)({name: _text(each) for name, each in options.items()})
         for driver, options in value.items()
     }
+
+
+_NORMALISE: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
+    "bridge": bridgeopts.normalise,
+    **{kind: partial(parentopts.normalise, kind) for kind in parentopts.KINDS},
+}
 
 
 def _host_firewall(key: str, value: Any) -> bool:
@@ -224,7 +228,7 @@ _BRIDGE_KEYS = {
     "icc": bridgeopts.ICC,
     "ip": bridgeopts.HOST_BINDING,
     "ip-masq": bridgeopts.MASQUERADE,
-    "mtu": bridgeopts.MTU,
+    "mtu": netopts.MTU,
 }
 _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "allow-direct-routing": ("allows_direct_routing", _bool),

@@ -132,7 +132,7 @@ def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> No
     spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
         raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")
-    if not network.bridge:
+    if not network.takes_endpoints:
         raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")
     if spec.mode != "networks":
         raise Forbidden(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, capabilities, events, lifecycle, ports
+from netyard import adopting, capabilities, events, lifecycle, ports, publishing
 from netyard.agent import client as agent
 from netyard.checking import (
     check_mode,
@@ -464,6 +464,11 @@ class Container:
     def ports(self) -> Sequence[tuple[str, str]]:
         """Published ports in force: pairs such as ``("80/tcp", "0.0.0.0:8080")``."""
         return _shown_ports(self.host.store.publications(self.id))
+
+    def unpublished(self) -> str | None:
+        """Why none of the ports that were asked for can be published, if that is so."""
+        record = self.host.store.container(self.id)
+        return publishing.why_unpublished(self.host, record) if record else None
 
     def add_ports(self, *wanted: str) -> Sequence[tuple[str, str]]:
         """Publish further ports, without a restart; see `netyard.portchange.add_ports`.

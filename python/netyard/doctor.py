@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from netyard import coexistence, config, ports
+from netyard import _core, coexistence, config, parentopts, ports
 from netyard.coexistence import Found
 from netyard.host import Host
 
@@ -34,7 +34,7 @@ def examine(host: Host) -> list[Finding]:
     found = coexistence.find(host.layout.table)
     done = coexistence.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
-    findings += [*_forwarding(host), *_shadowed(host)]
+    findings += [*_forwarding(host), *_parents(host), *_shadowed(host)]
     return findings or [Finding("ok", "nothing is in the way")]
 
 
@@ -63,6 +63,26 @@ def _firewalls(host: Host, found: Found) -> Iterator[Finding]:
         yield Finding(
             "problem", f"chain {chain} drops what is forwarded: accept netyard's bridges in it"
         )
+
+
+def _parents(host: Host) -> Iterator[Finding]:
+    """What users of macvlan and ipvlan always ask (contract MV4)."""
+    links = {link.name: link for link in _core.list_links()}
+    for network in host.store.networks():
+        if network.driver not in parentopts.KINDS or network.state != "ready":
+            continue
+        parent = parentopts.parent_of(network.options)
+        if parent not in links:
+            yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is gone")
+        elif not links[parent].is_up:
+            yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is down")
+        if not parentopts.has_host_access(network.options):
+            yield Finding(
+                "note",
+                f"this host and containers of {network.driver} network {network.name!r} do not "
+                "reach each other, as the kernel keeps them apart; '--opt host_access=true' at "
+                "its creation lets them",
+            )
 
 
 def _forwarding(host: Host) -> Iterator[Finding]:

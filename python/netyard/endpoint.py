@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from netyard import _core, bridgeopts, names
+from netyard import _core, names, netopts, parentopts
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
@@ -151,13 +151,22 @@ def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[
         if wanted in taken:
             raise Conflict(f"--driver-opt: {IFNAME}={wanted} is an interface of this container")
         return wanted
-    prefix = bridgeopts.prefix_of(network.options)
+    prefix = netopts.prefix_of(network.options)
     return next(name for number in count() if (name := f"{prefix}{number}") not in taken)
 
 
 def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
+    on_parent = network.driver in parentopts.KINDS
+    has_own_mac = not on_parent or parentopts.has_own_mac(network.driver, network.options)
     if not request.mac_address:
-        return format_mac(new_mac())
+        return format_mac(new_mac()) if has_own_mac else ""
+    if not has_own_mac:
+        raise Invalid(
+            f"--mac-address: containers on network {network.name!r} have the MAC address of its "
+            f"parent interface {parentopts.parent_of(network.options)!r}",
+            field="--mac-address",
+            value=request.mac_address,
+        )
     mac = format_mac(parse_mac("--mac-address", request.mac_address))
     holder = store.mac_holder(network.id, mac)
     if holder is not None:
@@ -185,13 +194,17 @@ def gateway_endpoints(
         able = []
         for endpoint in endpoints:
             network = store.network(endpoint.network_id)
-            if network is None or network.route_via(version) is None:
-                continue
-            if endpoint.address(version) is not None:
+            if network is not None and _route_of(network, endpoint, version) is not None:
                 able.append((names.gateway_rank(endpoint, network), endpoint))
         if able:
             chosen[version] = min(able, key=lambda pair: pair[0])[1]
     return chosen
+
+
+def _route_of(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> Address | None:
+    """What an endpoint can route a family by."""
+    address = endpoint.address(version)
+    return network.route_via(address) if address is not None else None
 
 
 @contextmanager
@@ -226,7 +239,8 @@ def plans_for(
         gateways = [
             gateway
             for version, carrier in carriers.items()
-            if carrier.id == endpoint.id and (gateway := network.route_via(version)) is not None
+            if carrier.id == endpoint.id
+            and (gateway := _route_of(network, endpoint, version)) is not None
         ]
         plans.append(
             EndpointPlan(
@@ -266,7 +280,7 @@ def attach(
 def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     """Take endpoints out of the kernel, and record that they are down."""
     take_out(host, endpoints)
-    set_down(host, endpoints)
+    _record_down(host, endpoints)
 
 
 def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -280,7 +294,8 @@ def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
         if network is not None:
             by_driver.setdefault(network.driver, []).append(endpoint)
     for name, some in by_driver.items():
-        driver(name).detach(some)
+        driver(name).detach(some, host.layout.namespaces)
+    _let_go(host, endpoints)
 
 
 def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -288,9 +303,21 @@ def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
 
     For a namespace that has just died: the kernel takes the interfaces away in the background.
     """
+    _let_go(host, endpoints)
+    _record_down(host, endpoints)
+
+
+def _record_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     with host.store.transaction():
         for endpoint in endpoints:
             host.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
+
+
+def _let_go(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+    for endpoint in endpoints:
+        network = host.store.network(endpoint.network_id)
+        if network is not None:
+            driver(network.driver).let_go(network, [endpoint])
 
 
 def route_defaults(host: Host, container: ContainerRecord) -> None:
@@ -299,7 +326,7 @@ def route_defaults(host: Host, container: ContainerRecord) -> None:
     gateways: list[tuple[str, Address]] = []
     for version, carrier in gateway_endpoints(host.store, endpoints).items():
         network = host.store.network(carrier.network_id)
-        gateway = network.route_via(version) if network else None
+        gateway = _route_of(network, carrier, version) if network else None
         if gateway is not None:
             gateways.append((carrier.ifname, gateway))
     with opened_namespace(host, container) as namespace:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Network
 
-from netyard.bridgeopts import parse_ifname
 from netyard.errors import Invalid
+from netyard.netopts import parse_ifname
 from netyard.options import Address, parse_address, parse_name
 
 _ENDPOINT = "com.docker.network.endpoint."

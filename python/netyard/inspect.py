@@ -9,6 +9,7 @@ from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
+from netyard.options import Address
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
@@ -196,10 +197,10 @@ def _settings(
         "Links": [f"{target}:{alias}" for target, alias in endpoint.links],
         "DriverOpts": dict(endpoint.options),
         "GwPriority": endpoint.gw_priority,
-        "Gateway": str(network.route_via(4) or ""),
+        "Gateway": _gateway(network, ip4),
         "IPAddress": str(ip4 or ""),
         "IPPrefixLen": pool4.subnet.prefixlen if pool4 else 0,
-        "IPv6Gateway": str(network.route_via(6) or ""),
+        "IPv6Gateway": _gateway(network, ip6),
         "GlobalIPv6Address": str(ip6 or ""),
         "GlobalIPv6PrefixLen": pool6.subnet.prefixlen if pool6 else 0,
         "MacAddress": endpoint.mac,
@@ -207,6 +208,11 @@ def _settings(
         "DNSNames": [container.name, *endpoint.aliases, container.id[:12]],
     }
     return [(network.name, settings)]
+
+
+def _gateway(network: NetworkRecord, address: Address | None) -> str:
+    gateway = network.route_via(address) if address is not None else None
+    return "" if gateway is None or gateway.is_unspecified else str(gateway)
 
 
 def _ipam_config(

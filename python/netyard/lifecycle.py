@@ -13,7 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netyard import _core, bridgeopts, clock, config, events, files, provision, publishing
+from netyard import (
+    _core,
+    bridgeopts,
+    clock,
+    config,
+    events,
+    files,
+    parentopts,
+    provision,
+    publishing,
+)
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Invalid, NotFound
@@ -23,7 +33,7 @@ from netyard.options import Address
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, EndpointRecord
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
@@ -345,12 +355,21 @@ def _gateways(host: Host, attached: Sequence[EndpointRecord]) -> list[str]:
         first = [carriers[version]] if version in carriers else []
         for each in [*first, *attached]:
             network = host.store.network(each.network_id)
-            has_one = network and bridgeopts.has_bridge_address(network.options, version)
-            gateway: Address | None = network.gateway(version) if network and has_one else None
-            if gateway is not None:
-                found.append(str(gateway))
+            address = _host_on(network, version) if network else None
+            if address is not None:
+                found.append(str(address))
                 break
     return found
+
+
+def _host_on(network: NetworkRecord, version: int) -> Address | None:
+    """The host's own address on a network, if its containers reach it by one."""
+    if network.bridge:
+        has_one = bridgeopts.has_bridge_address(network.options, version)
+        return network.gateway(version) if has_one else None
+    if not parentopts.has_host_access(network.options):
+        return None
+    return next((pool.host_address for pool in network.pools if pool.version == version), None)
 
 
 def refresh_files(

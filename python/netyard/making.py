@@ -38,7 +38,7 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
         for position, (network, request) in enumerate(zip(networks, spec.networks, strict=True)):
             if network.is_config_only:
                 raise Forbidden(f"--network: {network.name!r} only holds settings")
-            if not network.bridge:
+            if not network.takes_endpoints:
                 raise Invalid(f"--network: {network.name!r} cannot be joined with others")
             taken = [each.ifname for each in store.endpoints_of(record.id)]
             endpoint.plan(

@@ -32,6 +32,16 @@ def bridge_name(network_id: str) -> str:
     return f"br-{short(network_id)}"
 
 
+def dummy_name(kind: str, network_id: str) -> str:
+    """The dummy parent of a macvlan or ipvlan network that has no other (contract MV1, IV1)."""
+    return f"d{kind[0]}-{short(network_id)}"
+
+
+def host_access_name(network_id: str) -> str:
+    """The host's own interface on a macvlan or ipvlan network."""
+    return f"nh-{short(network_id)}"
+
+
 def new_host_ifname() -> str:
     """The host's end of a new endpoint.
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import connecting, events, provision
+from netyard import connecting, events, parentopts, provision
 from netyard.agent import client as agent
 from netyard.builtin import ensure_builtin
 from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
 from netyard.host import Change, Host, default_host
-from netyard.planning import NetworkSpec, find_warnings, plan
-from netyard.spec import NetworkRequest
+from netyard.planning import find_warnings, plan
+from netyard.spec import NetworkRequest, NetworkSpec
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Network:
         return self._record.driver
 
     @property
+    def parent(self) -> str:
+        """The parent interface of a macvlan or ipvlan network; ``""`` for others."""
+        return parentopts.parent_of(self._record.options)
+
+    @property
     def record(self) -> NetworkRecord:
         """Everything the store knows of it."""
         return self._record
@@ -85,10 +90,12 @@ class Network:
 
         Args:
             name: Letters, digits, ``_``, ``.`` and ``-``; at most 128.
-            driver: ``bridge``, or one an installed package offers.
+            driver: ``bridge``, ``macvlan``, ``ipvlan``, or one an installed package offers.
             subnet: One a family, in CIDR form; chosen from the default pools where not given.
+                Several of a family on macvlan and ipvlan.
                 ``0.0.0.0/24`` asks for any free one of that size.
-            gateway: One a subnet; the lowest free address where not given.
+            gateway: One a subnet; the lowest free address where not given, none on macvlan and
+                ipvlan.
             ip_range: Where dynamic addresses come from; static ones may be anywhere.
             aux_addresses: Addresses somebody else has, by name; never handed out.
             ipv4: Whether it has IPv4, as it does by default.
@@ -98,7 +105,7 @@ class Network:
             ingress: Refused: there is no swarm.
             scope: ``local``, which every network of these drivers is.
             options: Driver options, under Docker's names or their short forms
-                (`netyard.bridgeopts`).
+                (`netyard.bridgeopts`, `netyard.parentopts`).
             ipam_driver: ``default``, or ``null`` for a network without addresses.
             ipam_options: Kept and shown; the default driver has none.
             config_only: Keep the settings under the name, for ``config_from``; make nothing.

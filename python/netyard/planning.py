@@ -6,18 +6,20 @@ Looks at the store and at the host's interfaces; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from ipaddress import ip_interface
+from dataclasses import replace
+from typing import Protocol
 
-from netyard import _core, bridgeopts, clock, config
+from netyard import bridgeopts, bridgeplan, clock, config, netopts, parentopts, parentplan
 from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
-from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.errors import Forbidden, Invalid, NotFound
+from netyard.ground import Ground
 from netyard.host import Host
 from netyard.ipam.allocate import plan_pools
-from netyard.ipam.pool import Pool
-from netyard.naming import bridge_name, new_id
+from netyard.ipam.pool import Pool, with_host_address
+from netyard.naming import new_id
 from netyard.options import Address, Subnet, parse_address, parse_name, parse_subnet
+from netyard.spec import NetworkSpec
 from netyard.store.records import MAGIC_GATEWAYS, NetworkRecord
 from netyard.surroundings import subnets_in_use
 
@@ -26,28 +28,19 @@ IPAM_DRIVERS = ("default", "null")
 SCOPES = ("local",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSpec:
-    """A network as users ask for it; see `netyard.network.Network.create`."""
+class _Device(Protocol):
+    """What each module that plans for a kind of device has."""
 
-    name: str
-    driver: str = "bridge"
-    subnets: Sequence[str] = ()
-    gateways: Sequence[str] = ()
-    ip_ranges: Sequence[str] = ()
-    auxiliary: Mapping[str, str] = field(default_factory=dict)
-    ipv4: bool | None = None
-    ipv6: bool | None = None
-    is_internal: bool = False
-    is_attachable: bool = False
-    is_ingress: bool = False
-    scope: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
-    is_config_only: bool = False
-    config_from: str = ""
+    def find_ground(
+        self, host: Host, spec: NetworkSpec, options: Mapping[str, str], network_id: str, /
+    ) -> Ground: ...
+
+    def check(self, host: Host, record: NetworkRecord, /) -> None: ...
+
+    def find_warnings(self, record: NetworkRecord, /) -> list[str]: ...
+
+
+_DEVICES: Mapping[str, _Device] = {"bridge": bridgeplan, "parent": parentplan}
 
 
 def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
@@ -140,7 +133,7 @@ def _plan_config_only(spec: NetworkSpec) -> NetworkRecord:
         created=clock.now(),
         has_ipv4=spec.ipv4 is not False,
         has_ipv6=ipv6,
-        options=bridgeopts.normalise(spec.options),
+        options=_any_options(spec.options),
         labels=dict(spec.labels),
         ipam_driver=spec.ipam_driver,
         ipam_options=dict(spec.ipam_options),
@@ -148,6 +141,12 @@ def _plan_config_only(spec: NetworkSpec) -> NetworkRecord:
         is_config_only=True,
         pools=asked,
     )
+
+
+def _any_options(options: Mapping[str, str]) -> dict[str, str]:
+    """Options of whatever driver will take the settings."""
+    checks = {**parentopts.CHECKS["macvlan"], **parentopts.CHECKS["ipvlan"], **bridgeopts.CHECKS}
+    return netopts.normalise(options, checks, bridgeopts.SHORT_NAMES)
 
 
 def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
@@ -179,12 +178,10 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
         raise Forbidden(f"--driver: there is only one {spec.driver!r} network, and it exists")
     network_id = new_id()
     defaults = settings.network_options.get(driver.name, {})
-    options = {**defaults, **bridgeopts.normalise(spec.options)}
-    device = options.get(bridgeopts.NAME) or bridge_name(network_id)
-    _check_bridge_is_free(host, device)
-    existing = _existing_bridge(device)
-    subnets, gateways = _addressing(spec, options, device if existing else "")
-    ipv4, ipv6 = _families(spec, options, subnets)
+    options = {**defaults, **driver.normalise(spec.options)}
+    device = _DEVICES[driver.device]
+    ground = device.find_ground(host, spec, options, network_id)
+    ipv4, ipv6 = _families(spec, options, ground.subnets)
     families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
     if not families:
         raise Invalid("--ipv4=false needs --ipv6: a network has at least one family")
@@ -195,30 +192,22 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
         name=spec.name,
         driver=driver.name,
         created=clock.now(),
-        is_internal=spec.is_internal,
+        is_internal=ground.is_internal,
         is_attachable=spec.is_attachable,
         has_ipv4=ipv4,
         has_ipv6=ipv6,
-        options=options,
+        options=ground.options,
         labels=dict(spec.labels),
-        bridge=device,
+        bridge=ground.bridge,
         state="making",
         ipam_driver=spec.ipam_driver,
         ipam_options=dict(spec.ipam_options),
-        is_foreign=existing,
-        pools=_pools(host, spec, settings, subnets, gateways, auxiliary, families, options),
+        is_foreign=ground.is_foreign,
+        pools=_pools(host, spec, settings, ground, [*auxiliary, *ground.reserved], families),
     )
-    bridgeopts.check_together(options, has_ipv6=ipv6, is_internal=spec.is_internal)
-    if existing and spec.ipam_driver != "null":
-        _check_bridge_address(record)
+    device.check(host, record)
     driver.check(record)
     return record
-
-
-def _check_bridge_is_free(host: Host, device: str) -> None:
-    for other in host.store.networks():
-        if other.bridge == device:
-            raise Forbidden(f"--opt: bridge {device!r} belongs to network {other.name!r}")
 
 
 def _families(
@@ -230,7 +219,7 @@ def _families(
         (4, spec.ipv4, True),
         (6, spec.ipv6, any(subnet.version == 6 for subnet in subnets)),
     ):
-        option = options.get(bridgeopts.ENABLE[version])
+        option = options.get(netopts.ENABLE[version])
         found.append(flag if flag is not None else implied if option is None else option == "true")
     return found[0], found[1]
 
@@ -239,11 +228,9 @@ def _pools(
     host: Host,
     spec: NetworkSpec,
     settings: Config,
-    subnets: Sequence[Subnet],
-    gateways: Sequence[Address],
+    ground: Ground,
     auxiliary: Sequence[tuple[str, Address]],
     families: Sequence[int],
-    options: Mapping[str, str],
 ) -> tuple[Pool, ...]:
     ip_ranges = [parse_subnet("--ip-range", word) for word in spec.ip_ranges]
     if spec.ipam_driver == "null":
@@ -257,26 +244,22 @@ def _pools(
             },
         )
         return ()
-    # Nobody routes by a gateway there, and the host has no address for one (contract BO8, BO9).
-    without = [
-        version
-        for version in families
-        if spec.is_internal and not bridgeopts.has_bridge_address(options, version)
-    ]
-    chooses = len({subnet.version for subnet in subnets}) < len(families) or any(
-        subnet.network_address.is_unspecified for subnet in subnets
+    chooses = len({subnet.version for subnet in ground.subnets}) < len(families) or any(
+        subnet.network_address.is_unspecified for subnet in ground.subnets
     )
-    return plan_pools(
-        subnets=subnets,
+    pools = plan_pools(
+        subnets=ground.subnets,
         ip_ranges=ip_ranges,
-        gateways=gateways,
+        gateways=ground.gateways,
         auxiliary=auxiliary,
         families=families,
         networks=[each for each in host.store.networks() if not each.is_config_only],
         avoid=subnets_in_use() if chooses else (),
         sources=settings.pools,
-        without_gateway=without,
+        without_gateway=ground.without_gateway,
+        may_share=not ground.bridge,
     )
+    return tuple(map(with_host_address, pools)) if ground.gets_host_address else pools
 
 
 def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:
@@ -304,82 +287,7 @@ def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool)
                 )
 
 
-# -- a bridge that exists already (contract BO1) -------------------------------------------------
-
-
-def _existing_bridge(device: str) -> bool:
-    for link in _core.list_links():
-        if link.name == device:
-            if link.kind != "bridge":
-                raise Conflict(f"--opt: interface {device!r} exists and is no bridge")
-            return True
-    return False
-
-
-def _addresses_of(device: str) -> list[tuple[Address, int]]:
-    index = next((link.index for link in _core.list_links() if link.name == device), 0)
-    return [
-        (address, prefix)
-        for owner, address, prefix in _core.list_addresses()
-        if owner == index and not address.is_link_local
-    ]
-
-
-def _addressing(
-    spec: NetworkSpec, options: Mapping[str, str], existing: str
-) -> tuple[list[Subnet], list[Address]]:
-    """Subnets and gateways: as given, else what an existing bridge has."""
-    subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
-    gateways = [parse_address("--gateway", word) for word in spec.gateways]
-    if not existing or spec.ipam_driver == "null":
-        return subnets, gateways
-    given = {subnet.version for subnet in subnets}
-    for address, prefix in _addresses_of(existing):
-        wanted = spec.ipv6 is not False if address.version == 6 else spec.ipv4 is not False
-        has_address = bridgeopts.has_bridge_address(options, address.version)
-        if address.version not in given and wanted and has_address:
-            given.add(address.version)
-            subnets.append(ip_interface(f"{address}/{prefix}").network)
-            gateways.append(address)
-    return subnets, gateways
-
-
-def _check_bridge_address(record: NetworkRecord) -> None:
-    present = [address for address, _ in _addresses_of(record.bridge)]
-    for pool in record.pools:
-        if not bridgeopts.has_bridge_address(record.options, pool.version):
-            continue
-        if pool.gateway not in present:
-            shown = ", ".join(map(str, present)) or "none"
-            raise Conflict(
-                f"--opt: the addresses of bridge {record.bridge!r} ({shown}) do not have the "
-                f"gateway {pool.gateway} of {pool.subnet} among them"
-            )
-
-
 def find_warnings(record: NetworkRecord) -> list[str]:
-    """What is allowed and will not work as its maker may think (contract IP5, BO11)."""
-    found: list[str] = []
-    own = [
-        (address, index)
-        for index, address, _ in _core.list_addresses()
-        if not address.is_loopback and not address.is_link_local
-    ]
-    ours = {link.index for link in _core.list_links() if link.name == record.bridge}
-    for pool in record.pools:
-        covered = [a for a, index in own if index not in ours and a in pool.subnet]
-        routers = [
-            route.gateway
-            for route in _core.list_routes()
-            if route.gateway is not None and route.destination is None
-        ]
-        for address in covered:
-            found.append(f"{pool.subnet} covers {address}, an address of this host")
-        for router in routers:
-            if router.version == pool.version and router in pool.subnet:
-                found.append(f"{pool.subnet} covers {router}, this host's default gateway")
-    for version in (4, 6):
-        source = bridgeopts.source_of(record.options, version)
-        if source is not None and source not in [address for address, _ in own]:
-            found.append(f"{source} is no address of this host: replies to it will not come back")
-    return found
+    """What is allowed and will not work as its maker may think."""
+    device = _DEVICES.get(find_driver(record.driver).device)
+    return device.find_warnings(record) if device else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
-from netyard import coexistence, kernel
+from netyard import coexistence, kernel, parentopts, parentplan
 from netyard.agent import client as agent
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
@@ -43,6 +44,9 @@ def discard(host: Host, record: NetworkRecord) -> None:
     """
     with host.store.transaction():
         host.store.set_network_state(record.id, "removing")
+    if record.driver in parentopts.KINDS and parentplan.sharers(host, record):
+        # What they stand on together goes with the last of them.
+        record = replace(record, is_foreign=True)
     find_driver(record.driver).remove([record])
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):

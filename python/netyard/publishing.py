@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netyard import _core, bridgeopts, config, firewall, kernel, ports
+from netyard import _core, bridgeopts, config, firewall, kernel, parentopts, ports
 from netyard.config import Config
+from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
 from netyard.host import Change, Host
 from netyard.options import Address
@@ -56,7 +57,7 @@ class Places:
         routed: list[tuple[int, EndpointRecord]] = []
         for endpoint in endpoints:
             network = store.network(endpoint.network_id)
-            if network is None or network.is_internal:
+            if network is None or network.is_internal or not network.bridge:
                 continue
             for version in (4, 6):
                 if endpoint.address(version) is None:
@@ -69,6 +70,25 @@ class Places:
 
     def __bool__(self) -> bool:
         return bool(self.translated or self.routed)
+
+
+def why_unpublished(host: Host, container: ContainerRecord) -> str | None:
+    """Why a container can have none of the ports it wants, as a sentence (MV5, PB12)."""
+    spec = ContainerSpec.from_json(container.spec)
+    attached = host.store.endpoints_of(container.id)
+    if spec.mode != "networks" or not requests_of(spec):
+        return None
+    if Places.of(host.store, attached, gateway_endpoints(host.store, attached)):
+        return None
+    for endpoint in attached:
+        network = host.store.network(endpoint.network_id)
+        if network is not None and network.driver in parentopts.KINDS:
+            own = " and ".join(map(str, endpoint.addresses)) or "its own address"
+            return (
+                f"no port is published: on {network.driver} network {network.name!r} the "
+                f"container is on the wire itself, and its ports are reached at {own}"
+            )
+    return "no port is published: the container has no network with a way out"
 
 
 def publish(

@@ -86,7 +86,7 @@ def reload(host: Host) -> Report:
         _end_the_dead(host, report)
         kernel.rebuild_table(host)
         for network in host.store.networks():
-            if network.bridge and network.state == "ready":
+            if network.takes_endpoints and network.state == "ready":
                 kernel.ensure_forwarding(host, network)
                 try:
                     driver(network.driver).restore(network, [])

@@ -92,3 +92,27 @@ class ContainerSpec:
             networks=tuple(NetworkRequest(**request) for request in requests),
             add_hosts=tuple((name, address) for name, address in hosts),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network as users ask for it; see `netyard.network.Network.create`."""
+
+    name: str
+    driver: str = "bridge"
+    subnets: Sequence[str] = ()
+    gateways: Sequence[str] = ()
+    ip_ranges: Sequence[str] = ()
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    is_internal: bool = False
+    is_attachable: bool = False
+    is_ingress: bool = False
+    scope: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    is_config_only: bool = False
+    config_from: str = ""

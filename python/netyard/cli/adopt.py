@@ -6,6 +6,7 @@ import click
 
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each
+from netyard.cli.unpublished import warn_unpublished
 from netyard.container import Container
 
 
@@ -45,6 +46,7 @@ def adopt(
         publish=publish,
         host=current_host(ctx),
     )
+    warn_unpublished(adopted)
     click.echo(adopted.id)
 
 

@@ -9,8 +9,10 @@ import click
 from netyard.checking import parse_priority
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
-from netyard.cli.report import warn
+from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
+from netyard.cli.unpublished import warn_unpublished
+from netyard.container import Container
 from netyard.errors import NotFound
 from netyard.inspect import shown_driver
 from netyard.naming import short
@@ -45,7 +47,7 @@ class _WithBooleans(click.Command):
 @click.option("--attachable", is_flag=True, help="Kept and shown; every network is.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Driver option.")
 @click.option("--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata.")
-@click.option("--ipam-driver", default="default", show_default=True, help="default or null.")
+@click.option("--ipam-driver", default="default", show_default=True, help="default, null or dhcp.")
 @click.option("--ipam-opt", multiple=True, metavar="KEY=VALUE", help="IPAM driver option.")
 @click.option("--scope", default="", metavar="SCOPE", help="local.")
 @click.option("--ingress", is_flag=True, help="Refused: there is no swarm.")
@@ -74,6 +76,7 @@ def create(
     config_from: str,
 ) -> None:
     """Create a network and print its id."""
+    options = parse_pairs("--opt", opt, bare="true")
     made = Network.create(
         name,
         driver=driver,
@@ -87,7 +90,7 @@ def create(
         attachable=attachable,
         ingress=ingress,
         scope=scope,
-        options=parse_pairs("--opt", opt, bare="true"),
+        options=options,
         labels=parse_pairs("--label", label, bare=""),
         ipam_driver=ipam_driver,
         ipam_options=parse_pairs("--ipam-opt", ipam_opt),
@@ -95,7 +98,9 @@ def create(
         config_from=config_from,
         host=current_host(ctx),
     )
-    if subnet or opt:
+    if made.parent and "parent" not in options:
+        note(f"the parent interface of {name!r} is {made.parent}")
+    if subnet or opt or made.parent:
         for sentence in made.warnings():
             warn(sentence)
     click.echo(made.id)
@@ -220,7 +225,8 @@ def connect(
     gw_priority: str,
 ) -> None:
     """Give a container an interface on a network."""
-    joined = Network.get(network_name, host=current_host(ctx))
+    host = current_host(ctx)
+    joined = Network.get(network_name, host=host)
     joined.connect(
         container,
         ip=ip,
@@ -232,6 +238,7 @@ def connect(
         driver_opts=parse_pairs("--driver-opt", driver_opt),
         gw_priority=parse_priority("--gw-priority", gw_priority),
     )
+    warn_unpublished(Container.get(container, host=host))
 
 
 @network.command()

@@ -53,6 +53,11 @@ def report(error: Exception) -> None:
             click.echo(f"hint: {hint}", err=True)
 
 
+def note(message: str) -> None:
+    """Print what was decided for the user."""
+    click.echo(f"netyard: {message}", err=True)
+
+
 def warn(message: str) -> None:
     """Print a warning."""
     click.echo(f"netyard: warning: {message}", err=True)

@@ -14,6 +14,7 @@ import click
 from netyard import lifecycle
 from netyard.cli.context import current_host
 from netyard.cli.report import warn
+from netyard.cli.unpublished import warn_unpublished
 from netyard.container import Container
 from netyard.environment import parse_environment, read_env_file
 from netyard.errors import Conflict, Invalid, NetyardError
@@ -99,7 +100,7 @@ def run(ctx: click.Context, /, command: tuple[str, ...], detach: bool, **given: 
         raise Invalid("-t: the input device is not a terminal")
     if detach:
         container = Container.run(*command, host=host, **settings)
-        _warn_unpublished(container)
+        warn_unpublished(container)
         click.echo(container.id)
         return
     ctx.exit(_run_attached(host, command, settings))
@@ -111,6 +112,7 @@ def _run_attached(host: Host, command: tuple[str, ...], settings: dict[str, Any]
         container = Container.create(*command, host=host, **settings)
         change.on_failure(lambda: lifecycle.discard(host, container.record))
         session.start(container)
+        warn_unpublished(container)
     return session.wait()
 
 
@@ -182,16 +184,6 @@ def _forwarding(container: Container) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _warn_unpublished(container: Container) -> None:
-    """Say so when ports were asked for and no network can publish them (contract PB12)."""
-    spec = container.spec
-    wanted = spec.mode == "networks" and (spec.publish or spec.publish_all)
-    if wanted and not container.host.store.publications(container.id):
-        with contextlib.suppress(NetyardError):
-            if container.status == "running":
-                warn("no port is published: the container has no network with a way out")
-
-
 @click.command(context_settings=_PASS_THROUGH)
 @container_options
 @click.pass_context
@@ -217,8 +209,15 @@ def start(ctx: click.Context, names: tuple[str, ...], attach_too: bool, interact
         container = Container.get(names[0], host=host)
         with _Session(host) as session:
             session.start(container)
+            warn_unpublished(container)
         ctx.exit(session.wait())
-    for_each(ctx, names, lambda name: Container.get(name, host=host).start())
+
+    def start_one(name: str) -> None:
+        found = Container.get(name, host=host)
+        found.start()
+        warn_unpublished(found)
+
+    for_each(ctx, names, start_one)
 
 
 @click.command()

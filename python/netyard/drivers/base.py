@@ -6,8 +6,9 @@ does all of its list or, raising, nothing of it; taking away what is already gon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from netyard.options import Address
@@ -37,8 +38,11 @@ class Driver(Protocol):
     name: str
     #: Whether users may create networks of it.
     is_creatable: bool
-    #: Whether the firewall and the name server work for its networks.
-    has_bridge: bool
+    #: What its networks are planned on: ``bridge`` or ``parent``; ``""`` for nothing.
+    device: str
+
+    def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Options as users give them under their full names; `Invalid` for what is wrong."""
 
     def check(self, network: NetworkRecord) -> None:
         """Raise `Invalid` for options and pools this driver cannot do."""
@@ -52,8 +56,15 @@ class Driver(Protocol):
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
         """Make endpoints, configured and up."""
 
-    def detach(self, endpoints: Sequence[EndpointRecord]) -> None:
-        """Take endpoints away."""
+    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+        """Take endpoints away.
+
+        Args:
+            namespaces: Where network namespaces are, by container id; some may be gone.
+        """
+
+    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+        """Take away what is left on the host of endpoints whose namespace is dying."""
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """Make again what is missing of a network and of its endpoints."""

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 from netyard import _core
-from netyard.bridgeopts import announces, has_bridge_address, mode_of, mtu_of
+from netyard.bridgeopts import has_bridge_address, mode_of, normalise
 from netyard.drivers.base import EndpointPlan
-from netyard.endpointopts import SYSCTLS, parse_interface_sysctls
+from netyard.drivers.interface import addresses_of, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
 from netyard.firewall import APART_GROUP, is_apart
 from netyard.naming import bridge_mac
+from netyard.netopts import mtu_of
 from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 # "NY": the link group of all host ends, so that they can be told from other interfaces.
 _GROUP = 0x4E59
-_LINK_LOCAL_PREFIXES = {4: 16, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,11 @@ class BridgeDriver:
 
     name = "bridge"
     is_creatable = True
-    has_bridge = True
+    device = "bridge"
+
+    def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
+        """See `Driver.normalise`."""
+        return normalise(options)
 
     def check(self, network: NetworkRecord) -> None:
         """See `Driver.check`."""
@@ -83,9 +85,12 @@ class BridgeDriver:
         """See `Driver.attach`."""
         _core.attach([_endpoint_spec(plan) for plan in plans])
 
-    def detach(self, endpoints: Sequence[EndpointRecord]) -> None:
+    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
         _core.delete_links([endpoint.host_ifname for endpoint in endpoints])
+
+    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+        """See `Driver.let_go`: the kernel takes both ends of a pair."""
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
@@ -106,16 +111,10 @@ class BridgeDriver:
         self.attach(missing)
 
 
-@functools.cache
-def _has_ipv6() -> bool:
-    """Whether this kernel speaks IPv6 at all."""
-    return Path("/proc/sys/net/ipv6").exists()
-
-
 def _bridge_spec(network: NetworkRecord) -> _BridgeSpec:
     device = network.bridge.replace(".", "/")
     sysctls = [_route_localnet(network, "1")]
-    if _has_ipv6():
+    if speaks_ipv6():
         has_ipv6 = network.has_ipv6 and mode_of(network.options, 6) != "isolated"
         sysctls += [
             (f"net.ipv6.conf.{device}.accept_ra", "0"),
@@ -140,32 +139,8 @@ def _route_localnet(network: NetworkRecord, value: str) -> tuple[str, str]:
     return f"net.ipv4.conf.{device}.route_localnet", value
 
 
-@functools.lru_cache(maxsize=64)
-def _endpoint_sysctls(ifname: str, has_ipv6: bool, announces: bool) -> list[tuple[str, str]]:
-    # Announces the addresses (see `attach` of links.rs), for peers that knew them elsewhere.
-    notify = "1" if announces else "0"
-    sysctls = [(f"net.ipv4.conf.{ifname}.arp_notify", notify)]
-    if not _has_ipv6():
-        return sysctls
-    if not has_ipv6:
-        # Not even a link-local address: IPv6 must not lead around IPv4 rules (contract SH7).
-        return [*sysctls, (f"net.ipv6.conf.{ifname}.disable_ipv6", "1")]
-    return [
-        *sysctls,
-        (f"net.ipv6.conf.{ifname}.disable_ipv6", "0"),
-        (f"net.ipv6.conf.{ifname}.ndisc_notify", notify),
-        (f"net.ipv6.conf.{ifname}.accept_ra", "0"),
-    ]
-
-
 def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
     endpoint, network = plan.endpoint, plan.network
-    prefixes = {pool.version: pool.subnet.prefixlen for pool in network.pools}
-    link_local = [ip_address(text) for text in endpoint.link_local]
-    has_ipv6 = network.has_ipv6 and (bool(endpoint.ip6) or not network.pools)
-    sysctls = list(_endpoint_sysctls(endpoint.ifname, has_ipv6, announces(network.options)))
-    if SYSCTLS in endpoint.options:
-        sysctls += parse_interface_sysctls(endpoint.options[SYSCTLS], endpoint.ifname)
     return _EndpointSpec(
         namespace=plan.namespace,
         bridge=network.bridge,
@@ -174,10 +149,7 @@ def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
         mac=bytes.fromhex(endpoint.mac.replace(":", "")),
         mtu=mtu_of(network.options),
         group=APART_GROUP if is_apart(network) else _GROUP,
-        addresses=[
-            *((address, prefixes[address.version]) for address in endpoint.addresses),
-            *((address, _LINK_LOCAL_PREFIXES[address.version]) for address in link_local),
-        ],
+        addresses=addresses_of(network, endpoint),
         neighbours=[
             address
             for address in endpoint.addresses
@@ -185,5 +157,5 @@ def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
         ],
         gateways=plan.gateways,
         hairpin=plan.has_ports,
-        sysctls=sysctls,
+        sysctls=sysctls_of(network, endpoint),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Invalid
@@ -14,7 +15,11 @@ class NoneDriver:
 
     name = "none"
     is_creatable = False
-    has_bridge = False
+    device = ""
+
+    def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
+        """See `Driver.normalise`."""
+        return dict(options)
 
     def check(self, network: NetworkRecord) -> None:
         """See `Driver.check`."""
@@ -29,8 +34,11 @@ class NoneDriver:
         """See `Driver.attach`."""
         raise Invalid(f"network {self.name!r} can only be chosen when a container is created")
 
-    def detach(self, endpoints: Sequence[EndpointRecord]) -> None:
+    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
+
+    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+        """See `Driver.let_go`."""
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""

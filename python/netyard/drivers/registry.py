@@ -15,6 +15,8 @@ _GROUP = "netyard.drivers"
 _OWN = {
     "bridge": "netyard.drivers.bridge:BridgeDriver",
     "host": "netyard.drivers.host:HostDriver",
+    "ipvlan": "netyard.drivers.parent:IpvlanDriver",
+    "macvlan": "netyard.drivers.parent:MacvlanDriver",
     "none": "netyard.drivers.none:NoneDriver",
 }
 _ALIASES = {"null": "none"}

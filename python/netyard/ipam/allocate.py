@@ -7,6 +7,7 @@ from dataclasses import replace
 from heapq import merge
 from ipaddress import IPv6Network
 
+from netyard import parentopts
 from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
 from netyard.ipam.defaults import Source, choose_subnet
 from netyard.ipam.pool import Pool, address_from, contains, lowest_free, overlapping
@@ -28,24 +29,27 @@ def plan_pools(
     avoid: Iterable[Subnet],
     sources: Sequence[Source],
     without_gateway: Collection[int] = (),
+    may_share: bool = False,
 ) -> tuple[Pool, ...]:
     """The pools of a new network: as asked, and chosen where nothing was asked.
 
     Args:
         subnets: ``0.0.0.0/N`` and ``::/N`` ask for any free one of that size (contract NC4).
         without_gateway: Families in which no gateway is chosen, and none but a given one is kept.
+        may_share: The network is on a parent interface, and may have a subnet together with
+            others that are, if their ranges are apart (contract IP6).
 
     Raises:
         Invalid: for every value that does not fit, all of them together (contract CV6).
         SubnetOverlap: if a subnet has addresses of another network.
         Exhausted: if no default subnet is left.
     """
-    taken = {pool.subnet: network for network in networks for pool in network.pools}
-    users = {subnet: network.name for subnet, network in taken.items()}
+    present = [(network, pool) for network in networks for pool in network.pools]
+    users = {pool.subnet: network.name for network, pool in present}
     pools: list[Pool] = []
 
     def choose(family: int, prefix: int | None) -> None:
-        out_of_the_way = [*taken, *avoid, *subnets, *(pool.subnet for pool in pools)]
+        out_of_the_way = [*users, *avoid, *subnets, *(pool.subnet for pool in pools)]
         chosen = choose_subnet(family, out_of_the_way, sources=sources, prefix=prefix, users=users)
         pools.append(Pool(chosen))
 
@@ -67,15 +71,27 @@ def plan_pools(
         _place_auxiliary(pools, name, address, errors)
     raise_all(errors)
     for pool in pools:
-        other = overlapping(pool.subnet, taken)
-        if other is not None:
-            raise SubnetOverlap(
-                f"--subnet: {pool.subnet} overlaps {other} of network {taken[other].name!r}",
-                holder=taken[other].name,
-            )
+        for network, other in present:
+            _check_apart(pool, network, other, may_share=may_share)
     return tuple(
         pool if pool.gateway or pool.version in without_gateway else _with_gateway(pool)
         for pool in pools
+    )
+
+
+def _check_apart(pool: Pool, network: NetworkRecord, other: Pool, *, may_share: bool) -> None:
+    """Refuse a pool whose addresses could be those of another network's pool."""
+    if overlapping(pool.subnet, [other.subnet]) is None:
+        return
+    can_share = may_share and network.driver in parentopts.KINDS
+    if can_share and overlapping(pool.dynamic, [other.dynamic]) is None:
+        return
+    raise SubnetOverlap(
+        f"--subnet: {pool.subnet} overlaps {other.subnet} of network {network.name!r}",
+        holder=network.name,
+        hint=f"give both an --ip-range apart from the other; {network.name!r} has {other.dynamic}"
+        if can_share
+        else None,
     )
 
 
@@ -209,12 +225,35 @@ def _check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None
             why = f"the auxiliary address {name!r}"
     if why:
         raise AddressInUse(f"{flag}: {wanted} is {why} of network {network.name!r}")
+    _check_others(store, network, wanted, flag)
     holder = store.lease_holder(network.id, wanted)
     if holder is not None:
         raise AddressInUse(
             f"{flag}: {wanted} of network {network.name!r} belongs to container {holder!r}",
             holder=holder,
         )
+
+
+def _check_others(store: Store, network: NetworkRecord, wanted: Address, flag: str) -> None:
+    """Refuse what belongs to another network that shares the subnet (contract IP6)."""
+    if network.driver not in parentopts.KINDS:
+        return
+    for other in store.networks():
+        pool = other.pool_of(wanted)
+        if other.id == network.id or pool is None or other.is_config_only:
+            continue
+        if contains(pool.dynamic, wanted):
+            raise AddressInUse(
+                f"{flag}: {wanted} is in {pool.dynamic}, from which network {other.name!r} gives "
+                "addresses",
+                holder=other.name,
+            )
+        holder = store.lease_holder(other.id, wanted)
+        if holder is not None:
+            raise AddressInUse(
+                f"{flag}: {wanted} belongs to container {holder!r} on network {other.name!r}",
+                holder=holder,
+            )
 
 
 _UNCOUNTABLE = (1 << 64) - 1

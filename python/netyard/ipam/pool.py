@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
+from netyard.errors import Exhausted
 from netyard.options import Address, Subnet
 
 
@@ -49,6 +50,11 @@ class Pool:
             last -= 1
         return last
 
+    @property
+    def host_address(self) -> Address | None:
+        """The host's own address on the network, if it has one."""
+        return next((address for name, address in self.auxiliary if name == HOST), None)
+
     def is_reserved(self, address: Address) -> str | None:
         """Why an address of the subnet can be nobody's, or ``None``."""
         if _keeps_ends(self.subnet) and address == self.subnet.network_address:
@@ -64,6 +70,26 @@ class Pool:
         if self.gateway is not None:
             taken.add(int(self.gateway))
         return taken
+
+
+# The auxiliary address of this name is the host's own on a network it would not reach otherwise.
+HOST = "host"
+
+
+def with_host_address(pool: Pool) -> Pool:
+    """A pool with an address for the host: as given, or the lowest that is free.
+
+    Raises:
+        Exhausted: if there is none.
+    """
+    if pool.host_address is not None:
+        return pool
+    taken = sorted(pool.taken_at_start())
+    number = lowest_free(pool.first_dynamic(), pool.last_dynamic(), taken)
+    if number is None:
+        raise Exhausted(f"--subnet: {pool.subnet} has no address for the host")
+    own = (HOST, address_from(number, pool.version))
+    return replace(pool, auxiliary=(*pool.auxiliary, own))
 
 
 def _keeps_ends(subnet: Subnet) -> bool:

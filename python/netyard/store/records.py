@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from netyard.bridgeopts import mode_of
-from netyard.ipam.pool import Pool
+from netyard.ipam.pool import Pool, address_from
 from netyard.options import Address
+from netyard.parentopts import routes_by_device
 
 # Auxiliary addresses of these names are the containers' gateways instead of the bridge's.
 MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
@@ -52,20 +53,33 @@ class NetworkRecord:
                 return pool.gateway
         return None
 
-    def route_via(self, version: int) -> Address | None:
-        """What containers route by: the gateway, or an auxiliary address of a magic name (NC7)."""
+    def route_via(self, address: Address) -> Address | None:
+        """What a container with this address routes by, if there is a way out.
+
+        The gateway of its subnet, or an auxiliary address of a magic name (contract NC7); the
+        unspecified address where the interface itself is the way out (contract IV2).
+        """
+        version = address.version
         if self.is_internal or mode_of(self.options, version) == "isolated":
             return None
+        if routes_by_device(self.options):
+            return address_from(0, version)
         for pool in self.pools:
-            for name, address in pool.auxiliary:
-                if name == MAGIC_GATEWAYS[version] and address.version == version:
-                    return address
-        return self.gateway(version)
+            for name, other in pool.auxiliary:
+                if name == MAGIC_GATEWAYS[version] and other.version == version:
+                    return other
+        pool_of_it = self.pool_of(address)
+        return pool_of_it.gateway if pool_of_it else None
+
+    @property
+    def takes_endpoints(self) -> bool:
+        """Whether containers have interfaces on it, to be connected and disconnected."""
+        return self.driver not in ("host", "none") and not self.is_config_only
 
     @property
     def has_name_service(self) -> bool:
         """Whether containers on it get the embedded name server (contract DN1)."""
-        return bool(self.bridge) and not self.is_builtin
+        return self.takes_endpoints and not self.is_builtin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

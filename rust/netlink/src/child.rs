@@ -116,15 +116,16 @@ pub fn add_dummy(batch: &mut Batch, name: &str) {
     create(batch, "create dummy", name, message);
 }
 
-/// Whether the kernel has a driver that stands on other links, loading its module if need be.
+/// Whether the kernel has a driver of these kinds, loading its module if need be.
 ///
-/// Asks for a link on nothing, which every such driver refuses; one that is not there is refused
-/// by the kernel itself, with EOPNOTSUPP (`rtnl_newlink`).
+/// Asks for a link on nothing with a MAC address of one octet: each driver refuses the one or the
+/// other, and the kernel itself a driver that is not there, with EOPNOTSUPP (`rtnl_newlink`).
 pub fn knows_kind(socket: &mut Socket, kind: &str) -> Result<bool> {
     let mut message = LinkMessage::default();
-    message.attributes = vec![LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Other(
-        kind.into(),
-    ))])];
+    message.attributes = vec![
+        LinkAttribute::Address(vec![0]),
+        LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Other(kind.into()))]),
+    ];
     let mut batch = Batch::new();
     let subject = Subject::link("look for driver", kind);
     let flags = NLM_F_CREATE | NLM_F_EXCL;

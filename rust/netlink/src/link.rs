@@ -143,6 +143,15 @@ pub fn set_mac(batch: &mut Batch, index: u32, name: &str, mac: [u8; 6]) {
     batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
 }
 
+/// Renames a link by index, which is down. Same as `ip link set INDEX name NAME`.
+pub fn rename_link(batch: &mut Batch, index: u32, name: &str) {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    let subject = Subject::link("name interface", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
 /// Puts a link into a bridge and up. Same as `ip link set NAME master BRIDGE up`.
 pub fn set_state(batch: &mut Batch, name: &str, bridge_index: Option<u32>) {
     let mut message = up_message();

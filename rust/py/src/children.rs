@@ -137,6 +137,19 @@ pub(crate) fn attach_children(py: Python<'_>, specs: Vec<ChildSpec>) -> PyResult
     Ok(())
 }
 
+impl ChildSpec {
+    /// What it is called until it is configured.
+    ///
+    /// Before 6.14 the kernel refuses a name that an interface of our own namespace has, wherever
+    /// the new one is to be.
+    fn first_name(&self) -> String {
+        match self.namespace {
+            Some(_) => format!("ny-{:08x}", self.group),
+            None => self.ifname.clone(),
+        }
+    }
+}
+
 /// The requests that make children; their parents are in our own namespace.
 fn children(
     specs: &[&ChildSpec],
@@ -146,7 +159,7 @@ fn children(
     let mut batch = Batch::new();
     for ((spec, mac), namespace) in specs.iter().zip(macs).zip(fds) {
         let child = netlink::ChildSpec {
-            name: &spec.ifname,
+            name: &spec.first_name(),
             kind: &spec.kind,
             mode: &spec.mode,
             flag: &spec.flag,
@@ -163,10 +176,16 @@ fn children(
 
 /// Configures a child of the calling thread's namespace.
 fn configure(spec: &ChildSpec) -> Outcome<()> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    let index = index_of(&spec.first_name())?;
+    if spec.first_name() != spec.ifname {
+        let mut batch = Batch::new();
+        netlink::rename_link(&mut batch, index, &spec.ifname);
+        socket.run(batch)?;
+    }
     for (name, value) in &spec.sysctls {
         netyard_netns::write_sysctl(name, value)?;
     }
-    let index = index_of(&spec.ifname)?;
     let mut batch = Batch::new();
     netlink::set_link_up(&mut batch, 1, "lo", true);
     for (address, prefix) in &spec.addresses {
@@ -181,7 +200,7 @@ fn configure(spec: &ChildSpec) -> Outcome<()> {
     for gateway in &spec.gateways {
         netlink::add_default_route(&mut batch, index, *gateway);
     }
-    Ok(Socket::open(Protocol::Route)?.run(batch)?)
+    Ok(socket.run(batch)?)
 }
 
 /// Deletes children by namespace and group. Missing ones are no error.

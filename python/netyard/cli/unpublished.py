@@ -1,0 +1,13 @@
+"""One warning: ports were asked for and no network of the container can publish them (PB12)."""
+
+from __future__ import annotations
+
+from netyard.cli.report import warn
+from netyard.container import Container
+
+
+def warn_unpublished(container: Container) -> None:
+    """Print it, if it is so."""
+    reason = container.unpublished()
+    if reason:
+        warn(reason)

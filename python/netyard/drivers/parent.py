@@ -1,0 +1,238 @@
+"""The macvlan and ipvlan drivers: containers' interfaces are children of an interface of the host.
+
+The child is born in its container; on the host there is only the parent, and with
+``host_access`` one more child by which the host reaches the containers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netyard import _core, parentopts
+from netyard.drivers.base import EndpointPlan
+from netyard.drivers.interface import addresses_of, interface_sysctls, speaks_ipv6, sysctls_of
+from netyard.errors import Conflict, KernelError, NetyardError
+from netyard.naming import bridge_mac, host_access_name
+from netyard.netopts import mtu_of
+from netyard.options import Address
+from netyard.store.records import EndpointRecord, NetworkRecord
+
+_HOST_BITS = {4: 32, 6: 128}
+# The bits that mark a child's link group; the rest is of its endpoint's id.
+_GROUP_MARK = 0x1000_0000
+_GROUP_DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChildSpec:
+    namespace: int | None
+    parent: str
+    ifname: str
+    kind: str
+    mode: str
+    flag: str
+    mac: bytes | None
+    mtu: int | None
+    group: int
+    addresses: Sequence[tuple[Address, int]]
+    gateways: Sequence[Address] = ()
+    routes: Sequence[tuple[Address, int]] = ()
+    sysctls: Sequence[tuple[str, str]] = ()
+
+
+class ParentDriver:
+    """What both drivers have in common; see `Driver`."""
+
+    name = ""
+    is_creatable = True
+    device = "parent"
+
+    def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
+        """See `Driver.normalise`."""
+        return parentopts.normalise(self.name, options)
+
+    def check(self, network: NetworkRecord) -> None:
+        """See `Driver.check`: the parent was checked when it was chosen."""
+
+    def create(self, networks: Sequence[NetworkRecord]) -> None:
+        """See `Driver.create`: a parent that is missing, and the host's own interface."""
+        for network in networks:
+            made = not network.is_foreign and _make_parent(network)
+            try:
+                _make_host_interface(network)
+            except NetyardError:
+                if made:
+                    self.remove([network])
+                raise
+
+    def remove(self, networks: Sequence[NetworkRecord]) -> None:
+        """See `Driver.remove`. A parent that was there before stays."""
+        names = [host_access_name(network.id) for network in networks if _has_access(network)]
+        names += [
+            parentopts.parent_of(network.options) for network in networks if not network.is_foreign
+        ]
+        _core.delete_links(names)
+
+    def attach(self, plans: Sequence[EndpointPlan]) -> None:
+        """See `Driver.attach`."""
+        try:
+            _core.attach_children([_child_of(plan) for plan in plans])
+        except KernelError as error:
+            raise _explained(error, plans) from error
+        for plan in plans:
+            if _has_access(plan.network):
+                name = host_access_name(plan.network.id)
+                _core.set_host_routes(name, list(plan.endpoint.addresses), True)
+
+    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+        """See `Driver.detach`."""
+        for endpoint in endpoints:
+            try:
+                fd = os.open(namespaces / endpoint.container_id, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                _core.detach_children([(fd, _group_of(endpoint))])
+            finally:
+                os.close(fd)
+
+    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+        """See `Driver.let_go`: the host's routes to them."""
+        name = host_access_name(network.id)
+        if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
+            return
+        for endpoint in endpoints:
+            _core.set_host_routes(name, list(endpoint.addresses), False)
+
+    def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
+        """See `Driver.restore`."""
+        parent = parentopts.parent_of(network.options)
+        present = {link.name for link in _core.list_links()}
+        if parent not in present and network.is_foreign:
+            raise Conflict(f"parent interface {parent!r}, which is not netyard's, is gone")
+        if parent not in present:
+            _make_parent(network)
+        if _has_access(network) and host_access_name(network.id) not in present:
+            _make_host_interface(network)
+        missing = [plan for plan in plans if not _is_there(plan)]
+        self.attach(missing)
+        if _has_access(network):
+            for plan in plans:
+                addresses = list(plan.endpoint.addresses)
+                _core.set_host_routes(host_access_name(network.id), addresses, True)
+
+
+class MacvlanDriver(ParentDriver):
+    """Networks whose containers have MAC addresses of their own on the parent's wire."""
+
+    name = "macvlan"
+
+
+class IpvlanDriver(ParentDriver):
+    """Networks whose containers share their parent's MAC address."""
+
+    name = "ipvlan"
+
+
+def _has_access(network: NetworkRecord) -> bool:
+    return parentopts.has_host_access(network.options)
+
+
+def _group_of(endpoint: EndpointRecord) -> int:
+    """The link group of an endpoint's child, by which it is found whatever it is called."""
+    return _GROUP_MARK | int(endpoint.id[:_GROUP_DIGITS], 16)
+
+
+def _is_there(plan: EndpointPlan) -> bool:
+    group = _group_of(plan.endpoint)
+    return any(link.group == group for link in _core.list_links(plan.namespace))
+
+
+def _make_parent(network: NetworkRecord) -> bool:
+    """Make the VLAN subinterface or dummy of a network, if it is missing; whether it was."""
+    name = parentopts.parent_of(network.options)
+    if name in {link.name for link in _core.list_links()}:
+        return False
+    # The wire is the containers' and not the host's: it has no address there, of either family.
+    device = name.replace(".", "/")
+    sysctls = [(f"net.ipv6.conf.{device}.disable_ipv6", "1")] if speaks_ipv6() else []
+    vlan = parentopts.parse_vlan(name)
+    if vlan is None:
+        _core.create_dummy(name, sysctls)
+    else:
+        base, number = vlan
+        _core.create_vlan(name, base, number, sysctls)
+    return True
+
+
+def _make_host_interface(network: NetworkRecord) -> None:
+    if not _has_access(network):
+        return
+    name = host_access_name(network.id)
+    addresses = [
+        (pool.host_address, _HOST_BITS[pool.version])
+        for pool in network.pools
+        if pool.host_address is not None
+    ]
+    child = _child(network, name, addresses)
+    mac = bridge_mac(network.id) if child.kind == "macvlan" else None
+    has_ipv6 = any(address.version == 6 for address, _ in addresses)
+    _core.create_shim(replace(child, mac=mac, sysctls=interface_sysctls(name, has_ipv6, True)))
+
+
+def _child(
+    network: NetworkRecord, ifname: str, addresses: Sequence[tuple[Address, int]]
+) -> _ChildSpec:
+    return _ChildSpec(
+        namespace=None,
+        parent=parentopts.parent_of(network.options),
+        ifname=ifname,
+        kind=network.driver,
+        mode=parentopts.mode_of(network.driver, network.options),
+        flag=parentopts.flag_of(network.options),
+        mac=None,
+        mtu=mtu_of(network.options),
+        group=0,
+        addresses=addresses,
+    )
+
+
+def _child_of(plan: EndpointPlan) -> _ChildSpec:
+    endpoint, network = plan.endpoint, plan.network
+    routes = [
+        (pool.subnet.network_address, pool.subnet.prefixlen)
+        for pool in network.pools
+        if parentopts.routes_by_device(network.options)
+        and endpoint.address(pool.version) is not None
+        and endpoint.address(pool.version) not in pool.subnet
+    ]
+    return replace(
+        _child(network, endpoint.ifname, addresses_of(network, endpoint)),
+        namespace=plan.namespace,
+        mac=bytes.fromhex(endpoint.mac.replace(":", "")) or None,
+        group=_group_of(endpoint),
+        gateways=plan.gateways,
+        routes=routes,
+        sysctls=sysctls_of(network, endpoint),
+    )
+
+
+def _explained(error: KernelError, plans: Sequence[EndpointPlan]) -> NetyardError:
+    """The kernel's refusal in words, where it is about a parent interface."""
+    network = plans[0].network
+    parent = parentopts.parent_of(network.options)
+    modes = {parentopts.mode_of(each.network.driver, each.network.options) for each in plans}
+    if error.errno == errno.ENETDOWN:
+        return Conflict(f"parent interface {parent!r} is down", hint=f"ip link set {parent} up")
+    if error.errno == errno.ENODEV:
+        return Conflict(f"parent interface {parent!r} of network {network.name!r} is gone")
+    if error.errno == errno.EBUSY or (error.errno == errno.EINVAL and "passthru" in modes):
+        return Conflict(
+            f"parent interface {parent!r} has interfaces of another kind or mode on it, so that "
+            f"network {network.name!r} cannot have any"
+        )
+    return error

@@ -1,0 +1,35 @@
+"""What a new network stands on; `bridgeplan` and `parentplan` find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netyard.options import Address, Subnet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A device, and what follows from it for the network.
+
+    Attributes:
+        options: The network's options, completed.
+        bridge: The bridge device; ``""`` on a parent interface.
+        is_foreign: The device is not netyard's to remove.
+        is_internal: There is no way out.
+        subnets: As asked for, or as the device has them.
+        gateways: The same.
+        reserved: Addresses that the host has found to be somebody's.
+        without_gateway: Families that have no gateway unless one was given.
+        gets_host_address: The host is to have an address of its own on it.
+    """
+
+    options: Mapping[str, str]
+    bridge: str = ""
+    is_foreign: bool = False
+    is_internal: bool = False
+    subnets: Sequence[Subnet] = ()
+    gateways: Sequence[Address] = ()
+    reserved: Sequence[tuple[str, Address]] = ()
+    without_gateway: Sequence[int] = ()
+    gets_host_address: bool = False

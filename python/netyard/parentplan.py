@@ -1,0 +1,279 @@
+"""The ground of macvlan and ipvlan networks: the parent interface, found, checked or to be made.
+
+Looks at the store and at the host's interfaces; makes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netyard import _core, parentopts
+from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
+from netyard.ground import Ground
+from netyard.host import Host
+from netyard.ipam.pool import address_from
+from netyard.naming import dummy_name
+from netyard.netopts import check_mtu, mtu_of
+from netyard.options import Address, Subnet, parse_address, parse_subnet
+from netyard.spec import NetworkSpec
+from netyard.store.records import NetworkRecord
+
+_CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+_MODULES = {"macvlan": "macvlan", "ipvlan": "ipvlan", "vlan": "8021q", "dummy": "dummy"}
+ROUTER = "router"
+Options = Mapping[str, str]
+
+
+def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str) -> Ground:
+    """The parent interface of a new network (contract MV1, IV1).
+
+    As given; else a dummy if the network is internal, else the interface of the default route,
+    else a dummy as well.
+
+    Raises:
+        Invalid, NotFound: if the parent is none.
+        Conflict: if another network or a bridge has it.
+        Unsupported: if the kernel lacks the driver.
+    """
+    kind = spec.driver
+    _check_modes(kind, spec, options)
+    links = {link.name: link for link in _core.list_links()}
+    wanted = parentopts.parent_of(options)
+    parent = wanted or ("" if spec.is_internal else _default_interface(links))
+    is_dummy = not parent
+    if is_dummy:
+        parent = dummy_name(kind, network_id)
+    made = "dummy" if is_dummy else _check_parent(kind, parent, links)
+    for needed in (kind, made):
+        _check_kernel(needed)
+    if parent in links and (mtu_of(options) or 0) > links[parent].mtu:
+        raise Invalid(
+            f"--opt: an MTU of {mtu_of(options)} is more than the {links[parent].mtu} of parent "
+            f"{parent!r}",
+            field="--opt",
+        )
+    sharing = _sharing(host, kind, parent, options)
+    _check_other_kind(kind, parent, links)
+    subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
+    return Ground(
+        options={**options, parentopts.PARENT: parent},
+        # One that netyard made for another network goes with the last of them.
+        is_foreign=not made and all(other.is_foreign for other in sharing),
+        is_internal=spec.is_internal or is_dummy,
+        subnets=subnets,
+        gateways=[parse_address("--gateway", word) for word in spec.gateways],
+        reserved=_reserved(spec, subnets, links),
+        without_gateway=(4, 6),
+        gets_host_address=parentopts.has_host_access(options),
+    )
+
+
+def check(host: Host, record: NetworkRecord) -> None:
+    """What options, families and addresses given away already ask of one another (IP6)."""
+    check_mtu(record.options, has_ipv6=record.has_ipv6)
+    for pool in record.pools:
+        for other in host.store.networks():
+            first, last = pool.dynamic.network_address, int(pool.dynamic.broadcast_address)
+            leased = [each for each in host.store.leased_from(other.id, first) if each <= last]
+            if leased:
+                address = address_from(leased[0], pool.version)
+                raise SubnetOverlap(
+                    f"--ip-range: {address} of {pool.dynamic} belongs to a container of network "
+                    f"{other.name!r}",
+                    holder=other.name,
+                )
+
+
+def _check_modes(kind: str, spec: NetworkSpec, options: Options) -> None:
+    if spec.gateways and parentopts.routes_by_device(options):
+        raise Invalid(
+            f"--gateway: an ipvlan network in mode {parentopts.mode_of(kind, options)} routes by "
+            "its interfaces and has no gateway",
+            field="--gateway",
+        )
+    if parentopts.FLAG in options and parentopts.flag_of(options) != "bridge":
+        flag = parentopts.flag_of(options)
+        if parentopts.has_host_access(options):
+            raise Invalid(
+                f"--opt host_access: an ipvlan network with flag {flag} keeps the host's interface "
+                "apart as well",
+                field="--opt",
+            )
+    if parentopts.has_host_access(options) and kind == "macvlan":
+        mode = parentopts.mode_of(kind, options)
+        if mode in ("private", "passthru"):
+            raise Invalid(
+                f"--opt host_access: a macvlan network in mode {mode} lets no second interface "
+                "reach its containers",
+                field="--opt",
+            )
+
+
+def _default_interface(links: Mapping[str, _core.Link]) -> str:
+    """The interface of the default route; ``""`` without one."""
+    names = {link.index: name for name, link in links.items()}
+    for route in _core.list_routes():
+        if route.destination is None and route.prefix == 0 and route.output in names:
+            return names[route.output]
+    return ""
+
+
+def _check_parent(kind: str, parent: str, links: Mapping[str, _core.Link]) -> str:
+    """Refuse what cannot be a parent; what has to be made for it: ``vlan`` or nothing."""
+    link = links.get(parent)
+    if link is not None:
+        _check_is_no_child(parent, link)
+        if link.master is not None:
+            master = next((n for n, other in links.items() if other.index == link.master), "?")
+            raise Conflict(
+                f"--opt parent: {parent!r} is a port of {master!r}, which takes its packets: use "
+                f"{master!r} itself as the parent"
+            )
+        return ""
+    vlan = parentopts.parse_vlan(parent)
+    base = vlan[0] if vlan else parent
+    if base not in links:
+        shown = f"{base!r}, the base of {parent!r}" if vlan else repr(parent)
+        raise NotFound(f"--opt parent: there is no interface {shown}")
+    _check_is_no_child(base, links[base])
+    if not links[base].is_up:
+        raise Conflict(f"--opt parent: interface {base!r}, the base of {parent!r}, is down")
+    return "vlan"
+
+
+def _check_is_no_child(name: str, link: _core.Link) -> None:
+    if name == "lo":
+        raise Invalid("--opt parent: 'lo' is the loopback: no wire is behind it", field="--opt")
+    if link.kind in _CHILDREN:
+        raise Invalid(
+            f"--opt parent: {name!r} is itself a {link.kind} interface: use the one it stands on",
+            field="--opt",
+            value=name,
+        )
+
+
+def _check_kernel(kind: str) -> None:
+    if kind and not _core.knows_link_kind(kind):
+        raise Unsupported(
+            f"this kernel has no {kind} interfaces: it lacks the module {_MODULES[kind]!r}"
+        )
+
+
+def sharers(host: Host, network: NetworkRecord) -> list[NetworkRecord]:
+    """Other networks on the same parent interface."""
+    parent = parentopts.parent_of(network.options)
+    return [other for other in _on(host, parent) if other.id != network.id]
+
+
+def _on(host: Host, parent: str) -> list[NetworkRecord]:
+    return [
+        other
+        for other in host.store.networks()
+        if other.driver in parentopts.KINDS and parentopts.parent_of(other.options) == parent
+    ]
+
+
+def _sharing(host: Host, kind: str, parent: str, options: Options) -> list[NetworkRecord]:
+    """Networks that the new one shares its parent with, if it may (contract MV2, IV1)."""
+    others = _on(host, parent)
+    for other in others:
+        if other.driver != kind:
+            raise Conflict(
+                f"--opt parent: {parent!r} is the parent of {other.driver} network "
+                f"{other.name!r}, and cannot have {kind} interfaces beside",
+                holder=other.name,
+            )
+        if kind == "ipvlan":
+            raise Conflict(
+                f"--opt parent: {parent!r} is the parent of ipvlan network {other.name!r}, and "
+                "can be of one only",
+                holder=other.name,
+            )
+        modes = {parentopts.mode_of(kind, each) for each in (options, other.options)}
+        if "passthru" in modes:
+            raise Conflict(
+                f"--opt parent: {parent!r} is the parent of macvlan network {other.name!r}, and "
+                "in mode passthru a network has its parent to itself",
+                holder=other.name,
+            )
+    return others
+
+
+def _check_other_kind(kind: str, parent: str, links: Mapping[str, _core.Link]) -> None:
+    """Interfaces that are not netyard's, as far as they are in the host's own namespace."""
+    index = links[parent].index if parent in links else None
+    for name, link in links.items():
+        is_other = link.kind in _CHILDREN and not str(link.kind).startswith(kind[:3])
+        if index is not None and link.parent == index and is_other:
+            raise Conflict(
+                f"--opt parent: {parent!r} is the parent of {link.kind} interface {name!r}, and "
+                f"cannot have {kind} interfaces beside"
+            )
+
+
+def _reserved(
+    spec: NetworkSpec, subnets: Sequence[Subnet], links: Mapping[str, _core.Link]
+) -> list[tuple[str, Address]]:
+    """The host's own addresses on the network's subnets, and the router's: nobody else's."""
+    known = {*spec.auxiliary.values(), *spec.gateways}
+    names = {link.index: name for name, link in links.items()}
+    seen = [(names.get(index, "host"), address) for index, address, _ in _core.list_addresses()]
+    seen += [(ROUTER, address) for address in _routers()]
+    found: dict[str, Address] = {}
+    for name, address in seen:
+        inside = any(address in subnet for subnet in subnets)
+        if inside and not address.is_loopback and str(address) not in known:
+            known.add(str(address))
+            called = name
+            while called in found or called in spec.auxiliary:
+                called += "'"
+            found[called] = address
+    return list(found.items())
+
+
+def _routers() -> list[Address]:
+    return [
+        route.gateway
+        for route in _core.list_routes()
+        if route.gateway is not None and route.destination is None and route.prefix == 0
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    link: _core.Link
+    addresses: Sequence[tuple[Address, int]]
+
+
+def find_warnings(record: NetworkRecord) -> list[str]:
+    """What is allowed and will not work as its maker may think (contract MV3, MV4)."""
+    name = parentopts.parent_of(record.options)
+    link = next((each for each in _core.list_links() if each.name == name), None)
+    if link is None or not record.is_foreign:
+        return []
+    own = [
+        (address, prefix)
+        for index, address, prefix in _core.list_addresses()
+        if index == link.index and not address.is_link_local
+    ]
+    return list(_warnings(record, name, _Parent(link, own)))
+
+
+def _warnings(record: NetworkRecord, name: str, parent: _Parent) -> Iterator[str]:
+    if not parent.link.is_up:
+        yield f"parent interface {name} is down: containers cannot start on it until it is up"
+    if record.is_internal:
+        yield f"nothing routes out of the network, but it is on the wire of {name} all the same"
+    for pool in record.pools:
+        there = [pair for pair in parent.addresses if pair[0].version == pool.version]
+        if not there:
+            continue
+        if not any(address in pool.subnet for address, _ in there):
+            shown = ", ".join(f"{address}/{prefix}" for address, prefix in there)
+            yield f"{pool.subnet} is not the subnet of {name} ({shown}): others need a route to it"
+        elif pool.version == 4 and pool.ip_range is None:
+            yield (
+                f"without --ip-range, addresses are taken from all of {pool.subnet}: see to it "
+                "that its DHCP server hands out none of them"
+            )
