@@ -49,7 +49,7 @@ test-lab: build
 
 ## What this kernel may lack, on Debian's own, emulated: ipvlan, dummy, 802.1Q.
 test-vm: build
-	VENV=$(VENV) tests/vmlab $(BIN)/pytest -q -p no:cacheprovider tests/vm
+	VENV=$(VENV) VMLAB_SECONDS=1500 tests/vmlab $(BIN)/pytest -q -n 2 -p no:cacheprovider --timeout 300 tests/vm
 
 ## The tests of lab hosts on that kernel: hours, so by hand, and by file (WHAT=tests/lab_hosts/test_x.py).
 WHAT ?= tests/lab_hosts

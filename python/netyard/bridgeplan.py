@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_interface
 
 from netyard import _core, bridgeopts
-from netyard.errors import Conflict, Forbidden
+from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.ground import Ground
 from netyard.host import Host
 from netyard.naming import bridge_name
@@ -27,6 +27,11 @@ def find_ground(
         Forbidden: if another network has it.
         Conflict: if an interface of its name is no bridge.
     """
+    if spec.ipam_driver == "dhcp":
+        raise Invalid(
+            f"--ipam-driver: there is no DHCP server on a {spec.driver} network: use macvlan",
+            field="--ipam-driver",
+        )
     device = options.get(bridgeopts.NAME) or bridge_name(network_id)
     _check_is_free(host, device)
     exists = _exists(device)

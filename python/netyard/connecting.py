@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netyard import endpoint as endpoints
-from netyard import events, lifecycle, provision, publishing
+from netyard import events, leasing, lifecycle, provision, publishing
 from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Forbidden, Invalid
@@ -59,6 +59,10 @@ def _attach(
     plans = endpoints.plans_for(store, [made], namespace, carriers=carriers, has_ports=wants_ports)
     refresh = Names(change, container.id)
     endpoints.attach(change, plans, meanwhile=refresh.begin)
+    if leasing.acquire(change, container, [made]):
+        made = store.endpoint(made.id) or made
+        everything = [*everything[:-1], made]
+        carriers = endpoints.gateway_endpoints(store, everything)
     places = publishing.Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, spec)

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from netyard import _core, names, netopts, parentopts
+from netyard.agent import client as agent
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
@@ -70,7 +71,7 @@ def plan(
     store.add_endpoint(endpoint)
     found: dict[str, object] = {}
     has_addresses = network.ipam_driver != "null"
-    if network.has_ipv4 and has_addresses:
+    if network.has_ipv4 and has_addresses and not network.leases_addresses:
         wanted = parse_ipv4("--ip", request.ip) if request.ip else None
         found["ip4"] = str(lease(store, network, endpoint_id, wanted, 4))
     if request.ip6 and without_ipv6:
@@ -132,6 +133,13 @@ def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
                 field="--link-local-ip",
                 value=word,
             )
+    if request.ip and network.leases_addresses:
+        raise Invalid(
+            f"--ip: addresses of network {network.name!r} are a DHCP server's: have it keep one "
+            "for the container's --mac-address",
+            field="--ip",
+            value=request.ip,
+        )
     for flag, wanted, has in (
         ("--ip", request.ip, network.has_ipv4),
         ("--ip6", request.ip6, network.has_ipv6),
@@ -194,17 +202,11 @@ def gateway_endpoints(
         able = []
         for endpoint in endpoints:
             network = store.network(endpoint.network_id)
-            if network is not None and _route_of(network, endpoint, version) is not None:
+            if network is not None and network.route_via(endpoint, version) is not None:
                 able.append((names.gateway_rank(endpoint, network), endpoint))
         if able:
             chosen[version] = min(able, key=lambda pair: pair[0])[1]
     return chosen
-
-
-def _route_of(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> Address | None:
-    """What an endpoint can route a family by."""
-    address = endpoint.address(version)
-    return network.route_via(address) if address is not None else None
 
 
 @contextmanager
@@ -240,7 +242,7 @@ def plans_for(
             gateway
             for version, carrier in carriers.items()
             if carrier.id == endpoint.id
-            and (gateway := _route_of(network, endpoint, version)) is not None
+            and (gateway := network.route_via(endpoint, version)) is not None
         ]
         plans.append(
             EndpointPlan(
@@ -288,6 +290,7 @@ def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     ids = [endpoint.id for endpoint in endpoints]
     with host.store.transaction():
         host.store.set_endpoint_states(ids, "detaching")
+    _give_back_leases(host, endpoints)
     by_driver: dict[str, list[EndpointRecord]] = {}
     for endpoint in endpoints:
         network = host.store.network(endpoint.network_id)
@@ -303,8 +306,23 @@ def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
 
     For a namespace that has just died: the kernel takes the interfaces away in the background.
     """
+    _give_back_leases(host, endpoints)
     _let_go(host, endpoints)
     _record_down(host, endpoints)
+
+
+def _give_back_leases(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+    """Have the agent release what a DHCP server granted, while the interface is there for it."""
+    leased = [
+        endpoint.id
+        for endpoint in endpoints
+        if (network := host.store.network(endpoint.network_id)) and network.leases_addresses
+    ]
+    if leased:
+        agent.release_leases(host.layout, leased)
+        with host.store.transaction():
+            for endpoint_id in leased:
+                host.store.update_endpoint(endpoint_id, ip4="", lease="")
 
 
 def _record_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -326,7 +344,7 @@ def route_defaults(host: Host, container: ContainerRecord) -> None:
     gateways: list[tuple[str, Address]] = []
     for version, carrier in gateway_endpoints(host.store, endpoints).items():
         network = host.store.network(carrier.network_id)
-        gateway = _route_of(network, carrier, version) if network else None
+        gateway = network.route_via(carrier, version) if network else None
         if gateway is not None:
             gateways.append((carrier.ifname, gateway))
     with opened_namespace(host, container) as namespace:

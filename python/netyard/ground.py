@@ -33,3 +33,7 @@ class Ground:
     reserved: Sequence[tuple[str, Address]] = ()
     without_gateway: Sequence[int] = ()
     gets_host_address: bool = False
+
+    def subnets_of(self, version: int) -> Sequence[Subnet]:
+        """The subnets of a family."""
+        return [subnet for subnet in self.subnets if subnet.version == version]

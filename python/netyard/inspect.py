@@ -9,7 +9,6 @@ from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
-from netyard.options import Address
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
@@ -83,8 +82,7 @@ def _member(host: Host, network: NetworkRecord, endpoint: EndpointRecord) -> dic
 
 def _with_prefix(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> str:
     address = endpoint.address(version)
-    pool = network.pool_of(address) if address is not None else None
-    return f"{address}/{pool.subnet.prefixlen}" if pool is not None else ""
+    return f"{address}/{network.prefix_of(endpoint, version)}" if address is not None else ""
 
 
 def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
@@ -187,8 +185,6 @@ def _settings(
     if network is None:
         return []
     ip4, ip6 = endpoint.address(4), endpoint.address(6)
-    pool4 = network.pool_of(ip4) if ip4 else None
-    pool6 = network.pool_of(ip6) if ip6 else None
     settings = {
         "NetworkID": network.id,
         "EndpointID": endpoint.id,
@@ -197,12 +193,12 @@ def _settings(
         "Links": [f"{target}:{alias}" for target, alias in endpoint.links],
         "DriverOpts": dict(endpoint.options),
         "GwPriority": endpoint.gw_priority,
-        "Gateway": _gateway(network, ip4),
+        "Gateway": _gateway(network, endpoint, 4),
         "IPAddress": str(ip4 or ""),
-        "IPPrefixLen": pool4.subnet.prefixlen if pool4 else 0,
-        "IPv6Gateway": _gateway(network, ip6),
+        "IPPrefixLen": network.prefix_of(endpoint, 4),
+        "IPv6Gateway": _gateway(network, endpoint, 6),
         "GlobalIPv6Address": str(ip6 or ""),
-        "GlobalIPv6PrefixLen": pool6.subnet.prefixlen if pool6 else 0,
+        "GlobalIPv6PrefixLen": network.prefix_of(endpoint, 6),
         "MacAddress": endpoint.mac,
         "Aliases": list(endpoint.aliases),
         "DNSNames": [container.name, *endpoint.aliases, container.id[:12]],
@@ -210,8 +206,8 @@ def _settings(
     return [(network.name, settings)]
 
 
-def _gateway(network: NetworkRecord, address: Address | None) -> str:
-    gateway = network.route_via(address) if address is not None else None
+def _gateway(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> str:
+    gateway = network.route_via(endpoint, version)
     return "" if gateway is None or gateway.is_unspecified else str(gateway)
 
 

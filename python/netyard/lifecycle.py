@@ -20,6 +20,7 @@ from netyard import (
     config,
     events,
     files,
+    leasing,
     parentopts,
     provision,
     publishing,
@@ -167,6 +168,9 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
             has_ports=bool(wanted),
         )
         endpoints.attach(change, plans, meanwhile=refresh.begin)
+    if leasing.acquire(change, container, attached):
+        attached = store.endpoints_of(container.id)
+        carriers = endpoints.gateway_endpoints(store, attached)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
         publishing.publish(change, container, wanted, places)
@@ -387,15 +391,8 @@ def refresh_files(
     if container.kind == "adopted":
         return
     spec = ContainerSpec.from_json(container.spec)
-    hostname = hostname_of(container, spec)
     directory = host.layout.container(container.id)
-
-    def lines(some: Sequence[EndpointRecord]) -> list[str]:
-        addresses = [address for each in some for address in each.addresses]
-        return files.own_lines(addresses, hostname, spec.domainname)
-
-    hosts = files.without_lines(files.read_text(directory / "hosts"), lines(removed))
-    files.write_in_place(directory / "hosts", files.with_lines(hosts, lines(added)))
+    refresh_hosts(host, container, added=added, removed=removed)
     after = host.store.endpoints_of(container.id)
     gone = {each.id for each in removed}
     after = [each for each in after if each.id not in gone]
@@ -403,6 +400,28 @@ def refresh_files(
     before = [*(each for each in after if each.id not in new), *removed]
     if files.read_text(directory / "resolv.conf") == _resolv_conf(host, spec, before):
         files.write_in_place(directory / "resolv.conf", _resolv_conf(host, spec, after))
+
+
+def refresh_hosts(
+    host: Host,
+    container: ContainerRecord,
+    *,
+    added: Sequence[EndpointRecord],
+    removed: Sequence[EndpointRecord],
+) -> None:
+    """Put a running container's own addresses into its /etc/hosts, and take others out."""
+    if container.kind == "adopted":
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    hostname = hostname_of(container, spec)
+    path = host.layout.container(container.id) / "hosts"
+
+    def lines(some: Sequence[EndpointRecord]) -> list[str]:
+        addresses = [address for each in some for address in each.addresses]
+        return files.own_lines(addresses, hostname, spec.domainname)
+
+    hosts = files.without_lines(files.read_text(path), lines(removed))
+    files.write_in_place(path, files.with_lines(hosts, lines(added)))
 
 
 # -- the end ------------------------------------------------------------------------------------

@@ -106,7 +106,9 @@ class Network:
             scope: ``local``, which every network of these drivers is.
             options: Driver options, under Docker's names or their short forms
                 (`netyard.bridgeopts`, `netyard.parentopts`).
-            ipam_driver: ``default``, or ``null`` for a network without addresses.
+            ipam_driver: ``default``, ``null`` for a network without addresses, or on macvlan
+                ``dhcp``: IPv4 addresses are leased from a DHCP server on the wire; ``subnet`` is
+                what its leases must be of.
             ipam_options: Kept and shown; the default driver has none.
             config_only: Keep the settings under the name, for ``config_from``; make nothing.
             config_from: The config-only network whose settings to take.

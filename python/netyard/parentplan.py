@@ -37,6 +37,7 @@ def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str
         Unsupported: if the kernel lacks the driver.
     """
     kind = spec.driver
+    _check_leasing(kind, spec)
     _check_modes(kind, spec, options)
     links = {link.name: link for link in _core.list_links()}
     wanted = parentopts.parent_of(options)
@@ -63,7 +64,7 @@ def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str
         is_internal=spec.is_internal or is_dummy,
         subnets=subnets,
         gateways=[parse_address("--gateway", word) for word in spec.gateways],
-        reserved=_reserved(spec, subnets, links),
+        reserved=[] if spec.ipam_driver == "dhcp" else _reserved(spec, subnets, links),
         without_gateway=(4, 6),
         gets_host_address=parentopts.has_host_access(options),
     )
@@ -82,6 +83,31 @@ def check(host: Host, record: NetworkRecord) -> None:
                     f"--ip-range: {address} of {pool.dynamic} belongs to a container of network "
                     f"{other.name!r}",
                     holder=other.name,
+                )
+
+
+def _check_leasing(kind: str, spec: NetworkSpec) -> None:
+    """What a network whose addresses come by DHCP cannot be told (contract IV4)."""
+    if spec.ipam_driver != "dhcp":
+        return
+    if kind == "ipvlan":
+        raise Invalid(
+            "--ipam-driver: a DHCP server knows containers by MAC address, and those of ipvlan "
+            "networks have their parent's: use macvlan",
+            field="--ipam-driver",
+        )
+    if spec.ipv4 is False:
+        raise Invalid("--ipam-driver: dhcp gives IPv4 addresses only", field="--ipam-driver")
+    given = {"--gateway": spec.gateways, "--ip-range": spec.ip_ranges}
+    given["--aux-address"] = list(spec.auxiliary.values())
+    for flag, words in given.items():
+        for word in words:
+            if ":" not in word:
+                raise Invalid(
+                    f"{flag}: {word!r} is for the DHCP server to say on a network with "
+                    "--ipam-driver dhcp",
+                    field=flag,
+                    value=word,
                 )
 
 

@@ -24,7 +24,7 @@ from netyard.store.records import MAGIC_GATEWAYS, NetworkRecord
 from netyard.surroundings import subnets_in_use
 
 RESERVED = ("bridge", "host", "none", "default")
-IPAM_DRIVERS = ("default", "null")
+IPAM_DRIVERS = ("default", "dhcp", "null")
 SCOPES = ("local",)
 
 
@@ -244,6 +244,8 @@ def _pools(
             },
         )
         return ()
+    if spec.ipam_driver == "dhcp":
+        families = [version for version in families if version == 6 or ground.subnets_of(4)]
     chooses = len({subnet.version for subnet in ground.subnets}) < len(families) or any(
         subnet.network_address.is_unspecified for subnet in ground.subnets
     )
@@ -259,7 +261,11 @@ def _pools(
         without_gateway=ground.without_gateway,
         may_share=not ground.bridge,
     )
-    return tuple(map(with_host_address, pools)) if ground.gets_host_address else pools
+    if not ground.gets_host_address:
+        return pools
+    # Where addresses are a DHCP server's the host does without one there: it has those it has.
+    leased = 4 if spec.ipam_driver == "dhcp" else None
+    return tuple(pool if pool.version == leased else with_host_address(pool) for pool in pools)
 
 
 def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import Any, BinaryIO, cast
 
 from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.naming import Layout
+from netyard.store.records import Lease
 
 _TALK_SECONDS = 30.0
 _START_SECONDS = 15.0
@@ -64,6 +67,27 @@ def rename(layout: Layout, container_id: str) -> None:
 def forget_network(layout: Layout, network_id: str) -> None:
     """Have the agent drop a network's names."""
     request(layout, {"op": "forget", "network": network_id})
+
+
+def begin_lease(layout: Layout, endpoint_id: str) -> None:
+    """Have the agent ask for a lease for an endpoint."""
+    request(layout, {"op": "lease", "endpoint": endpoint_id})
+
+
+def lease_of(layout: Layout, endpoint_id: str) -> tuple[tuple[IPv4Address, Lease] | None, str]:
+    """What has been granted to an endpoint so far, or what keeps it."""
+    answer = request(layout, {"op": "leased", "endpoint": endpoint_id}) or {}
+    if "lease" not in answer:
+        return None, answer.get("why", "")
+    return (IPv4Address(answer["address"]), Lease(**json.loads(answer["lease"]))), ""
+
+
+def release_leases(layout: Layout, endpoint_ids: Sequence[str]) -> None:
+    """Have the agent give leases back; one that was killed goes on where it was for that."""
+    message = {"op": "release", "endpoints": list(endpoint_ids)}
+    if request(layout, message) is None:
+        start(layout)
+        request(layout, message)
 
 
 def revive(layout: Layout) -> None:

@@ -11,12 +11,13 @@ import signal
 import socket
 import time
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from netyard import _core, coexistence, config, names
 from netyard.agent import protocol
+from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
@@ -69,6 +70,7 @@ class Agent:
         self._server = _core.NameServer(_THREADS)
         self._known: dict[str, _Known] = {}
         self._zones: set[str] = set()
+        self.leases = Leases(layout, self._store)
         self._coexists = False
         self._resolv_stamp: object = None
         self._host = ResolvConf()
@@ -76,8 +78,8 @@ class Agent:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody needs it: no container, no firewall that must go on letting us pass."""
-        return not self._server.listeners() and not self._coexists
+        """Whether nobody needs it: no container, no lease, no firewall to be kept open."""
+        return not self._server.listeners() and not self._coexists and self.leases.is_idle
 
     def coexist(self) -> bool:
         """See to it that other firewalls let our networks pass; whether there are any.
@@ -96,6 +98,7 @@ class Agent:
         """Learn everything from the store."""
         for container in self._store.containers():
             self._refresh(container.id)
+        self.leases.load()
 
     def stop(self) -> None:
         """Stop serving."""
@@ -137,6 +140,14 @@ class Agent:
                 network_id = str(message.get("network"))
                 self._zones.discard(network_id)
                 self._server.remove_zone(network_id)
+                return {}
+            case "lease":
+                self.leases.hold(str(message.get("endpoint")))
+                return {}
+            case "leased":
+                return self.leases.answer(str(message.get("endpoint")))
+            case "release":
+                self.leases.release([str(each) for each in message.get("endpoints", [])])
                 return {}
             case "stats":
                 local, forwarded, cached, failed, dropped = self._server.stats()
@@ -197,16 +208,22 @@ class Agent:
         for endpoint in wanted.values():
             if container is None or endpoint.id in known.endpoints:
                 continue
-            self._add_zone(networks[endpoint.network_id])
+            if networks[endpoint.network_id].leases_addresses and endpoint.lease is None:
+                # Without an address there is nothing to answer with.
+                continue
+            self._add_zone(networks[endpoint.network_id], endpoint)
             spec = ContainerSpec.from_json(container.spec)
             entry = names.names_of(container, endpoint, hostname_of(container, spec))
             self._server.update_zone(endpoint.network_id, [], [entry])
             known.endpoints[endpoint.id] = endpoint.network_id
 
-    def _add_zone(self, network: NetworkRecord) -> None:
+    def _add_zone(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
         if network.id in self._zones:
             return
         subnets = [(pool.subnet.network_address, pool.subnet.prefixlen) for pool in network.pools]
+        if endpoint.lease is not None:
+            leased = ip_interface(f"{endpoint.ip4}/{endpoint.lease.prefix}").network
+            subnets.append((leased.network_address, leased.prefixlen))
         self._server.add_zone(network.id, network.name, subnets)
         self._zones.add(network.id)
 
@@ -314,6 +331,7 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
     with selectors.DefaultSelector() as selector, ending, wake:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(ending, selectors.EVENT_READ)
+        selector.register(agent.leases, selectors.EVENT_READ)
         firewalls = FirewallWatch(selector)
         while True:
             if firewalls.is_due():
@@ -321,7 +339,9 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
             for key, _ in selector.select(firewalls.patience(_TICK_SECONDS)):
                 if key.fileobj is ending:
                     return
-                if not firewalls.heard(key.fileobj):
+                if key.fileobj is agent.leases:
+                    agent.leases.follow()
+                elif not firewalls.heard(key.fileobj):
                     _answer(agent, listener)
             agent.follow_resolv_conf()
             if not agent.is_idle:

@@ -23,10 +23,9 @@ def speaks_ipv6() -> bool:
 
 def addresses_of(network: NetworkRecord, endpoint: EndpointRecord) -> Sequence[tuple[Address, int]]:
     """An endpoint's addresses with their prefix lengths, link-local ones last."""
-    pools = ((address, network.pool_of(address)) for address in endpoint.addresses)
     link_local = [ip_address(text) for text in endpoint.link_local]
     return [
-        *((address, pool.subnet.prefixlen) for address, pool in pools if pool),
+        *((each, network.prefix_of(endpoint, each.version)) for each in endpoint.addresses),
         *((address, _LINK_LOCAL_PREFIXES[address.version]) for address in link_local),
     ]
 

@@ -84,9 +84,7 @@ class ParentDriver:
         except KernelError as error:
             raise _explained(error, plans) from error
         for plan in plans:
-            if _has_access(plan.network):
-                name = host_access_name(plan.network.id)
-                _core.set_host_routes(name, list(plan.endpoint.addresses), True)
+            route_from_host(plan.network, (), plan.endpoint.addresses)
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
@@ -96,7 +94,7 @@ class ParentDriver:
             except FileNotFoundError:
                 continue
             try:
-                _core.detach_children([(fd, _group_of(endpoint))])
+                _core.detach_children([(fd, group_of(endpoint))])
             finally:
                 os.close(fd)
 
@@ -106,7 +104,7 @@ class ParentDriver:
         if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
             return
         for endpoint in endpoints:
-            _core.set_host_routes(name, list(endpoint.addresses), False)
+            route_from_host(network, endpoint.addresses, ())
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
@@ -120,10 +118,8 @@ class ParentDriver:
             _make_host_interface(network)
         missing = [plan for plan in plans if not _is_there(plan)]
         self.attach(missing)
-        if _has_access(network):
-            for plan in plans:
-                addresses = list(plan.endpoint.addresses)
-                _core.set_host_routes(host_access_name(network.id), addresses, True)
+        for plan in plans:
+            route_from_host(network, (), plan.endpoint.addresses)
 
 
 class MacvlanDriver(ParentDriver):
@@ -142,13 +138,23 @@ def _has_access(network: NetworkRecord) -> bool:
     return parentopts.has_host_access(network.options)
 
 
-def _group_of(endpoint: EndpointRecord) -> int:
+def group_of(endpoint: EndpointRecord) -> int:
     """The link group of an endpoint's child, by which it is found whatever it is called."""
     return _GROUP_MARK | int(endpoint.id[:_GROUP_DIGITS], 16)
 
 
+def route_from_host(
+    network: NetworkRecord, removed: Sequence[Address], added: Sequence[Address]
+) -> None:
+    """Have the host reach containers by other addresses, where it reaches them at all."""
+    if _has_access(network):
+        name = host_access_name(network.id)
+        _core.set_host_routes(name, list(removed), False)
+        _core.set_host_routes(name, list(added), True)
+
+
 def _is_there(plan: EndpointPlan) -> bool:
-    group = _group_of(plan.endpoint)
+    group = group_of(plan.endpoint)
     return any(link.group == group for link in _core.list_links(plan.namespace))
 
 
@@ -214,7 +220,7 @@ def _child_of(plan: EndpointPlan) -> _ChildSpec:
         _child(network, endpoint.ifname, addresses_of(network, endpoint)),
         namespace=plan.namespace,
         mac=bytes.fromhex(endpoint.mac.replace(":", "")) or None,
-        group=_group_of(endpoint),
+        group=group_of(endpoint),
         gateways=plan.gateways,
         routes=routes,
         sysctls=sysctls_of(network, endpoint),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 
 from netyard.bridgeopts import mode_of
@@ -53,15 +54,26 @@ class NetworkRecord:
                 return pool.gateway
         return None
 
-    def route_via(self, address: Address) -> Address | None:
-        """What a container with this address routes by, if there is a way out.
+    def prefix_of(self, endpoint: EndpointRecord, version: int) -> int:
+        """The prefix length of an endpoint's address of a family, in bits; 0 if it has none."""
+        address = endpoint.address(version)
+        if version == 4 and endpoint.lease is not None:
+            return endpoint.lease.prefix
+        pool = self.pool_of(address) if address is not None else None
+        return pool.subnet.prefixlen if pool is not None else 0
 
-        The gateway of its subnet, or an auxiliary address of a magic name (contract NC7); the
-        unspecified address where the interface itself is the way out (contract IV2).
+    def route_via(self, endpoint: EndpointRecord, version: int) -> Address | None:
+        """What an endpoint routes a family by, if there is a way out.
+
+        The gateway of its subnet or its lease, or an auxiliary address of a magic name (contract
+        NC7); the unspecified address where the interface itself is the way out (contract IV2).
         """
-        version = address.version
-        if self.is_internal or mode_of(self.options, version) == "isolated":
+        address = endpoint.address(version)
+        is_closed = self.is_internal or mode_of(self.options, version) == "isolated"
+        if address is None or is_closed:
             return None
+        if version == 4 and endpoint.lease is not None:
+            return ip_address(endpoint.lease.gateway) if endpoint.lease.gateway else None
         if routes_by_device(self.options):
             return address_from(0, version)
         for pool in self.pools:
@@ -70,6 +82,11 @@ class NetworkRecord:
                     return other
         pool_of_it = self.pool_of(address)
         return pool_of_it.gateway if pool_of_it else None
+
+    @property
+    def leases_addresses(self) -> bool:
+        """Whether its IPv4 addresses are a DHCP server's."""
+        return self.has_ipv4 and self.ipam_driver == "dhcp"
 
     @property
     def takes_endpoints(self) -> bool:
@@ -83,6 +100,27 @@ class NetworkRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What a DHCP server granted beside the address (RFC 2131).
+
+    Attributes:
+        prefix: Length of the subnet's prefix in bits.
+        gateway: The way out; ``""`` if there is none.
+        server: Whose lease it is.
+        seconds: For how long it was granted.
+    """
+
+    prefix: int
+    gateway: str
+    server: str
+    seconds: int
+
+    def to_json(self) -> str:
+        """As the store keeps it."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRecord:
     """One container's attachment to one network.
 
@@ -91,6 +129,7 @@ class EndpointRecord:
         link_local: Further, link-local addresses of the interface.
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
+        lease: What came with its IPv4 address, if that is a DHCP server's.
     """
 
     id: str
@@ -108,6 +147,7 @@ class EndpointRecord:
     link_local: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     links: tuple[tuple[str, str], ...] = ()
+    lease: Lease | None = None
 
     @property
     def addresses(self) -> tuple[Address, ...]:

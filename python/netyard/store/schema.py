@@ -137,6 +137,10 @@ MIGRATIONS: tuple[str, ...] = (
         body TEXT NOT NULL              -- JSON object, as `netyard events` prints it
     );
     """,
+    """
+    -- What a DHCP server granted beside the address, as JSON; '' without a lease.
+    ALTER TABLE endpoints ADD COLUMN lease TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 VERSION = len(MIGRATIONS)

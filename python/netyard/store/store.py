@@ -13,7 +13,13 @@ from pathlib import Path
 from netyard.errors import StoreError
 from netyard.ipam.pool import Pool
 from netyard.options import Address, parse_subnet
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, Publication
+from netyard.store.records import (
+    ContainerRecord,
+    EndpointRecord,
+    Lease,
+    NetworkRecord,
+    Publication,
+)
 from netyard.store.schema import MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 30.0
@@ -28,7 +34,7 @@ _CONTAINER = (
 )
 _ENDPOINT = (
     "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state, "
-    "gw_priority, link_local, options, links"
+    "gw_priority, link_local, options, links, lease"
 )
 _PUBLICATION = (
     "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port, "
@@ -346,6 +352,7 @@ class Store:
         values = _named(_ENDPOINT, _values(endpoint, _ENDPOINT))
         for column in ("aliases", "link_local", "options", "links"):
             values[column] = json.dumps(values[column])
+        values["lease"] = endpoint.lease.to_json() if endpoint.lease else ""
         self._insert("endpoints", _ENDPOINT, tuple(values.values()))
 
     def update_endpoint(self, endpoint_id: str, **changes: object) -> None:
@@ -556,6 +563,7 @@ def _endpoint(row: Sequence[object]) -> EndpointRecord:
         text = str(values[column])
         values[column] = _tuples(json.loads(text)) if text != "[]" else ()
     values["options"] = json.loads(str(values["options"]))
+    values["lease"] = Lease(**json.loads(str(values["lease"]))) if values["lease"] else None
     return EndpointRecord(**values)  # type: ignore[arg-type]
 
 

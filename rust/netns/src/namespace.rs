@@ -1,7 +1,7 @@
 //! Network namespaces: made, kept by a bind mount, entered, let go.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -77,17 +77,20 @@ pub fn release(path: &Path) -> Result<()> {
 /// Runs `job` inside the namespace, on a thread that is thrown away afterwards.
 pub fn inside<T: Send>(namespace: BorrowedFd<'_>, job: impl FnOnce() -> T + Send) -> Result<T> {
     let worker = || {
-        rustix::thread::move_into_link_name_space(
-            namespace.as_fd(),
-            Some(LinkNameSpaceType::Network),
-        )
-        .map_err(|errno| Error::new("enter network namespace", "", errno))?;
+        enter(namespace)?;
         Ok(job())
     };
     std::thread::scope(|scope| match scope.spawn(worker).join() {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
     })
+}
+
+/// Moves the calling thread into the namespace for good: for threads that end there.
+pub fn enter(namespace: BorrowedFd<'_>) -> Result<()> {
+    let kind = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(namespace, kind)
+        .map_err(|errno| Error::new("enter network namespace", "", errno))
 }
 
 fn unshare_and_bind(path: &Path) -> Result<()> {

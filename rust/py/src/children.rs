@@ -262,7 +262,8 @@ pub(crate) fn set_host_routes(
     Ok(())
 }
 
-/// Takes addresses from an interface of a container and gives it others.
+/// Takes addresses from an interface of a container and gives it others, and announces them if
+/// its MAC address is given.
 #[pyfunction]
 pub(crate) fn change_addresses(
     py: Python<'_>,
@@ -270,8 +271,10 @@ pub(crate) fn change_addresses(
     ifname: String,
     removed: Vec<(IpAddr, u8)>,
     added: Vec<(IpAddr, u8)>,
+    announced_as: Option<Vec<u8>>,
 ) -> PyResult<()> {
     let namespace = borrow_fd(namespace)?;
+    let announced_as = announced_as.as_deref().map(mac).transpose()?;
     py.detach(|| -> Outcome<()> {
         netyard_netns::inside(namespace, || -> Outcome<()> {
             let index = index_of(&ifname)?;
@@ -281,6 +284,10 @@ pub(crate) fn change_addresses(
             }
             for (address, prefix) in &added {
                 netlink::add_address(&mut batch, index, &ifname, *address, *prefix);
+            }
+            // Setting the MAC address it has makes the kernel announce addresses (arp_notify).
+            if let Some(mac) = announced_as {
+                netlink::set_mac(&mut batch, index, &ifname, mac);
             }
             Ok(Socket::open(Protocol::Route)?.run(batch)?)
         })?

@@ -60,6 +60,19 @@ impl From<netyard_netlink::Error> for Failure {
     }
 }
 
+impl From<netyard_dhcp::Error> for Failure {
+    fn from(error: netyard_dhcp::Error) -> Self {
+        match error {
+            netyard_dhcp::Error::Namespace(inner) => inner.into(),
+            netyard_dhcp::Error::System(source) => Failure {
+                operation: "start DHCP client".to_string(),
+                errno: source.raw_os_error(),
+                ..Failure::default()
+            },
+        }
+    }
+}
+
 impl From<netyard_nft::Error> for Failure {
     fn from(error: netyard_nft::Error) -> Self {
         match error {

@@ -5,6 +5,7 @@
 
 mod children;
 mod convert;
+mod dhcp;
 mod dns;
 mod errors;
 mod firewall;
@@ -36,6 +37,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<links::Route>()?;
     module.add_class::<firewall::ChainInfo>()?;
     module.add_class::<dns::NameServer>()?;
+    module.add_class::<dhcp::DhcpClients>()?;
     for function in [
         wrap_pyfunction!(children::create_vlan, module)?,
         wrap_pyfunction!(children::create_dummy, module)?,

@@ -1,0 +1,144 @@
+"""The agent's part in DHCP: it holds the leases of containers, and sees to it that they count.
+
+A client asks for a lease and configures the first address itself, while it holds the lock of the
+root. What changes later is done here, on a thread that waits for the lock: the agent goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from ipaddress import IPv4Address
+from typing import Any
+
+from netyard import _core, leasing, lifecycle
+from netyard.agent import client as agent
+from netyard.drivers.parent import group_of
+from netyard.errors import NetyardError
+from netyard.host import Host
+from netyard.lifecycle import hostname_of
+from netyard.naming import Layout
+from netyard.spec import ContainerSpec
+from netyard.store.records import EndpointRecord, Lease
+from netyard.store.store import Store
+
+_LOG = logging.getLogger("netyard.agent")
+_Granted = tuple[IPv4Address, Lease]
+
+
+class Leases:
+    """The leases this agent holds, by endpoint."""
+
+    def __init__(self, layout: Layout, store: Store) -> None:
+        self._layout = layout
+        self._store = store
+        self._clients = _core.DhcpClients()
+        self._granted: dict[str, _Granted | None] = {}
+        self._why: dict[str, str] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is none."""
+        return self._clients.count() == 0
+
+    def fileno(self) -> int:
+        """Readable when something has happened to a lease."""
+        return self._clients.fileno()
+
+    def load(self) -> None:
+        """Go on holding what an agent before held."""
+        for endpoint in self._store.endpoints():
+            network = self._store.network(endpoint.network_id)
+            if endpoint.state == "up" and network is not None and network.leases_addresses:
+                try:
+                    self.hold(endpoint.id)
+                except (NetyardError, OSError) as error:
+                    _LOG.error("lease of %s: %s", endpoint.id, error)
+
+    def hold(self, endpoint_id: str) -> None:
+        """Take a lease for an endpoint that is in its container; it asks for the one it had."""
+        endpoint = self._store.endpoint(endpoint_id)
+        container = self._store.container(endpoint.container_id) if endpoint else None
+        if endpoint is None or container is None:
+            return
+        hostname = hostname_of(container, ContainerSpec.from_json(container.spec))
+        if container.kind == "adopted" or hostname == container.id[:12]:
+            hostname = container.name
+        address = endpoint.address(4)
+        last = None
+        if endpoint.lease is not None and address is not None:
+            server = IPv4Address(endpoint.lease.server)
+            last = (address, server, endpoint.lease.seconds)
+        path = self._layout.namespace(container.id)
+        namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._granted[endpoint_id] = None
+            self._clients.hold(endpoint_id, namespace, group_of(endpoint), hostname, last)
+        finally:
+            os.close(namespace)
+
+    def answer(self, endpoint_id: str) -> dict[str, Any]:
+        """What has been granted to an endpoint so far."""
+        self.follow()
+        granted = self._granted.get(endpoint_id)
+        if granted is None:
+            return {"why": self._why.get(endpoint_id, "")}
+        return {"address": str(granted[0]), "lease": granted[1].to_json()}
+
+    def release(self, endpoint_ids: list[str]) -> None:
+        """Give leases back."""
+        for endpoint_id in endpoint_ids:
+            self._granted.pop(endpoint_id, None)
+            self._why.pop(endpoint_id, None)
+            self._clients.release(endpoint_id)
+
+    def follow(self) -> None:
+        """Note what has happened, and have it take effect in containers that are up."""
+        for endpoint_id, found, why in self._clients.take_events():
+            if endpoint_id not in self._granted:
+                continue
+            if why:
+                self._why[endpoint_id] = why
+                _LOG.warning("lease of %s: %s", endpoint_id, why)
+                continue
+            self._granted[endpoint_id] = granted = _granted(found) if found else None
+            endpoint = self._store.endpoint(endpoint_id)
+            if endpoint is not None and not _has(endpoint, granted):
+                self._take_effect(endpoint)
+
+    def _take_effect(self, endpoint: EndpointRecord) -> None:
+        # Whoever is waiting for a first lease sees to it himself, and has the lock until then.
+        thread = threading.Thread(target=self._readdress, args=(endpoint.id,), daemon=True)
+        thread.start()
+
+    def _readdress(self, endpoint_id: str) -> None:
+        try:
+            with Host(self._layout.root) as host, host.change():
+                self._readdress_locked(host, endpoint_id)
+        except (NetyardError, OSError) as error:
+            _LOG.error("lease of %s: %s", endpoint_id, error)
+
+    def _readdress_locked(self, host: Host, endpoint_id: str) -> None:
+        before = host.store.endpoint(endpoint_id)
+        container = host.store.container(before.container_id) if before else None
+        granted = self._granted.get(endpoint_id)
+        address, lease = granted or (None, None)
+        if before is None or container is None or before.state != "up" or _has(before, granted):
+            return
+        after = leasing.apply(host, container, before, address, lease)
+        lifecycle.refresh_hosts(host, container, removed=[before], added=[after])
+        agent.rename(host.layout, container.id)
+        _LOG.info("container %s: address %s by DHCP", container.name, address or "lost")
+
+
+def _has(endpoint: EndpointRecord, granted: _Granted | None) -> bool:
+    """Whether an endpoint has what was granted to it."""
+    address, lease = granted or ("", None)
+    return (endpoint.ip4, endpoint.lease) == (str(address), lease)
+
+
+def _granted(found: tuple[Any, int, Any, Any, int]) -> _Granted:
+    address, prefix, gateway, server, seconds = found
+    lease = Lease(prefix=prefix, gateway=str(gateway or ""), server=str(server), seconds=seconds)
+    return address, lease

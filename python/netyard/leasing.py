@@ -1,0 +1,120 @@
+"""Leases of networks whose addresses come by DHCP: taken when a container comes up, followed.
+
+The agent holds them (`netyard.agent.leases`); here is what they change in the store and in the
+container. They are given back by `netyard.endpoint`, with the interface.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_interface
+
+from netyard import _core
+from netyard import endpoint as endpoints
+from netyard.agent import client as agent
+from netyard.drivers.parent import route_from_host
+from netyard.errors import Conflict, Exhausted
+from netyard.host import Change, Host
+from netyard.parentopts import parent_of
+from netyard.store.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
+
+# A second request goes out after 3 to 5 seconds (RFC 2131 4.1), a third after 7 to 9 more.
+_PATIENCE_SECONDS = 15.0
+_PAUSE_SECONDS = 0.02
+
+
+def acquire(change: Change, container: ContainerRecord, attached: Sequence[EndpointRecord]) -> bool:
+    """Wait until those endpoints that have addresses by DHCP have one; whether there are any.
+
+    Raises:
+        Exhausted: if no server grants one in time.
+        Conflict: if the lease is not of the network's subnet.
+    """
+    store, layout = change.store, change.host.layout
+    wanted = [
+        (each, network)
+        for each in attached
+        if (network := store.network(each.network_id)) and network.leases_addresses
+    ]
+    if not wanted:
+        return False
+    agent.ensure(layout)
+    ids = [each.id for each, _ in wanted]
+    change.on_failure(lambda: agent.release_leases(layout, ids))
+    for endpoint_id in ids:
+        agent.begin_lease(layout, endpoint_id)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for each, network in wanted:
+        address, lease = _wait(change.host, each, network, deadline)
+        _check(network, address, lease)
+        apply(change.host, container, each, address, lease)
+    agent.rename(layout, container.id)
+    return True
+
+
+def _wait(
+    host: Host, endpoint: EndpointRecord, network: NetworkRecord, deadline: float
+) -> tuple[IPv4Address, Lease]:
+    while True:
+        found, why = agent.lease_of(host.layout, endpoint.id)
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise Exhausted(
+                f"no DHCP server on the wire of {parent_of(network.options)!r} has granted a "
+                f"lease for network {network.name!r} within {_PATIENCE_SECONDS:.0f} s"
+                + (f": {why}" if why else "")
+            )
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _check(network: NetworkRecord, address: IPv4Address, lease: Lease) -> None:
+    granted = ip_interface(f"{address}/{lease.prefix}").network
+    for pool in network.pools:
+        if pool.version == 4 and pool.subnet != granted:
+            raise Conflict(
+                f"--subnet: the DHCP server gave {address} of {granted}, which is not the subnet "
+                f"{pool.subnet} of network {network.name!r}"
+            )
+
+
+def apply(
+    host: Host,
+    container: ContainerRecord,
+    before: EndpointRecord,
+    address: IPv4Address | None,
+    lease: Lease | None,
+) -> EndpointRecord:
+    """Give a container's interface the address of a lease, in place of what it had by DHCP.
+
+    Args:
+        address: ``None`` if the lease was lost: then it has none, and no way out by it.
+    """
+    after = replace(before, ip4=str(address or ""), lease=lease)
+    network = host.store.network(before.network_id)
+    if network is None:
+        return before
+    removed, added = _changed(network, before, after), _changed(network, after, before)
+    with endpoints.opened_namespace(host, container) as namespace:
+        mac = bytes.fromhex(before.mac.replace(":", "")) or None
+        _core.change_addresses(namespace, before.ifname, removed, added, mac)
+    route_from_host(network, [each for each, _ in removed], [each for each, _ in added])
+    text = lease.to_json() if lease else ""
+    with host.store.transaction():
+        host.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
+    endpoints.flush_flows_of([replace(before, ip6="")] if removed else [])
+    endpoints.route_defaults(host, container)
+    return after
+
+
+def _changed(
+    network: NetworkRecord, one: EndpointRecord, other: EndpointRecord
+) -> list[tuple[IPv4Address, int]]:
+    """The leased address of one that the other does not have."""
+    address = one.address(4)
+    if not isinstance(address, IPv4Address):
+        return []
+    here, there = network.prefix_of(one, 4), network.prefix_of(other, 4)
+    return [] if (address, here) == (other.address(4), there) else [(address, here)]

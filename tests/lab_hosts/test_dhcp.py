@@ -1,0 +1,252 @@
+"""``--ipam-driver dhcp``: leases of a real dnsmasq on the wire."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab import INTERNET, NEIGHBOUR, ROUTER, Guest, Lab, Machine, wait_for
+
+LEASES = "/run/dhcp.leases"
+
+
+class Server:
+    """The wire's DHCP server, on the lab's router."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(
+        self, first: str = "192.0.2.100", last: str = "192.0.2.120", *, flags: str = ""
+    ) -> None:
+        """Start it, with leases of two minutes, which is dnsmasq's shortest."""
+        self._process = self.machine.popen(
+            *f"dnsmasq --keep-in-foreground --port=0 --no-ping --dhcp-authoritative --user=root "
+            f"--interface=eth0 --bind-interfaces --pid-file=/run/dhcp.pid --log-dhcp "
+            f"--dhcp-range={first},{last},255.255.255.0,2m --dhcp-option=3,{ROUTER} "
+            f"--dhcp-leasefile={LEASES} --log-facility=/run/dhcp.log {flags}".split()
+        )
+        wait_for(
+            lambda: self.machine.run("test", "-s", "/run/dhcp.pid", check=False).returncode == 0
+        )
+
+    def stop(self) -> None:
+        """End it; it keeps its leases."""
+        pid = self.machine.out("cat", "/run/dhcp.pid")
+        self.machine.run("kill", pid)
+        assert self._process is not None
+        self._process.wait()
+
+    def leases(self) -> dict[str, tuple[str, str]]:
+        """By address, who has it: MAC address and name."""
+        lines = self.machine.run("cat", LEASES, check=False).stdout.splitlines()
+        words = [line.split() for line in lines]
+        return {word[2]: (word[1], word[3]) for word in words}
+
+    def log(self) -> str:
+        """What it has written."""
+        return self.machine.run("cat", "/run/dhcp.log", check=False).stdout
+
+
+@pytest.fixture
+def server(lab: Lab) -> Iterator[Server]:
+    """A DHCP server."""
+    lab.serve_internet()
+    yield Server(lab.internet)
+
+
+def create(host: Machine, *flags: str) -> None:
+    """Create the network ``lan``."""
+    host.ny("network", "create", "-d", "macvlan", "--ipam-driver", "dhcp", *flags, "lan")
+
+
+def start(host: Machine, name: str, *flags: str) -> Guest:
+    """Start a container that does nothing."""
+    host.ny("run", "-d", "--name", name, "--network", "lan", *flags, "sleep", "600")
+    return Guest(host, name)
+
+
+def test_leases_appear_and_are_given_back(lab: Lab, server: Server) -> None:
+    """Address, route, name and /etc/hosts of a lease; released on removal."""
+    lab.neighbour.serve("80")
+    create(lab.host)
+    one, two = start(lab.host, "one"), start(lab.host, "two")
+    address = one.address("lan")
+    settings = json.loads(lab.host.ny("inspect", "one"))[0]["NetworkSettings"]["Networks"]["lan"]
+    assert server.leases()[address] == (settings["MacAddress"], "one")
+    assert (settings["Gateway"], settings["IPPrefixLen"]) == (ROUTER, 24)
+    assert address in (one.fetch(NEIGHBOUR, 80) or "")
+    assert address in (one.fetch(INTERNET, 80) or "")
+    assert lab.neighbour.ping(address)
+    assert two.ping("one") and two.dig("-x", address) == "one.lan."
+    assert f"{address}\t" in one.run("cat", "/etc/hosts").stdout
+    lab.host.ny("rm", "-f", "one")
+    wait_for(lambda: address not in server.leases())
+    # The end of a container by itself counts as well.
+    lab.host.ny("run", "--rm", "--network", "lan", "true")
+    second = two.address("lan")
+    wait_for(lambda: set(server.leases()) == {second})
+    lab.host.ny("network", "disconnect", "lan", "two")
+    wait_for(lambda: not server.leases())
+
+
+def test_same_address_after_stop_and_start(lab: Lab, server: Server) -> None:
+    """The endpoint keeps its MAC address, by which servers know it."""
+    create(lab.host)
+    guest = start(lab.host, "one", "--mac-address", "02:00:00:00:07:01")
+    before = guest.address("lan")
+    lab.host.ny("stop", "-t", "0", "one")
+    wait_for(lambda: not server.leases())
+    assert guest.address("lan") == ""
+    lab.host.ny("start", "one")
+    assert guest.address("lan") == before
+    assert server.leases()[before][0] == "02:00:00:00:07:01"
+
+
+def test_renewed_in_time(lab: Lab, server: Server) -> None:
+    """The agent renews by unicast at T1, well before the two minutes are over."""
+    server.stop()
+    server.start(flags="--dhcp-option=58,3 --dhcp-option=59,60")
+    create(lab.host)
+    guest = start(lab.host, "one")
+    asked = server.log().count("DHCPREQUEST")
+    wait_for(lambda: server.log().count("DHCPREQUEST") >= asked + 2, seconds=15)
+    assert guest.ping(NEIGHBOUR)
+
+
+def test_rebound_to_another_server(lab: Lab, server: Server) -> None:
+    """Its server gone, the container keeps its address from whoever answers a broadcast."""
+    server.stop()
+    server.start(flags="--dhcp-option=58,3 --dhcp-option=59,5")
+    create(lab.host)
+    guest = start(lab.host, "one")
+    address = guest.address("lan")
+    # Another server takes over with the same leases: at another address, so that renewing fails.
+    server.stop()
+    lab.internet.run("ip", "addr", "del", f"{ROUTER}/24", "dev", "eth0")
+    lab.internet.run("ip", "addr", "add", "192.0.2.2/24", "dev", "eth0")
+    asked = server.log().count("DHCPACK")
+    server.start(flags="--dhcp-option=58,3 --dhcp-option=59,5")
+    wait_for(lambda: server.log().count("DHCPACK") > asked, seconds=20)
+    assert guest.address("lan") == address and guest.ping(NEIGHBOUR)
+    # And what it gives back goes to the new one.
+    lab.host.ny("rm", "-f", "one")
+    wait_for(lambda: not server.leases())
+
+
+def test_lost_and_found_elsewhere(lab: Lab) -> None:
+    """A lease that runs out is no longer used; the next one is, names and routes with it.
+
+    By busybox's server, whose leases can be of seconds.
+    """
+    lab.serve_internet()
+    serve_briefly(lab.internet, "192.0.2.100", "192.0.2.109")
+    create(lab.host)
+    one, two = start(lab.host, "one"), start(lab.host, "two")
+    old = one.address("lan")
+    lab.internet.run("pkill", "-f", "udhcpd.conf")
+    wait_for(lambda: one.address("lan") == "", seconds=20)
+    assert "default" not in one.run("ip", "route").stdout
+    assert not lab.neighbour.ping(old)
+    assert f"{old}\t" not in one.run("cat", "/etc/hosts").stdout
+    serve_briefly(lab.internet, "192.0.2.140", "192.0.2.149")
+    new = wait_for(lambda: one.address("lan"), seconds=40)
+    assert new.startswith("192.0.2.14")
+    assert lab.neighbour.ping(new) and one.ping(INTERNET)
+    wait_for(lambda: two.dig("one") == new)
+    assert f"{new}\t" in one.run("cat", "/etc/hosts").stdout
+
+
+def serve_briefly(machine: Machine, first: str, last: str) -> None:
+    """Start a DHCP server whose leases are for eight seconds."""
+    settings = f"start {first}\nend {last}\ninterface eth0\nmin_lease 4\nopt lease 8\n"
+    settings += f"opt subnet 255.255.255.0\nopt router {ROUTER}\nlease_file /run/brief.leases\n"
+    machine.run("sh", "-c", "cat >/run/udhcpd.conf; >/run/brief.leases", input=settings)
+    machine.popen("busybox", "udhcpd", "-f", "/run/udhcpd.conf")
+
+
+def test_agent_killed(lab: Lab, server: Server) -> None:
+    """The next agent goes on with the leases, and gives them back."""
+    create(lab.host)
+    guest = start(lab.host, "one")
+    address = guest.address("lan")
+    (agent,) = lab.host.out("pgrep", "-f", "netyard.* agent").split()
+    lab.host.run("kill", f"-{signal.SIGKILL.value}", agent)
+    asked = server.log().count("DHCPREQUEST")
+    lab.host.ny("ps")
+    wait_for(lambda: server.log().count("DHCPREQUEST") > asked)
+    assert guest.address("lan") == address and guest.ping(NEIGHBOUR)
+    (agent,) = lab.host.out("pgrep", "-f", "netyard.* agent").split()
+    lab.host.run("kill", f"-{signal.SIGKILL.value}", agent)
+    lab.host.ny("rm", "-f", "one")
+    wait_for(lambda: not server.leases())
+
+
+def test_host_access_and_bridge_beside(lab: Lab, server: Server) -> None:
+    """The host reaches leased addresses; a bridge beside keeps the default route if told to."""
+    create(lab.host, "-o", "host_access=true")
+    guest = start(lab.host, "one")
+    assert lab.host.ping(guest.address("lan"))
+    lab.host.ny("network", "create", "my-net")
+    lab.host.ny("network", "connect", "--gw-priority", "1", "my-net", "one")
+    assert ROUTER not in guest.run("ip", "route", "show", "default").stdout
+    lab.host.ny("network", "disconnect", "my-net", "one")
+    assert ROUTER in guest.run("ip", "route", "show", "default").stdout
+    lab.host.ny("network", "disconnect", "lan", "one")
+    lab.host.ny("network", "connect", "lan", "one")
+    assert lab.host.ping(guest.address("lan"))
+
+
+def test_adopted_namespaces(lab: Lab, server: Server) -> None:
+    """By their name; given back with the namespace."""
+    create(lab.host, "--subnet", "192.0.2.0/24")
+    lab.host.run("ip", "netns", "add", "lab")
+    lab.host.ny("adopt", "--netns", "/run/netns/lab", "--network", "lan", "mine")
+    (address,) = server.leases()
+    assert server.leases()[address][1] == "mine"
+    assert lab.neighbour.ping(address)
+    lab.host.ny("abandon", "mine")
+    wait_for(lambda: not server.leases())
+
+
+def test_refused_in_a_sentence(lab: Lab, server: Server) -> None:
+    """Bad input, a subnet that is not the lease's, and what a server alone can say."""
+    host = lab.host
+    host.ny("network", "ls")
+    before = host.snapshot()
+    dhcp = ("network", "create", "--ipam-driver", "dhcp")
+    assert "use macvlan" in host.refused(*dhcp, "bad")
+    assert "MAC address" in host.refused(*dhcp, "-d", "ipvlan", "-o", "parent=eth0", "bad")
+    macvlan = (*dhcp, "-d", "macvlan", "-o", "parent=eth0")
+    assert "IPv4" in host.refused(*macvlan, "--ipv4=false", "--ipv6", "bad")
+    for flag, word in (("--gateway", ROUTER), ("--aux-address", f"x={ROUTER}")):
+        subnet = ("--subnet", "192.0.2.0/24")
+        assert "DHCP server to say" in host.refused(*macvlan, *subnet, flag, word, "bad")
+    assert host.snapshot() == before
+    host.ny(*macvlan, "--subnet", "10.1.2.0/24", "lan")
+    refused = host.refused("run", "--name", "one", "--network", "lan", "true", status=125)
+    assert "not the subnet 10.1.2.0/24" in refused
+    host.ny("network", "rm", "lan")
+    assert host.snapshot() == before
+    wait_for(lambda: not server.leases())
+    host.ny(*macvlan, "lan")
+    run = ("run", "--network", "lan", "--ip", "192.0.2.100", "true")
+    assert "DHCP server's" in host.refused(*run, status=125)
+
+
+def test_no_server_answers(host: Machine) -> None:
+    """Waited for, then refused; nothing of the container is left."""
+    create(host)
+    before = host.snapshot()
+    begin = time.monotonic()
+    refused = host.refused("run", "--name", "one", "--network", "lan", "true", status=125)
+    assert "no DHCP server on the wire of 'eth0'" in refused
+    assert time.monotonic() - begin < 30
+    assert host.snapshot() == before
