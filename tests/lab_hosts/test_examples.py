@@ -73,6 +73,17 @@ def test_demo() -> None:
     assert machine() == before
 
 
+def test_demo_of_macvlan_and_ipvlan() -> None:
+    """``demo l2``: what this kernel lacks is said, the rest is as it should be."""
+    done = subprocess.run(
+        [sys.executable, "-m", "netyard", "demo", "l2"], capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = 11 + 2 * ("ipvlan is not shown" not in done.stdout)
+    shown += "VLANs are not shown" not in done.stdout
+    assert f"{shown} of {shown} as they should be" in done.stdout
+
+
 def test_demo_as_json() -> None:
     """``--format json`` for programs."""
     done = subprocess.run(

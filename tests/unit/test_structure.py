@@ -69,7 +69,7 @@ LAYERS = [
     {"adopting"},
     {"container"},
     {"reconcile"},
-    {"demo"},
+    {"demo.stage", "demo.bridges", "demo.l2"},
     {"cli"},
 ]
 _RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -150,4 +150,4 @@ def test_programs_are_started_in_four_places() -> None:
         or "subprocess.run" in path.read_text()
         or "os.system" in path.read_text()
     }
-    assert users == {"runtime.shim", "agent.client", "demo", "coexistence"}
+    assert users == {"runtime.shim", "agent.client", "demo.stage", "coexistence"}

@@ -9,19 +9,23 @@ import click
 
 
 @click.command()
+@click.argument("scene", type=click.Choice(["bridge", "l2"]), default="bridge")
 @click.option("--inside", is_flag=True, hidden=True)
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
 @click.pass_context
-def demo(ctx: click.Context, inside: bool, output_format: str) -> None:
-    """Show it all at work, on a throw-away machine: needs root, touches nothing."""
-    from netyard import demo as demonstration
+def demo(ctx: click.Context, scene: str, inside: bool, output_format: str) -> None:
+    """Show it all at work, on a throw-away machine: needs root, touches nothing.
+
+    SCENE is bridge, or l2 for macvlan and ipvlan: containers on the wire.
+    """
+    from netyard.demo import stage
     from netyard.host import check_privileges
 
     check_privileges()
     if not inside:
-        ctx.exit(demonstration.start(output_format=output_format))
+        ctx.exit(stage.start(scene, output_format=output_format))
     silent = output_format == "json"
-    steps = demonstration.show(lambda text: None if silent else click.echo(text))
+    steps = stage.show(scene, lambda text: None if silent else click.echo(text))
     if silent:
         click.echo(json.dumps([asdict(step) for step in steps]))
     ctx.exit(0 if all(step.is_right for step in steps) else 1)

@@ -1,0 +1,139 @@
+"""The demonstration of bridge networks: who reaches whom, and which rules see to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netyard import _core, firewall
+from netyard.container import Container
+from netyard.demo.stage import (
+    FETCH,
+    HOST,
+    PAGE,
+    PATIENCE_SECONDS,
+    PING,
+    RESOLVE,
+    Cast,
+    Demonstration,
+    wait_for,
+    web_server,
+)
+from netyard.host import Host
+from netyard.network import Network
+
+_PICTURE = """
+   neighbour 192.0.2.20               host 192.0.2.10
+   ┌────────────────────┐  the wire  ┌──────────────────────────────────────────────────┐
+   │ GET host:8080    {published} │────────────│ :8080 ──▶ web:80                                 │
+   │ GET {address:<11}  {direct} │            │                                                  │
+   └────────────────────┘            │  my-net {subnet:<17} other {other:<17}│
+                                     │  ┌─────┐   ┌────────┐    ┌──────────┐            │
+                                     │  │ web │◀──│ client │    │ stranger │            │
+                                     │  └─────┘   └────────┘    └──────────┘            │
+                                     │     ▲  ping {ping}  GET {fetch}          │ GET {isolated}            │
+                                     │     └─────────── ✗ ───────────┘                  │
+                                     └──────────────────────────────────────────────────┘
+"""
+
+
+def play(demonstration: Demonstration, cast: Cast) -> None:
+    """A network, two containers, a neighbour and a stranger."""
+    with web_server() as serve:
+        _play(demonstration, cast, serve)
+
+
+def _play(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> None:
+    step, host, inside = demonstration.step, cast.host, cast.inside
+
+    def create(name: str) -> str:
+        return f"{name} {Network.create(name, host=host).record.pools[0].subnet}"
+
+    step("netyard network create my-net", lambda: create("my-net"), bool)
+    step(
+        "netyard run -d --name web --network my-net -p 8080:80 python3 -m http.server 80",
+        lambda: cast.run("web", "my-net", *serve, publish=["8080:80"]),
+        bool,
+    )
+    own = cast.address("web", "my-net")
+    wait_for(lambda: PAGE in inside("web", FETCH, "http://127.0.0.1", "1"))
+    step(
+        "netyard run -d --name client --network my-net sleep 600",
+        lambda: cast.run("client", "my-net"),
+        bool,
+    )
+    step("client resolves web", lambda: inside("client", RESOLVE, "web"), lambda out: own in out)
+    ping = step(
+        "client pings web", lambda: inside("client", PING, "web"), lambda out: "reply" in out
+    )
+    fetch = step(
+        "client fetches http://web/",
+        lambda: inside("client", FETCH, "http://web/", "2"),
+        lambda out: PAGE in out,
+    )
+    published = step(
+        f"the neighbour fetches http://{HOST}:8080/, the published port",
+        lambda: cast.outside(FETCH, f"http://{HOST}:8080/", str(PATIENCE_SECONDS)),
+        lambda out: PAGE in out,
+    )
+    direct = step(
+        f"the neighbour tries http://{own}/, the container itself, with a route to it",
+        lambda: cast.outside(FETCH, f"http://{own}/", str(PATIENCE_SECONDS)),
+        lambda out: "timed out" in out,
+    )
+    other = create("other").split()[1]
+    cast.run("stranger", "other")
+    isolated = step(
+        f"stranger, on another network, tries the name web and http://{own}/",
+        lambda: "\n".join(
+            [
+                inside("stranger", RESOLVE, "web").splitlines()[-1],
+                inside("stranger", FETCH, f"http://{own}/", str(PATIENCE_SECONDS)),
+            ]
+        ),
+        lambda out: "timed out" in out and own not in out.splitlines()[0],
+    )
+    demonstration.say("\n▸ the firewall: constant rules, and elements for networks and ports")
+    for line in _rules(host):
+        demonstration.say(f"    {line}")
+    subnet = str(Network.get("my-net", host=host).record.pools[0].subnet)
+    demonstration.say(
+        _PICTURE.format(
+            published="✓" if published else "?",
+            direct="✗" if direct else "?",
+            ping="✓" if ping else "?",
+            fetch="✓" if fetch else "?",
+            isolated="✗" if isolated else "?",
+            address=own,
+            subnet=subnet,
+            other=other,
+        ).rstrip()
+    )
+    step("netyard rm -f web client stranger", lambda: _clean_up(host), lambda out: out == "lo eth0")
+
+
+def _clean_up(host: Host) -> str:
+    for container in Container.list(all=True, host=host):
+        container.remove(force=True)
+    for name in ("my-net", "other"):
+        Network.get(name, host=host).remove()
+    wait_for(lambda: len(_core.list_links()) == 2)
+    return " ".join(link.name for link in _core.list_links())
+
+
+def _rules(host: Host) -> Iterator[str]:
+    """The rules in force, in words: what `nft list table inet netyard` shows as comments."""
+    chain = ""
+    for step in firewall.base_steps(guards_forwarding=False):
+        if step[0] != "add rule":
+            continue
+        if step[1] != chain:
+            chain = step[1]
+            yield f"{chain}:"
+        verdict = step[2][-1][0]
+        word = "dnat" if verdict == "dnat map" else verdict
+        yield f"  {word:10}  {step[3]}"
+    for network in host.store.networks():
+        if network.state == "ready" and network.bridge:
+            yield f"element: {network.bridge} is {network.name}"
+    for each in host.store.publications():
+        yield f"element: {each.protocol} {each.host_port} : {each.address}:{each.container_port}"
