@@ -183,7 +183,7 @@ def _world() -> Iterator[int]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait for it, a few seconds at most."""
-    deadline = time.monotonic() + 5
+    """Wait for it, half a minute at most."""
+    deadline = time.monotonic() + 30
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
