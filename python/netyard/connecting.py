@@ -69,6 +69,7 @@ def _attach(
     if carriers != carriers_before and carriers_before:
         endpoints.route_defaults(host, container)
     lifecycle.refresh_files(host, container, added=[made])
+    endpoints.settle(store, [made])
     refresh.finish(needed=lifecycle.has_name_service(store, everything))
 
 
@@ -81,9 +82,9 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
         return
     kept = publishing.same_ports(before, wanted)
     publishing.unpublish(host, container.id)
-    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-    carriers = endpoints.gateway_endpoints(host.store, up)
-    publishing.publish(change, container, kept, publishing.Places.of(host.store, up, carriers))
+    joined = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
+    carriers = endpoints.gateway_endpoints(host.store, joined)
+    publishing.publish(change, container, kept, publishing.Places.of(host.store, joined, carriers))
 
 
 def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:

@@ -259,7 +259,7 @@ def plans_for(
 def attach(
     change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Callable[[], object]
 ) -> None:
-    """Make endpoints in the kernel, and record that they are up.
+    """Make endpoints in the kernel; `settle` records that they are up.
 
     Args:
         meanwhile: Called before the kernel is asked: what can go on beside it.
@@ -275,8 +275,12 @@ def attach(
         by_driver.setdefault(plan.network.driver, []).append(plan)
     for name, some in by_driver.items():
         driver(name).attach(some)
+
+
+def settle(store: Store, endpoints: Iterable[EndpointRecord]) -> None:
+    """Record that endpoints are up, with all that follows from them: no kill undoes them now."""
     with store.transaction():
-        store.set_endpoint_states(ids, "up")
+        store.set_endpoint_states([endpoint.id for endpoint in endpoints], "up")
 
 
 def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -340,7 +344,7 @@ def _let_go(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
 
 def route_defaults(host: Host, container: ContainerRecord) -> None:
     """Make the default routes of a running container what its endpoints now make them."""
-    endpoints = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
+    endpoints = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
     gateways: list[tuple[str, Address]] = []
     for version, carrier in gateway_endpoints(host.store, endpoints).items():
         network = host.store.network(carrier.network_id)

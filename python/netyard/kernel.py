@@ -102,7 +102,7 @@ def _all_loops(host: Host) -> list[firewall.Step]:
     steps: list[firewall.Step] = [("add table",), ("delete table",), ("add table",)]
     present = {link.name for link in _core.list_links()}
     for endpoint in host.store.endpoints():
-        if endpoint.state == "up" and endpoint.host_ifname in present:
+        if endpoint.is_joined and endpoint.host_ifname in present:
             mine = [
                 each
                 for each in host.store.publications(endpoint.container_id)

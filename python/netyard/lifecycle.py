@@ -152,6 +152,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     """Bring a container's endpoints up, publish its ports and make its names known."""
     host, store = change.host, change.store
     attached = store.endpoints_of(container.id)
+    joining = [each for each in attached if each.state != "up"]
     for each in attached:
         network = store.network(each.network_id)
         if network is not None:
@@ -161,16 +162,13 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     refresh = Names(change, container.id)
     with endpoints.opened_namespace(host, container) as namespace:
         plans = endpoints.plans_for(
-            store,
-            [each for each in attached if each.state != "up"],
-            namespace,
-            carriers=carriers,
-            has_ports=bool(wanted),
+            store, joining, namespace, carriers=carriers, has_ports=bool(wanted)
         )
         endpoints.attach(change, plans, meanwhile=refresh.begin)
-    if leasing.acquire(change, container, attached):
+    if leasing.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
         carriers = endpoints.gateway_endpoints(store, attached)
+    endpoints.settle(store, joining)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
         publishing.publish(change, container, wanted, places)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from typing import Any
 
 import pytest
 
+from dhcp_server import Server
 from lab import HOST, HOST6, INTERNET, SERVER, Guest, Lab, Machine, wait_for
 
 
@@ -111,7 +113,7 @@ def test_two_hundred_containers(host: Machine) -> None:
 
 
 KILL = """
-import os, sys
+import json, os, sys
 from netyard import _core, Container, Host, Network
 point, host = int(sys.argv[1]), Host()
 calls = 0
@@ -128,15 +130,19 @@ def wrap(module, name):
         return result
     setattr(module, name, wrapped)
 for name in ("create_bridges attach delete_links apply_nft create_namespace release_namespace "
-             "set_loopback write_sysctls flush_flows make_mount_point").split():
+             "set_loopback write_sysctls flush_flows make_mount_point create_shim attach_children "
+             "detach_children set_host_routes change_addresses set_default_routes").split():
     wrap(_core, name)
 from netyard.store.store import Store
 from netyard.runtime import shim
+from netyard.agent import client
+wrap(client, "begin_lease")
+wrap(client, "release_leases")
 wrap(Store, "set_endpoint_states")
 wrap(Store, "update_container")
 wrap(Store, "add_publications")
 wrap(shim, "supervise")
-net = Network.create("crash", host=host)
+net = Network.create("crash", host=host, **json.loads(sys.argv[2]))
 box = Container.run("sleep", "600", name="box", network="crash", publish=["8080:80"], host=host)
 second = Network.create("crash2", host=host)
 second.connect(box)
@@ -156,13 +162,33 @@ def _agrees_with_its_kernel(host: Machine) -> None:
     wanted = {each["InterfaceName"] for each in shown["NetworkSettings"]["Networks"].values()}
     links = json.loads(host.ny("exec", "box", "ip", "-j", "link"))
     assert {link["ifname"] for link in links} == {"lo", *wanted}
-    assert "8080" in host.out("nft", "list", "map", "inet", "netyard", "published4")
+    # Beside a macvlan network the port is published while the bridge carries the default route.
+    is_published = bool(shown["NetworkSettings"]["Ports"])
+    assert is_published or "macvlan" in host.ny("network", "ls")
+    ports = host.out("nft", "list", "map", "inet", "netyard", "published4")
+    assert ("8080" in ports) == is_published
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(4))
 def test_killed_at_every_step(host: Machine, part: int) -> None:
     """SIGKILL before and after each kernel call and record: the next command leaves no trace."""
+    _kill_at_each(host, {}, part)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_every_step_on_macvlan(lab: Lab, part: int) -> None:
+    """The same on a parent interface: no route of the host is left, and no lease at the server."""
+    server = Server(lab.internet)
+    options = {"parent": "eth0", "host_access": "true"}
+    settings = {"driver": "macvlan", "ipam_driver": "dhcp", "options": options}
+    _kill_at_each(lab.host, settings, part)
+    wait_for(lambda: not server.leases())
+
+
+def _kill_at_each(host: Machine, settings: dict[str, Any], part: int) -> None:
+    script = (sys.executable, "-c", KILL)
     host.ny("network", "create", "steady")
     host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "600")
 
@@ -170,17 +196,19 @@ def test_killed_at_every_step(host: Machine, part: int) -> None:
         rules = re.sub(r"packets \d+ bytes \d+", "", host.out("nft", "list", "ruleset"))
         return (
             host.links(),
+            host.out("ip", "route"),
             rules,
             host.out("ls", "/run/netyard/netns"),
             host.out("ls", "/run/netyard/c"),
         )
 
     before = kernel()
-    total = int(host.run(sys.executable, "-c", KILL, "0").stdout.split()[-1])
+    total = int(host.run(*script, "0", json.dumps(settings)).stdout.split()[-1])
     wait_for(lambda: kernel() == before, what="an undisturbed run leaves nothing")
     assert total > 40
     for point in range(1 + part, total + 1, 4):
-        done = host.run(sys.executable, "-c", KILL, str(point), check=False, timeout=20)
+        words = (*script, str(point), json.dumps(settings))
+        done = host.run(*words, check=False, timeout=30)
         assert done.returncode == -9 or done.returncode == 137, (point, done)
         host.ny("repair")
         names = host.ny("ps", "-a", "--format", "json").splitlines()

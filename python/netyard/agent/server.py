@@ -166,11 +166,7 @@ class Agent:
         container = self._store.container(container_id)
         # One that is being attached counts: its maker waits for us while the kernel works, and
         # tells us again should it fail.
-        attached = [
-            each
-            for each in self._store.endpoints_of(container_id)
-            if each.state in ("attaching", "up")
-        ]
+        attached = [each for each in self._store.endpoints_of(container_id) if each.is_joined]
         known = self._known.setdefault(container_id, _Known())
         networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)

@@ -150,6 +150,11 @@ class EndpointRecord:
     lease: Lease | None = None
 
     @property
+    def is_joined(self) -> bool:
+        """Whether it counts among its container's: it is up, or is about to be."""
+        return self.state in ("attaching", "up")
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Its addresses, IPv4 first."""
         return tuple(ip_address(text) for text in (self.ip4, self.ip6) if text)
