@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from warm import Warm
+import warm
 
 # In the VM lab, where every process takes long to start.
 _IS_EMULATED = "NETYARD_EMULATED" in os.environ
@@ -35,12 +35,20 @@ NEIGHBOUR, NEIGHBOUR6 = "192.0.2.20", "2001:db8::20"
 ROUTER, ROUTER6 = "192.0.2.1", "2001:db8::1"
 INTERNET, INTERNET6 = "203.0.113.5", "2001:db8:113::5"
 
+# What is a machine's own: its name, and what other machines must not see of it.
+_FURNISH = """
+hostname "$1"
+[ -z "$2" ] || mount --bind "$2" /etc/resolv.conf
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib
+mount -t sysfs sysfs /sys
+ip link set lo up
+shift 2
+exec "$@"
+"""
 # The first process of a machine: reaps what is orphaned, as an init does.
 _INIT = """
-import os, signal, subprocess
-for command in ("mount -t tmpfs tmpfs /run", "mount -t tmpfs tmpfs /var/lib",
-                "mount -t sysfs sysfs /sys", "ip link set lo up"):
-    subprocess.run(command.split(), check=True)
+import os, signal, sys
 os.makedirs("/run/netns")
 signal.signal(signal.SIGCHLD, lambda *_: None)
 os.write(1, b"ready\\n")
@@ -72,10 +80,14 @@ class Machine:
     def __init__(self, name: str, resolv_conf: str = "") -> None:
         self.name = name
         self._files = tempfile.TemporaryDirectory(prefix=f"lab-{name}-")
+        resolv = str(Path(self._files.name) / "resolv.conf") if resolv_conf else ""
+        if resolv:
+            Path(resolv).write_text(resolv_conf)
         self._init = subprocess.Popen(
             [
                 *"unshare -n -m -u -i -p --fork --kill-child --mount-proc".split(),
-                *("--propagation", "private", sys.executable, "-c", _INIT),
+                *("--propagation", "private", "sh", "-ec", _FURNISH, "sh", name, resolv),
+                *(sys.executable, "-S", "-E", "-c", _INIT),
             ],
             stdout=subprocess.PIPE,
         )
@@ -88,12 +100,6 @@ class Machine:
         if own == initial:
             raise RuntimeError("lab machine shares the initial network namespace")
         self._started: list[subprocess.Popen[bytes]] = []
-        self._warm: Warm | None = None
-        self.run("hostname", name)
-        if resolv_conf:
-            path = Path(self._files.name) / "resolv.conf"
-            path.write_text(resolv_conf)
-            self.run("mount", "--bind", str(path), "/etc/resolv.conf")
 
     def close(self) -> None:
         """End the machine and everything in it."""
@@ -161,8 +167,7 @@ class Machine:
         if not _IS_EMULATED:
             command = (sys.executable, "-m", "netyard", *arguments)
             return self.run(*command, check=check, timeout=timeout)
-        self._warm = self._warm or Warm(self.popen, self._files.name)
-        return self._checked(self._warm.run(arguments, timeout), check=check)
+        return self._checked(warm.run(self.pid, arguments, timeout), check=check)
 
     def ny(self, *arguments: str) -> str:
         """The output of ``netyard`` on the machine."""
@@ -181,6 +186,15 @@ class Machine:
     def python(self, code: str, *, timeout: float = 60.0) -> str:
         """Run Python code on the machine."""
         return self.run(sys.executable, "-c", code, timeout=timeout).stdout.strip()
+
+    def kill_agent(self) -> None:
+        """End the agent as the kernel would when memory runs out."""
+        self.python(
+            "import os\n"
+            "from netyard.agent import client\n"
+            "from netyard.naming import Layout\n"
+            "os.kill(client.request(Layout.of(None), {'op': 'ping'})['pid'], 9)"
+        )
 
     def ping(self, address: str) -> bool:
         """Whether an address answers within a second."""
@@ -305,24 +319,28 @@ class Lab:
         self.host = self._machine("host", f"nameserver {ROUTER}\nsearch lab.test\n")
         self.neighbour = self._machine("neighbour")
         self.internet = self._machine("internet")
-        self.wire.run("ip", "link", "add", "wire", "type", "bridge")
-        self.wire.run("ip", "link", "set", "wire", "up")
-        self.plug(self.host, HOST, HOST6)
-        self.plug(self.neighbour, NEIGHBOUR, NEIGHBOUR6)
+        self.wire.run("ip", "-batch", "-", input="link add wire up type bridge")
+        self.plug(self.host, HOST, HOST6, routed=True)
+        self.plug(self.neighbour, NEIGHBOUR, NEIGHBOUR6, routed=True)
         self.plug(self.internet, ROUTER, ROUTER6)
-        for machine in (self.host, self.neighbour):
-            machine.run("ip", "route", "add", "default", "via", ROUTER)
-            machine.run("ip", "-6", "route", "add", "default", "via", ROUTER6)
-        for address in (f"{INTERNET}/32", f"{INTERNET6}/128"):
-            self.internet.run("ip", "addr", "add", address, "dev", "lo")
+        elsewhere = (f"addr add {address} dev lo\n" for address in (INTERNET, INTERNET6))
+        self.internet.run("ip", "-batch", "-", input="".join(elsewhere))
 
     def _machine(self, name: str, resolv_conf: str = "") -> Machine:
         machine = Machine(name, resolv_conf)
         self._machines.append(machine)
         return machine
 
-    def plug(self, machine: Machine, address: str, address6: str, ifname: str = "eth0") -> None:
-        """Plug a machine into the wire."""
+    def plug(
+        self,
+        machine: Machine,
+        address: str,
+        address6: str,
+        ifname: str = "eth0",
+        *,
+        routed: bool = False,
+    ) -> None:
+        """Plug a machine into the wire; ``routed`` with the router as its way out."""
         port = f"{machine.name}-{ifname}"[:15]
         # Only the network namespace is entered: pids mean the same on both sides.
         subprocess.run(
@@ -337,6 +355,8 @@ class Lab:
             f"addr add {address}/24 dev {ifname}\n"
             f"addr add {address6}/64 dev {ifname} nodad\n"
         )
+        if routed:
+            script += f"route add default via {ROUTER}\nroute add default via {ROUTER6}\n"
         machine.run("ip", "-batch", "-", input=script)
 
     def serve_internet(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Iterator
 
@@ -127,14 +126,12 @@ def test_agent_killed(lab: Lab, server: Server) -> None:
     create(lab.host)
     guest = start(lab.host, "one")
     address = guest.address("lan")
-    (agent,) = lab.host.out("pgrep", "-f", "netyard.* agent").split()
-    lab.host.run("kill", f"-{signal.SIGKILL.value}", agent)
+    lab.host.kill_agent()
     asked = server.log().count("DHCPREQUEST")
     lab.host.ny("ps")
     wait_for(lambda: server.log().count("DHCPREQUEST") > asked)
     assert guest.address("lan") == address and guest.ping(NEIGHBOUR)
-    (agent,) = lab.host.out("pgrep", "-f", "netyard.* agent").split()
-    lab.host.run("kill", f"-{signal.SIGKILL.value}", agent)
+    lab.host.kill_agent()
     lab.host.ny("rm", "-f", "one")
     wait_for(lambda: not server.leases())
 

@@ -165,7 +165,6 @@ def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     """Names are back within a second of the next command; packets never notice."""
     web, client = pair
     host = lab.host
-    pid = host.out("sh", "-c", "pgrep -f 'netyard.*agent'").split()[0]
     first = host.ny("inspect", "client").split('"Pid": ')[1].split(",")[0]
     pinging = host.popen(
         *("nsenter", "-t", first),
@@ -173,7 +172,7 @@ def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
         web.address("my-net"),
         stdout=-1,
     )
-    host.run("kill", "-9", pid)
+    host.kill_agent()
     inside = ("nsenter", "-t", first, "-n", "--")
     silent = host.run(*inside, *"dig +time=1 +tries=1 @127.0.0.11 web".split(), check=False)
     assert silent.returncode != 0
