@@ -6,6 +6,7 @@ the same `netyard.cli.main`, in a process of the machine's namespaces.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -62,6 +63,9 @@ def _enter_and_run(pid: int, arguments: tuple[str, ...], outputs: list[int], fin
             setattr(sys, stream, os.fdopen(os.dup(number), "w"))
         sys.stdin = os.fdopen(os.dup(0))
         os.write(finished, str(_run(arguments)).encode())
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(0)
 
@@ -102,7 +106,9 @@ class _Spare:
 
     def Popen(self, words: list[str], **_: object) -> _Spare:
         """Start the agent of the root that the words name."""
-        os.write(self._order, words[words.index("--root") + 1].encode())
+        # It has been started before, and ended: the kernel has nobody left to tell.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._order, words[words.index("--root") + 1].encode())
         return self
 
     def poll(self) -> None:

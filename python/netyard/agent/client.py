@@ -52,7 +52,8 @@ class Refresh:
     def finish(self, *, needed: bool) -> None:
         """Wait until the agent has looked; see `refresh`."""
         if self._answer() is None and needed:
-            start(self._layout)
+            # It may have been started meanwhile, for a lease.
+            ensure(self._layout)
 
     def _answer(self) -> dict[str, Any] | None:
         sock, self._socket = self._socket, None
