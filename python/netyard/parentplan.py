@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 
 from netyard import _core, parentopts
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
@@ -251,10 +252,9 @@ def _reserved(
         inside = any(address in subnet for subnet in subnets)
         if inside and not address.is_loopback and str(address) not in known:
             known.add(str(address))
-            called = name
-            while called in found or called in spec.auxiliary:
-                called += "'"
-            found[called] = address
+            numbered = (f"{name}-{number}" for number in count(2))
+            free = (n for n in chain([name], numbered) if n not in {*found, *spec.auxiliary})
+            found[next(free)] = address
     return list(found.items())
 
 

@@ -392,3 +392,55 @@ def test_parent_that_is_down(lab: Lab) -> None:
     assert not lab.neighbour.ping("192.0.2.64")
     host.run("ip", "link", "set", "eth0", "up")
     wait_for(lambda: lab.neighbour.ping("192.0.2.64"))
+
+
+def test_settings_kept_and_taken(host: Machine) -> None:
+    """NC16, NC17: settings of any driver are kept; defaults of a driver count for its networks."""
+    host.ny("network", "create", "--config-only", *LAN, "-o", "parent=eth0", "kept")
+    host.ny("network", "create", "-d", "macvlan", "--config-from", "kept", "lan")
+    network = json.loads(host.ny("network", "inspect", "lan"))[0]
+    assert network["Options"] == {"parent": "eth0"}
+    assert start(host, "box").address("lan") == "192.0.2.64"
+    assert "'parent' is no option" in host.refused(
+        "network", "create", "--config-from", "kept", "br"
+    )
+    host.ny("config", "set", "default-network-opts", '{"macvlan": {"mode": "vepa", "mtu": "1400"}}')
+    host.ny("network", "create", "-d", "macvlan", "--subnet", "10.9.0.0/24", "other")
+    network = json.loads(host.ny("network", "inspect", "other"))[0]
+    assert network["Options"]["macvlan_mode"] == "vepa"
+    assert "mtu 1400" in start(host, "second", network="other").run("ip", "link").stdout
+    refused = host.refused("config", "set", "default-network-opts", '{"macvlan": {"mode": "x"}}')
+    assert "macvlan mode" in refused
+
+
+def test_network_without_addresses(host: Machine) -> None:
+    """NC15: ``--ipam-driver null`` makes an interface on the wire and nothing more."""
+    host.ny("network", "create", "-d", "macvlan", "--ipam-driver", "null", "bare")
+    guest = start(host, "box", "--cap-add", "NET_ADMIN", network="bare")
+    assert "inet " not in guest.run("ip", "addr", "show", "eth0").stdout
+    guest.run("ip", "addr", "add", "192.0.2.77/24", "dev", "eth0")
+    assert guest.ping(NEIGHBOUR)
+
+
+def test_reload_makes_lost_interfaces_again(lab: Lab) -> None:
+    """A deleted child and a lost route of the host come back."""
+    macvlan(lab.host, "lan", "-o", "host_access=true")
+    guest = start(lab.host, "box", "--cap-add", "NET_ADMIN")
+    address = guest.address("lan")
+    guest.run("ip", "link", "del", "eth0")
+    lab.host.run("ip", "route", "del", address)
+    assert not lab.neighbour.ping(address)
+    lab.host.ny("reload")
+    assert lab.neighbour.ping(address) and lab.host.ping(address)
+    assert guest.ping(ROUTER)
+
+
+def test_several_subnets_and_gateways(host: Machine) -> None:
+    """Each container routes by the gateway of its own subnet."""
+    subnets = ("--subnet", "192.0.2.0/30", "--subnet", "192.0.2.64/26")
+    gateways = ("--gateway", ROUTER, "--gateway", "192.0.2.126")
+    host.ny("network", "create", "-d", "macvlan", *subnets, *gateways, "lan")
+    first = start(host, "first", "--ip", "192.0.2.2")
+    second = start(host, "second", "--ip", "192.0.2.100")
+    assert f"default via {ROUTER}" in first.run("ip", "route").stdout
+    assert "default via 192.0.2.126" in second.run("ip", "route").stdout

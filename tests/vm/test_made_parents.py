@@ -110,7 +110,8 @@ def test_without_a_default_route_it_is_internal(lab: Lab) -> None:
     for family, route in routes:
         lab.host.run("ip", family, "route", "del", *route.split())
     try:
-        lab.host.ny("network", "create", "-d", "macvlan", "inner")
+        done = lab.host.netyard("network", "create", "-d", "macvlan", "inner")
+        assert "no default route" in done.stderr
         assert json.loads(lab.host.ny("network", "inspect", "inner"))[0]["Internal"] is True
         lab.host.ny("network", "rm", "inner")
     finally:

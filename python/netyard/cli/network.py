@@ -98,12 +98,18 @@ def create(
         config_from=config_from,
         host=current_host(ctx),
     )
-    if made.parent and "parent" not in options:
-        note(f"the parent interface of {name!r} is {made.parent}")
+    if made.parent and "parent" not in options and not internal:
+        note(_chosen_parent(made))
     if subnet or opt or made.parent:
         for sentence in made.warnings():
             warn(sentence)
     click.echo(made.id)
+
+
+def _chosen_parent(made: Network) -> str:
+    if made.record.is_internal:
+        return f"there is no default route to find a parent interface by: {made.name!r} is internal"
+    return f"the parent interface of {made.name!r} is {made.parent}"
 
 
 @network.command()
