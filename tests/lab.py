@@ -218,6 +218,13 @@ class Machine:
         """Start the test server (`tests/server.py`) on the machine itself."""
         self.popen(sys.executable, "-S", SERVER, *flags)
 
+    def capture(self, ifname: str, *words: str) -> Callable[[], str]:
+        """Start to capture packets that fit a filter; what gives those seen so far."""
+        path = f"/run/{ifname}.pcap"
+        self.popen("tcpdump", "-U", "-n", "-i", ifname, "-w", path, *words)
+        wait_for(lambda: self.run("test", "-s", path, check=False).returncode == 0)
+        return lambda: self.out("tcpdump", "-n", "-e", "-r", path)
+
     def links(self) -> set[str]:
         """Names of the interfaces."""
         return {link["ifname"] for link in json.loads(self.out("ip", "-j", "link"))}

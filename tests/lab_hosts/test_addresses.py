@@ -205,7 +205,8 @@ remembered = unanswered = 0
 for _ in range(60):
     made = net.connect("owner", ip="10.66.0.99")
     for address in made.addresses:
-        ping = ["ip", "netns", "exec", "asker", "ping", "-c1", "-W1", str(address)]
+        # One packet, so what is lost stays lost; patience is for machines that are busy.
+        ping = ["ip", "netns", "exec", "asker", "ping", "-c1", "-W4", str(address)]
         unanswered += subprocess.run(ping, capture_output=True).returncode != 0
         known = ip("netns", "exec", "asker", "ip", "neigh", "show", str(address))
         remembered += "lladdr" in known and made.mac not in known

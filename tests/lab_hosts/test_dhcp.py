@@ -34,8 +34,10 @@ def test_leases_appear_and_are_given_back(lab: Lab, server: Server) -> None:
     """Address, route, name and /etc/hosts of a lease; released on removal."""
     lab.neighbour.serve("80")
     create(lab.host)
+    seen = lab.neighbour.capture("eth0", "arp")
     one, two = start(lab.host, "one"), start(lab.host, "two")
     address = one.address("lan")
+    wait_for(lambda: f"who-has {address} tell {address}" in seen())
     settings = json.loads(lab.host.ny("inspect", "one"))[0]["NetworkSettings"]["Networks"]["lan"]
     assert server.leases()[address] == (settings["MacAddress"], "one")
     assert (settings["Gateway"], settings["IPPrefixLen"]) == (ROUTER, 24)

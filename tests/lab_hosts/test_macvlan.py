@@ -273,6 +273,24 @@ def test_addresses_are_announced(lab: Lab) -> None:
         lab.host.ny("rm", "-f", name)
 
 
+def test_announcements_are_on_the_wire(lab: Lab) -> None:
+    """NC18: gratuitous ARP and an unsolicited advertisement (RFC 5227, RFC 4861 7.2.6)."""
+    macvlan(lab.host, "lan", *LAN6)
+    seen = lab.neighbour.capture("eth0", "arp or icmp6")
+    guest = start(lab.host, "box")
+    address, address6 = guest.address("lan"), guest.address("lan", version=6)
+    wait_for(lambda: f"who-has {address} tell {address}" in seen())
+    wait_for(lambda: f"neighbor advertisement, tgt is {address6}" in seen())
+    lab.host.ny(
+        *("network", "create", "-d", "macvlan", "-o", "parent=eth0", "--subnet", "10.9.0.0/24"),
+        *("-o", "com.docker.network.advertise_addr_nmsgs=0", "quiet"),
+    )
+    silent = start(lab.host, "silent", network="quiet").address("quiet")
+    start(lab.host, "loud")
+    wait_for(lambda: "tell 192.0.2.65" in seen())
+    assert f"who-has {silent}" not in seen()
+
+
 def test_adopted_namespace_and_stop_start(lab: Lab) -> None:
     """Adopted namespaces and restarts: given back, found again."""
     macvlan(lab.host)

@@ -353,20 +353,16 @@ def test_announcements(host: Machine) -> None:
         "com.docker.network.advertise_addr_nmsgs=0",
         "quiet",
     )
+    seen = {}
     for name in ("loud", "quiet"):
         host.ny("run", "-d", "--name", f"first-{name}", "--network", name, "sleep", "600")
-        host.popen("sh", "-c", f"tcpdump -U -n -i {name} -w /run/{name}.pcap arp")
-        wait_for(
-            lambda name=name: (
-                host.run("test", "-s", f"/run/{name}.pcap", check=False).returncode == 0
-            )
-        )
+        seen[name] = host.capture(name, "arp")
         host.ny("run", "-d", "--name", f"box-{name}", "--network", name, "sleep", "600")
         Guest(host, f"box-{name}").ping(Guest(host, f"first-{name}").address(name))
     own = {name: Guest(host, f"box-{name}").address(name) for name in ("loud", "quiet")}
 
     def announced(name: str) -> bool:
-        shown = host.out("tcpdump", "-n", "-r", f"/run/{name}.pcap")
+        shown = seen[name]()
         return f"who-has {own[name]}" in shown and f"tell {own[name]}" in shown
 
     wait_for(lambda: announced("loud"))

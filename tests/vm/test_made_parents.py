@@ -40,14 +40,9 @@ def test_vlan_frames_are_tagged_on_the_wire(lab: Lab, switch: Machine, driver: s
     create = ("network", "create", "-d", driver, *VLAN_SUBNET, "-o", "parent=eth0.50")
     lab.host.ny(*create, "vlan")
     guest = start(lab.host, "box")
-    capture = "tcpdump -i host-eth0 -e -n -l -c 2 icmp or vlan 50".split()
-    sniffer = switch.popen(*capture, stdout=-1, stderr=-1)
-    assert sniffer.stderr is not None and sniffer.stdout is not None
-    while b"listening" not in sniffer.stderr.readline():
-        pass
+    seen = switch.capture("host-eth0", "icmp", "or", "vlan", "50")
     wait_for(lambda: guest.ping(PEER))
-    seen = sniffer.stdout.readline().decode()
-    assert "vlan 50" in seen, seen
+    wait_for(lambda: f"vlan 50, p 0, ethertype IPv4 (0x0800), {guest.address('vlan')}" in seen())
     assert lab.neighbour.ping(guest.address("vlan"))
     assert not guest.ping(ROUTER)
     # The host itself has no business in there.

@@ -188,3 +188,39 @@ fn default_gateway(lease: &DhcpV4Lease) -> Option<Ipv4Addr> {
         None => lease.gateways.as_ref()?.first().copied(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_in_our_words() {
+        let mut lease = DhcpV4Lease::default();
+        lease.yiaddr = Ipv4Addr::new(192, 0, 2, 77);
+        lease.subnet_mask = Ipv4Addr::new(255, 255, 255, 224);
+        lease.srv_id = Ipv4Addr::new(192, 0, 2, 1);
+        lease.lease_time_sec = 120;
+        assert_eq!(granted(&lease).prefix, 27);
+        assert_eq!(granted(&lease).gateway, None);
+        lease.gateways = Some(vec![
+            Ipv4Addr::new(192, 0, 2, 1),
+            Ipv4Addr::new(192, 0, 2, 2),
+        ]);
+        assert_eq!(granted(&lease).gateway, Some(Ipv4Addr::new(192, 0, 2, 1)));
+        // Classless routes without a default one: there is no way out, whatever the router option.
+        lease.classless_routes = Some(Vec::new());
+        assert_eq!(granted(&lease).gateway, None);
+    }
+
+    #[test]
+    fn a_lease_of_before_lasts_as_long_as_it_was_granted_for() {
+        let last = Last {
+            address: Ipv4Addr::new(192, 0, 2, 77),
+            server: Ipv4Addr::new(192, 0, 2, 1),
+            seconds: 60,
+        };
+        let held = Held::again(&last);
+        assert_eq!(held.lease.yiaddr, last.address);
+        assert!(held.expiry > Instant::now() + Duration::from_secs(50));
+    }
+}
