@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from dhcp_server import Server, serve_briefly
-from lab import INTERNET, NEIGHBOUR, ROUTER, Guest, Lab, Machine, wait_for
+from lab import INTERNET, NEIGHBOUR, NEIGHBOUR6, ROUTER, Guest, Lab, Machine, wait_for
 
 
 @pytest.fixture
@@ -140,9 +140,14 @@ def test_agent_killed(lab: Lab, server: Server) -> None:
 
 def test_host_access_and_bridge_beside(lab: Lab, server: Server) -> None:
     """The host reaches leased addresses; a bridge beside keeps the default route if told to."""
-    create(lab.host, "-o", "host_access=true")
+    six = ("--subnet", "2001:db8::/64", "--ip-range", "2001:db8::100/120")
+    create(lab.host, "-o", "host_access=true", *six)
     guest = start(lab.host, "one")
     assert lab.host.ping(guest.address("lan"))
+    assert lab.host.ping(guest.address("lan", version=6)) and guest.ping(NEIGHBOUR6)
+    member = json.loads(lab.host.ny("network", "inspect", "lan"))[0]["Containers"]
+    (shown,) = (each["IPv4Address"] for each in member.values())
+    assert shown == f"{guest.address('lan')}/24"
     lab.host.ny("network", "create", "my-net")
     lab.host.ny("network", "connect", "--gw-priority", "1", "my-net", "one")
     assert ROUTER not in guest.run("ip", "route", "show", "default").stdout
