@@ -11,8 +11,6 @@ from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
-from netyard.cli.unpublished import warn_unpublished
-from netyard.container import Container
 from netyard.errors import NotFound
 from netyard.inspect import shown_driver
 from netyard.naming import short
@@ -231,6 +229,10 @@ def connect(
     gw_priority: str,
 ) -> None:
     """Give a container an interface on a network."""
+    # Loaded here, because other commands about networks do without containers.
+    from netyard.cli.unpublished import warn_unpublished
+    from netyard.container import Container
+
     host = current_host(ctx)
     joined = Network.get(network_name, host=host)
     joined.connect(
