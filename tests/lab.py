@@ -229,6 +229,15 @@ class Machine:
         """Names of the interfaces."""
         return {link["ifname"] for link in json.loads(self.out("ip", "-j", "link"))}
 
+    def interface_state(self, ifname: str) -> tuple[Any, ...]:
+        """What of an interface must be as before when nothing stands on it any more."""
+        link = json.loads(self.out("ip", "-j", "-d", "link", "show", "dev", ifname))[0]
+        kept = ("address", "mtu", "flags", "promiscuity", "allmulti", "operstate", "group")
+        addresses = self.out("ip", "-o", "addr", "show", "dev", ifname, "scope", "global")
+        macs = self.out("bridge", "fdb", "show", "dev", ifname)
+        routes = self.out("ip", "route"), self.out("ip", "-6", "route")
+        return {key: link[key] for key in kept}, addresses, macs, routes
+
     def snapshot(self) -> dict[str, Any]:
         """Everything a failing command must leave as it was (contract CV3)."""
         return {

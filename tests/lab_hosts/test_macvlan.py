@@ -46,15 +46,6 @@ def serve(host: Machine, name: str, *flags: str, network: str = "lan") -> Guest:
     return guest
 
 
-def parent_state(host: Machine) -> object:
-    """What of the parent interface must be as before."""
-    link = json.loads(host.out("ip", "-j", "-d", "link", "show", "dev", "eth0"))[0]
-    addresses = host.out("ip", "-o", "addr", "show", "dev", "eth0", "scope", "global")
-    kept = ("address", "mtu", "flags", "promiscuity", "allmulti", "operstate", "group")
-    macs = host.out("bridge", "fdb", "show", "dev", "eth0")
-    return {key: link[key] for key in kept}, addresses, macs, host.out("ip", "route")
-
-
 def test_containers_are_on_the_wire_without_nat(lab: Lab) -> None:
     """MV1, MV3, FW16, SH: both ways, and each sees the other's own address."""
     lab.serve_internet()
@@ -108,7 +99,7 @@ def test_host_is_kept_apart_and_doctor_says_so(host: Machine) -> None:
 
 def test_host_access(lab: Lab) -> None:
     """The host and its containers reach each other, and everybody else as before."""
-    before = parent_state(lab.host)
+    before = lab.host.interface_state("eth0")
     macvlan(lab.host, "lan", *LAN6, "-o", "host_access=true")
     web = serve(lab.host, "web", "--add-host", "me:host-gateway")
     address, address6 = web.address("lan"), web.address("lan", version=6)
@@ -129,7 +120,7 @@ def test_host_access(lab: Lab) -> None:
     assert address not in lab.host.out("ip", "route")
     lab.host.ny("rm", "-f", "web")
     lab.host.ny("network", "rm", "lan")
-    assert parent_state(lab.host) == before
+    assert lab.host.interface_state("eth0") == before
     assert not [name for name in lab.host.links() if name.startswith("nh-")]
 
 
@@ -165,7 +156,7 @@ def test_vepa_needs_a_switch_that_turns_frames_round(lab: Lab, hairpin: bool) ->
 def test_passthru_has_its_parent_to_itself(lab: Lab) -> None:
     """MV2, both ways round: with its MAC address, and nobody beside."""
     lab.plug(lab.host, "192.0.2.11", "2001:db8::11", "eth1")
-    before = parent_state(lab.host)
+    before = lab.host.interface_state("eth0")
     flags = ("-d", "macvlan", "--subnet", "192.0.2.0/24", "-o", "parent=eth1")
     passthru = (*flags, "-o", "mode=passthru")
     lab.host.ny("network", "create", *passthru, "--ip-range", "192.0.2.96/29", "one")
@@ -186,7 +177,7 @@ def test_passthru_has_its_parent_to_itself(lab: Lab) -> None:
     lab.host.ny("network", "create", *flags, "--ip-range", "192.0.2.96/29", "one")
     assert "passthru" in lab.host.refused("network", "create", *passthru, "two")
     lab.host.ny("network", "rm", "one")
-    assert parent_state(lab.host) == before
+    assert lab.host.interface_state("eth0") == before
 
 
 def test_two_networks_on_one_parent(host: Machine) -> None:
@@ -310,13 +301,13 @@ def test_adopted_namespace_and_stop_start(lab: Lab) -> None:
 def test_everything_is_removed_afterwards(host: Machine) -> None:
     """The parent is as it was, and nothing else is left."""
     host.ny("network", "ls")
-    before, parent = host.snapshot(), parent_state(host)
+    before, parent = host.snapshot(), host.interface_state("eth0")
     macvlan(host)
     for name in ("one", "two"):
         start(host, name)
     host.ny("rm", "-f", "one", "two")
     host.ny("network", "rm", "lan")
-    assert (host.snapshot(), parent_state(host)) == (before, parent)
+    assert (host.snapshot(), host.interface_state("eth0")) == (before, parent)
 
 
 def test_three_hundred_containers_on_one_parent(lab: Lab) -> None:
@@ -324,7 +315,7 @@ def test_three_hundred_containers_on_one_parent(lab: Lab) -> None:
     subnet = ("--subnet", "10.20.0.0/16", "-o", "parent=eth0", "--gateway", "10.20.0.1")
     lab.host.ny("network", "create", "-d", "macvlan", *subnet, "wide")
     lab.neighbour.run("ip", "addr", "add", "10.20.0.1/16", "dev", "eth0")
-    parent = parent_state(lab.host)
+    parent = lab.host.interface_state("eth0")
     lab.host.python(
         "import subprocess\n"
         "from netyard import Container\n"
@@ -344,7 +335,7 @@ def test_three_hundred_containers_on_one_parent(lab: Lab) -> None:
         "from netyard import Container\nfor each in Container.list(): each.abandon()\n",
         timeout=110,
     )
-    assert parent_state(lab.host) == parent
+    assert lab.host.interface_state("eth0") == parent
     lab.host.ny("network", "rm", "wide")
 
 

@@ -29,7 +29,7 @@ def _lab() -> Iterator[labs.Lab]:
 def lab(_lab: labs.Lab) -> Iterator[labs.Lab]:
     """The lab, and a look at what a test has left in it."""
     host = _lab.host
-    before = (host.links(), host.out("ip", "route"), host.out("ip", "-6", "route"))
+    before = host.links(), host.interface_state("eth0")
     yield _lab
     containers = host.ny("ps", "-a", "-q").split()
     if containers:
@@ -37,4 +37,4 @@ def lab(_lab: labs.Lab) -> Iterator[labs.Lab]:
     networks = host.ny("network", "ls", "-q", "-f", "type=custom").split()
     if networks:
         host.ny("network", "rm", *networks)
-    assert (host.links(), host.out("ip", "route"), host.out("ip", "-6", "route")) == before
+    assert (host.links(), host.interface_state("eth0")) == before
