@@ -203,7 +203,7 @@ def test_network_without_addresses(host: Machine) -> None:
     assert "no subnet" in host.refused(
         "run", "--network", "bare", "--ip", "10.0.0.9", "true", status=125
     )
-    assert "known are default, null" in host.refused(
+    assert "known are default, dhcp, null" in host.refused(
         "network", "create", "--ipam-driver", "dhcpd", "bad"
     )
 
