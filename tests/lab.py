@@ -65,7 +65,7 @@ while True:
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
     """What a condition gives once it is true; a failed test if it stays false."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * _SLOWNESS
     while True:
         found = condition()
         if found:
