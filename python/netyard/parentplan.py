@@ -21,6 +21,8 @@ from netyard.spec import NetworkSpec
 from netyard.store.records import NetworkRecord
 
 _CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+# Masters that receive their ports' packets themselves; a VRF, which is a master too, does not.
+_TAKERS = ("bridge", "bond", "team", "openvswitch")
 _MODULES = {"macvlan": "macvlan", "ipvlan": "ipvlan", "vlan": "8021q", "dummy": "dummy"}
 ROUTER = "router"
 Options = Mapping[str, str]
@@ -77,9 +79,9 @@ def check(host: Host, record: NetworkRecord) -> None:
     for pool in record.pools:
         for other in host.store.networks():
             first, last = pool.dynamic.network_address, int(pool.dynamic.broadcast_address)
-            leased = [each for each in host.store.leased_from(other.id, first) if each <= last]
-            if leased:
-                address = address_from(leased[0], pool.version)
+            leased = next(host.store.leased_from(other.id, first), None)
+            if leased is not None and leased <= last:
+                address = address_from(leased, pool.version)
                 raise SubnetOverlap(
                     f"--ip-range: {address} of {pool.dynamic} belongs to a container of network "
                     f"{other.name!r}",
@@ -151,12 +153,7 @@ def _check_parent(kind: str, parent: str, links: Mapping[str, _core.Link]) -> st
     link = links.get(parent)
     if link is not None:
         _check_is_no_child(parent, link)
-        if link.master is not None:
-            master = next((n for n, other in links.items() if other.index == link.master), "?")
-            raise Conflict(
-                f"--opt parent: {parent!r} is a port of {master!r}, which takes its packets: use "
-                f"{master!r} itself as the parent"
-            )
+        _check_has_packets(parent, link, links)
         return ""
     vlan = parentopts.parse_vlan(parent)
     base = vlan[0] if vlan else parent
@@ -178,6 +175,15 @@ def _check_is_no_child(name: str, link: _core.Link) -> None:
             field="--opt",
             value=name,
         )
+
+
+def _check_has_packets(name: str, link: _core.Link, links: Mapping[str, _core.Link]) -> None:
+    for master, other in links.items():
+        if other.index == link.master and other.kind in _TAKERS:
+            raise Conflict(
+                f"--opt parent: {name!r} is a port of {master!r}, which takes its packets: use "
+                f"{master!r} itself as the parent"
+            )
 
 
 def _check_kernel(kind: str) -> None:
@@ -288,7 +294,7 @@ def find_warnings(record: NetworkRecord) -> list[str]:
 
 def _warnings(record: NetworkRecord, name: str, parent: _Parent) -> Iterator[str]:
     if not parent.link.is_up:
-        yield f"parent interface {name} is down: containers cannot start on it until it is up"
+        yield f"parent interface {name} is down: containers on it reach nobody until it is up"
     if record.is_internal:
         yield f"nothing routes out of the network, but it is on the wire of {name} all the same"
     for pool in record.pools:
@@ -298,7 +304,7 @@ def _warnings(record: NetworkRecord, name: str, parent: _Parent) -> Iterator[str
         if not any(address in pool.subnet for address, _ in there):
             shown = ", ".join(f"{address}/{prefix}" for address, prefix in there)
             yield f"{pool.subnet} is not the subnet of {name} ({shown}): others need a route to it"
-        elif pool.version == 4 and pool.ip_range is None:
+        elif pool.version == 4 and pool.ip_range is None and not record.leases_addresses:
             yield (
                 f"without --ip-range, addresses are taken from all of {pool.subnet}: see to it "
                 "that its DHCP server hands out none of them"

@@ -91,7 +91,7 @@ def _let_hairpin(host: Host, carriers: Iterable[EndpointRecord]) -> None:
     """A container that had no ports may now ask its own."""
     for endpoint in carriers:
         network = host.store.network(endpoint.network_id)
-        if network is not None:
+        if network is not None and network.bridge:
             _core.restore_ports([(endpoint.host_ifname, network.bridge, True)])
 
 

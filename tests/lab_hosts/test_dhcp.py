@@ -184,6 +184,9 @@ def test_refused_in_a_sentence(lab: Lab, server: Server) -> None:
         subnet = ("--subnet", "192.0.2.0/24")
         assert "DHCP server to say" in host.refused(*macvlan, *subnet, flag, word, "bad")
     assert host.snapshot() == before
+    warned = host.netyard(*macvlan, "--subnet", "192.0.2.0/24", "right").stderr
+    assert "--ip-range" not in warned
+    host.ny("network", "rm", "right")
     host.ny(*macvlan, "--subnet", "10.1.2.0/24", "lan")
     refused = host.refused("run", "--name", "one", "--network", "lan", "true", status=125)
     assert "not the subnet 10.1.2.0/24" in refused

@@ -252,6 +252,20 @@ def test_connect_beside_a_bridge(lab: Lab) -> None:
     assert published()
 
 
+def test_ports_of_a_routed_network_beside(lab: Lab) -> None:
+    """PB12, US1: a routed network opens its ports whoever carries the default route."""
+    lab.host.ny(
+        "network", "create", "-o", "gateway_mode=routed", "--subnet", "10.7.0.0/24", "plain"
+    )
+    macvlan(lab.host)
+    serve(lab.host, "web", network="plain")
+    lab.host.ny("network", "connect", "--gw-priority", "1", "lan", "web")
+    lab.internet.run("ip", "route", "add", "10.7.0.0/24", "via", HOST)
+    assert lab.internet.ask_udp("10.7.0.2", 80) is None
+    lab.host.ny("port", "add", "web", "80/udp")
+    assert lab.internet.ask_udp("10.7.0.2", 80)
+
+
 def test_addresses_are_announced(lab: Lab) -> None:
     """NC18, IP8: the neighbour that knew the address elsewhere is right at once."""
     macvlan(lab.host, "lan", *LAN6)

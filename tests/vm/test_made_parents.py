@@ -114,6 +114,30 @@ def test_without_a_default_route_it_is_internal(lab: Lab) -> None:
             lab.host.run("ip", family, "route", "add", *route.split())
 
 
+def test_vlan_that_has_another_name(lab: Lab) -> None:
+    """Refused in a sentence, and the other is left."""
+    lab.host.run(*"ip link add link eth0 name fifty up type vlan id 50".split())
+    create = ("network", "create", "-d", "macvlan", "--subnet", "10.9.0.0/24")
+    assert "VLAN 50 of 'eth0'" in lab.host.refused(*create, "-o", "parent=eth0.50", "bad")
+    assert lab.host.links() == {"lo", "eth0", "fifty"}
+    lab.host.run("ip", "link", "del", "fifty")
+
+
+def test_parent_in_a_vrf(lab: Lab) -> None:
+    """A VRF leaves its interfaces their packets: they are parents as others are."""
+    lab.plug(lab.host, "192.0.2.11", "2001:db8::11", "eth1")
+    lab.host.run(*"ip link add red up type vrf table 10".split())
+    lab.host.run(*"ip link set eth1 master red".split())
+    create = ("network", "create", "-d", "macvlan", "--subnet", "192.0.2.0/24", "-o", "parent=eth1")
+    lab.host.ny(*create, "--ip-range", "192.0.2.64/27", "lan")
+    guest = start(lab.host, "box", network="lan")
+    assert guest.ping(NEIGHBOUR) and lab.neighbour.ping(guest.address("lan"))
+    lab.host.ny("rm", "-f", "box")
+    lab.host.ny("network", "rm", "lan")
+    lab.host.run("ip", "link", "del", "red")
+    lab.wire.run("ip", "link", "del", "host-eth1")
+
+
 def test_vlan_on_a_parent_that_is_down(lab: Lab) -> None:
     """Refused in a sentence, and nothing is made."""
     lab.plug(lab.host, "192.0.2.11", "2001:db8::11", "eth1")

@@ -18,7 +18,7 @@ from netyard.drivers.parent import group_of
 from netyard.errors import NetyardError
 from netyard.host import Host
 from netyard.lifecycle import hostname_of
-from netyard.naming import Layout
+from netyard.naming import Layout, short
 from netyard.spec import ContainerSpec
 from netyard.store.records import EndpointRecord, Lease
 from netyard.store.store import Store
@@ -63,7 +63,7 @@ class Leases:
         if endpoint is None or container is None:
             return
         hostname = hostname_of(container, ContainerSpec.from_json(container.spec))
-        if container.kind == "adopted" or hostname == container.id[:12]:
+        if container.kind == "adopted" or hostname == short(container.id):
             hostname = container.name
         address = endpoint.address(4)
         last = None

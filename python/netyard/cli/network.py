@@ -35,7 +35,7 @@ class _WithBooleans(click.Command):
 @network.command(cls=_WithBooleans)
 @click.argument("name")
 @click.option("-d", "--driver", default="bridge", show_default=True, help="Network driver.")
-@click.option("--subnet", multiple=True, metavar="CIDR", help="Subnet; one a family.")
+@click.option("--subnet", multiple=True, metavar="CIDR", help="Subnet; several on macvlan, ipvlan.")
 @click.option("--gateway", multiple=True, metavar="IP", help="Gateway of a subnet.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
 @click.option("--aux-address", multiple=True, metavar="NAME=IP", help="Address of something else.")

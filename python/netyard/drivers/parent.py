@@ -60,14 +60,17 @@ class ParentDriver:
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`: a parent that is missing, and the host's own interface."""
-        for network in networks:
-            made = not network.is_foreign and _make_parent(network)
-            try:
-                _make_host_interface(network)
-            except NetyardError:
-                if made:
-                    self.remove([network])
-                raise
+        made: list[str] = []
+        try:
+            for network in networks:
+                if not network.is_foreign and _make_parent(network):
+                    made.append(parentopts.parent_of(network.options))
+                if _has_access(network):
+                    _make_host_interface(network)
+                    made.append(host_access_name(network.id))
+        except NetyardError:
+            _core.delete_links(made)
+            raise
 
     def remove(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.remove`. A parent that was there before stays."""
@@ -83,8 +86,12 @@ class ParentDriver:
             _core.attach_children([_child_of(plan) for plan in plans])
         except KernelError as error:
             raise _explained(error, plans) from error
-        for plan in plans:
-            route_from_host(plan.network, (), plan.endpoint.addresses)
+        try:
+            for plan in plans:
+                route_from_host(plan.network, (), plan.endpoint.addresses)
+        except KernelError:
+            _core.detach_children([(plan.namespace, group_of(plan.endpoint)) for plan in plans])
+            raise
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
@@ -116,10 +123,11 @@ class ParentDriver:
             _make_parent(network)
         if _has_access(network) and host_access_name(network.id) not in present:
             _make_host_interface(network)
-        missing = [plan for plan in plans if not _is_there(plan)]
-        self.attach(missing)
         for plan in plans:
-            route_from_host(network, (), plan.endpoint.addresses)
+            if _is_there(plan):
+                route_from_host(network, (), plan.endpoint.addresses)
+            else:
+                self.attach([plan])
 
 
 class MacvlanDriver(ParentDriver):
@@ -147,10 +155,11 @@ def route_from_host(
     network: NetworkRecord, removed: Sequence[Address], added: Sequence[Address]
 ) -> None:
     """Have the host reach containers by other addresses, where it reaches them at all."""
-    if _has_access(network):
-        name = host_access_name(network.id)
-        _core.set_host_routes(name, list(removed), False)
-        _core.set_host_routes(name, list(added), True)
+    if not _has_access(network):
+        return
+    for addresses, present in ((removed, False), (added, True)):
+        if addresses:
+            _core.set_host_routes(host_access_name(network.id), list(addresses), present)
 
 
 def _is_there(plan: EndpointPlan) -> bool:
@@ -170,14 +179,23 @@ def _make_parent(network: NetworkRecord) -> bool:
     if vlan is None:
         _core.create_dummy(name, sysctls)
     else:
-        base, number = vlan
-        _core.create_vlan(name, base, number, sysctls)
+        _make_vlan(name, *vlan, sysctls)
     return True
 
 
+def _make_vlan(name: str, base: str, number: int, sysctls: Sequence[tuple[str, str]]) -> None:
+    try:
+        _core.create_vlan(name, base, number, sysctls)
+    except KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        raise Conflict(
+            f"--opt parent: VLAN {number} of {base!r} has an interface that is not called {name!r}",
+            hint="use that as the parent",
+        ) from error
+
+
 def _make_host_interface(network: NetworkRecord) -> None:
-    if not _has_access(network):
-        return
     name = host_access_name(network.id)
     addresses = [
         (pool.host_address, _HOST_BITS[pool.version])
@@ -232,8 +250,6 @@ def _explained(error: KernelError, plans: Sequence[EndpointPlan]) -> NetyardErro
     network = plans[0].network
     parent = parentopts.parent_of(network.options)
     modes = {parentopts.mode_of(each.network.driver, each.network.options) for each in plans}
-    if error.errno == errno.ENETDOWN:
-        return Conflict(f"parent interface {parent!r} is down", hint=f"ip link set {parent} up")
     if error.errno == errno.ENODEV:
         return Conflict(f"parent interface {parent!r} of network {network.name!r} is gone")
     if error.errno == errno.EBUSY or (error.errno == errno.EINVAL and "passthru" in modes):
