@@ -6,7 +6,6 @@ Looks at the store and at the host's interfaces; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 
 from netyard import _core, parentopts
@@ -24,7 +23,7 @@ _CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 # Masters that receive their ports' packets themselves; a VRF, which is a master too, does not.
 _TAKERS = ("bridge", "bond", "team", "openvswitch")
 _MODULES = {"macvlan": "macvlan", "ipvlan": "ipvlan", "vlan": "8021q", "dummy": "dummy"}
-ROUTER = "router"
+_ROUTER = "router"
 Options = Mapping[str, str]
 
 
@@ -48,7 +47,7 @@ def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str
     is_dummy = not parent
     if is_dummy:
         parent = dummy_name(kind, network_id)
-    made = "dummy" if is_dummy else _check_parent(kind, parent, links)
+    made = "dummy" if is_dummy else _check_parent(parent, links)
     for needed in (kind, made):
         _check_kernel(needed)
     if parent in links and (mtu_of(options) or 0) > links[parent].mtu:
@@ -148,7 +147,7 @@ def _default_interface(links: Mapping[str, _core.Link]) -> str:
     return ""
 
 
-def _check_parent(kind: str, parent: str, links: Mapping[str, _core.Link]) -> str:
+def _check_parent(parent: str, links: Mapping[str, _core.Link]) -> str:
     """Refuse what cannot be a parent; what has to be made for it: ``vlan`` or nothing."""
     link = links.get(parent)
     if link is not None:
@@ -252,7 +251,7 @@ def _reserved(
     known = {*spec.auxiliary.values(), *spec.gateways}
     names = {link.index: name for name, link in links.items()}
     seen = [(names.get(index, "host"), address) for index, address, _ in _core.list_addresses()]
-    seen += [(ROUTER, address) for address in _routers()]
+    seen += [(_ROUTER, address) for address in _routers()]
     found: dict[str, Address] = {}
     for name, address in seen:
         inside = any(address in subnet for subnet in subnets)
@@ -272,12 +271,6 @@ def _routers() -> list[Address]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    link: _core.Link
-    addresses: Sequence[tuple[Address, int]]
-
-
 def find_warnings(record: NetworkRecord) -> list[str]:
     """What is allowed and will not work as its maker may think (contract MV3, MV4)."""
     name = parentopts.parent_of(record.options)
@@ -289,16 +282,19 @@ def find_warnings(record: NetworkRecord) -> list[str]:
         for index, address, prefix in _core.list_addresses()
         if index == link.index and not address.is_link_local
     ]
-    return list(_warnings(record, name, _Parent(link, own)))
+    return list(_warnings(record, link, own))
 
 
-def _warnings(record: NetworkRecord, name: str, parent: _Parent) -> Iterator[str]:
-    if not parent.link.is_up:
+def _warnings(
+    record: NetworkRecord, parent: _core.Link, addresses: Sequence[tuple[Address, int]]
+) -> Iterator[str]:
+    name = parent.name
+    if not parent.is_up:
         yield f"parent interface {name} is down: containers on it reach nobody until it is up"
     if record.is_internal:
         yield f"nothing routes out of the network, but it is on the wire of {name} all the same"
     for pool in record.pools:
-        there = [pair for pair in parent.addresses if pair[0].version == pool.version]
+        there = [pair for pair in addresses if pair[0].version == pool.version]
         if not there:
             continue
         if not any(address in pool.subnet for address, _ in there):
