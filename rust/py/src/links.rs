@@ -450,7 +450,7 @@ fn read<T: Send>(
 }
 
 /// Sends a batch that makes links; if part of it fails, what was made goes again.
-pub(crate) fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
+fn run_or_undo(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
     let outcome = socket.run_each(batch)?;
     let existed: Vec<_> = outcome
         .iter()
