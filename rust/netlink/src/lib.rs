@@ -28,7 +28,7 @@ pub use link::{
 };
 pub use neighbour::add_neighbour;
 pub use route::{
-    add_default_route, add_link_route, delete_default_routes, delete_link_route, list_routes,
-    RouteInfo,
+    add_default_route, add_link_route, await_local, delete_default_routes, delete_link_route,
+    list_routes, RouteInfo,
 };
 pub use socket::{Protocol, Socket};

@@ -1,8 +1,9 @@
 //! Routes: the default routes of a container, and what the host already routes.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
-use netlink_packet_core::Parseable;
+use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -17,6 +18,8 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 /// What `ip route` gives an IPv6 route without a metric.
 const IP6_METRIC: u32 = 1024;
+const LOCAL_PATIENCE: Duration = Duration::from_secs(1);
+const LOCAL_PAUSE: Duration = Duration::from_micros(200);
 
 /// A unicast route of the main table.
 #[derive(Debug, Clone)]
@@ -123,6 +126,39 @@ pub fn list_routes(socket: &mut Socket) -> Result<Vec<RouteInfo>> {
         Ok(())
     })?;
     Ok(routes)
+}
+
+/// Waits, a second at most, until the kernel takes packets to these addresses for its own.
+///
+/// It does so at once for IPv4. An IPv6 address gets its local route on a work queue of the
+/// kernel's, which waits for whatever else is being done to links: without this wait a container's
+/// first packets are lost on a busy machine (contract IP15).
+pub fn await_local(socket: &mut Socket, addresses: impl IntoIterator<Item = IpAddr>) -> Result<()> {
+    let patience = Instant::now() + LOCAL_PATIENCE;
+    for address in addresses.into_iter().filter(IpAddr::is_ipv6) {
+        while !is_local(socket, address)? && Instant::now() < patience {
+            std::thread::sleep(LOCAL_PAUSE);
+        }
+    }
+    Ok(())
+}
+
+/// Same as `ip route get ADDRESS`, which begins with `local` for an own address.
+fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool> {
+    const OPERATION: &str = "look up route";
+    let mut message = RouteMessage::default();
+    message.header.address_family = family_of(address);
+    message.header.destination_prefix_length = if address.is_ipv6() { 128 } else { 32 };
+    message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    let answer = match socket.ask(OPERATION, RTM_GETROUTE, &payload) {
+        Err(error) if error.errno() == Some(libc::ENETUNREACH) => return Ok(false),
+        answer => answer?,
+    };
+    // The header is all that is wanted: family, lengths, tos, table, protocol, scope, kind.
+    let kind = answer.as_deref().and_then(|bytes| bytes.get(7)).copied();
+    Ok(kind.map(RouteType::from) == Some(RouteType::Local))
 }
 
 fn default_route(family: AddressFamily) -> RouteMessage {

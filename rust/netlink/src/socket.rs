@@ -141,17 +141,50 @@ impl Socket {
         })
     }
 
+    /// Asks for one thing; returns the payload of the one message that answers.
+    pub fn ask(
+        &mut self,
+        operation: &'static str,
+        kind: u16,
+        payload: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        let (batch, sequence) = self.question(operation, kind, 0, payload)?;
+        loop {
+            let got = self.receive()?;
+            for message in messages(&self.buffer[..got]) {
+                if message.sequence != sequence {
+                    continue;
+                }
+                if message.kind == NLMSG_ERROR {
+                    return refusal(&message, &batch, 0).map_or(Ok(None), Err);
+                }
+                return Ok(Some(message.payload.to_vec()));
+            }
+        }
+    }
+
+    fn question(
+        &mut self,
+        operation: &'static str,
+        kind: u16,
+        flags: u16,
+        payload: &[u8],
+    ) -> Result<(Batch, u32)> {
+        let mut batch = Batch::new();
+        let subject = crate::Subject::other(operation, "");
+        batch.push_raw(subject, kind, flags, payload, false);
+        let sequence = self.number(&mut batch);
+        self.send(&batch.bytes)?;
+        Ok((batch, sequence))
+    }
+
     fn dump_once(
         &mut self,
         operation: &'static str,
         kind: u16,
         payload: &[u8],
     ) -> Result<Option<Vec<Owned>>> {
-        let mut batch = Batch::new();
-        let subject = crate::Subject::other(operation, "");
-        batch.push_raw(subject, kind, NLM_F_DUMP, payload, false);
-        let sequence = self.number(&mut batch);
-        self.send(&batch.bytes)?;
+        let (batch, sequence) = self.question(operation, kind, NLM_F_DUMP, payload)?;
         let mut collected = Vec::new();
         let mut interrupted = false;
         loop {

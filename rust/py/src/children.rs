@@ -200,7 +200,9 @@ fn configure(spec: &ChildSpec) -> Outcome<()> {
     for gateway in &spec.gateways {
         netlink::add_default_route(&mut batch, index, *gateway);
     }
-    Ok(socket.run(batch)?)
+    socket.run(batch)?;
+    let addresses = spec.addresses.iter().map(|(address, _)| *address);
+    Ok(netlink::await_local(&mut socket, addresses)?)
 }
 
 /// Deletes children by namespace and group. Missing ones are no error.

@@ -149,6 +149,10 @@ fn configure_pairs(
     for ((announcer, spec), mac) in announcers.iter_mut().zip(specs).zip(macs) {
         announcer.announce(&spec.ifname, *mac)?;
     }
+    for (announcer, spec) in announcers.iter_mut().zip(specs) {
+        let addresses = spec.addresses.iter().map(|(address, _)| *address);
+        netlink::await_local(&mut announcer.socket, addresses)?;
+    }
     Ok(())
 }
 
