@@ -16,7 +16,7 @@ test: packages build check test-rust test-unit test-lab test-vm
 packages:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
-	tests/install_firewalls.sh
+	tests/install_services.sh
 
 venv: $(BIN)/maturin
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netyard.container import Container as Container
     from netyard.errors import AddressInUse as AddressInUse
     from netyard.errors import AgentError as AgentError
+    from netyard.errors import ClusterError as ClusterError
     from netyard.errors import Conflict as Conflict
     from netyard.errors import Exhausted as Exhausted
     from netyard.errors import Forbidden as Forbidden
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from netyard.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
-    "AddressInUse AgentError Conflict Exhausted Forbidden Invalid KernelError NameInUse "
-    "NetyardError NotFound PermissionDenied PortInUse Several StartFailed StateError "
+    "AddressInUse AgentError ClusterError Conflict Exhausted Forbidden Invalid KernelError "
+    "NameInUse NetyardError NotFound PermissionDenied PortInUse Several StartFailed StateError "
     "StoreError SubnetOverlap Unsupported"
 ).split()
 _HOME = {

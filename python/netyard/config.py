@@ -15,7 +15,9 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-from netyard import bridgeopts, netopts, parentopts
+from netyard import bridgeopts, netopts, overlayopts, parentopts
+from netyard.cluster.membership import KEY as CLUSTER
+from netyard.cluster.membership import Membership, membership_of
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
 from netyard.ipam.defaults import DEFAULT_SOURCES, Source, parse_sources
 from netyard.options import Address, parse_address, parse_domain, parse_subnet
@@ -40,6 +42,7 @@ class Config:
         allows_direct_routing: Published ports may be asked at the container's address, by anyone.
         opens_host_firewall: Whether netyard makes its way through ufw, firewalld and Docker's
             chains for published ports; otherwise those decide about them.
+        cluster: The cluster this host is in, if any (`netyard host join`).
     """
 
     pools: tuple[Source, ...] = DEFAULT_SOURCES
@@ -57,6 +60,7 @@ class Config:
     forwards: bool = True
     allows_direct_routing: bool = False
     opens_host_firewall: bool = True
+    cluster: Membership | None = None
 
 
 def read_settings(root: Path) -> dict[str, Any]:
@@ -108,6 +112,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
             errors.append(error)
     raise_all(errors)
     found.pop("", None)
+    found["cluster"] = membership_of(found.get("cluster", {}))
     return Config(**found, bridge_options=bridge)
 
 
@@ -214,8 +219,15 @@ def _network_options(key: str, value: Any) -> Mapping[str, Mapping[str, str]]:
 
 _NORMALISE: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
     "bridge": bridgeopts.normalise,
+    "overlay": overlayopts.normalise,
     **{kind: partial(parentopts.normalise, kind) for kind in parentopts.KINDS},
 }
+
+
+def _object(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Invalid(f"config: {key}: must be an object", field=key)
+    return value
 
 
 def _host_firewall(key: str, value: Any) -> bool:
@@ -234,6 +246,7 @@ _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "allow-direct-routing": ("allows_direct_routing", _bool),
     "bip": ("bridge_address", _interface),
     "bridge-accept-fwmark": ("passing_mark", _mark),
+    CLUSTER: ("cluster", _object),
     "default-address-pools": ("pools", parse_sources),
     "default-network-opts": ("network_options", _network_options),
     "dns": ("dns", partial(_list, _address_text)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netyard import claiming, events, leasing, lifecycle, provision, publishing
 from netyard import endpoint as endpoints
-from netyard import events, leasing, lifecycle, provision, publishing
 from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Forbidden, Invalid
@@ -25,7 +25,7 @@ def connect(
         before = host.store.endpoints_of(container.id)
         with change.store.transaction():
             made = endpoints.plan(
-                change.store,
+                change,
                 network,
                 container,
                 request,
@@ -34,9 +34,10 @@ def connect(
                 without_ipv6=disables_ipv6(ContainerSpec.from_json(container.spec).sysctls),
                 state="attaching" if is_up else "down",
             )
-        change.on_failure(lambda: endpoints.forget(host.store, made))
+        change.on_failure(lambda: endpoints.forget(host, made))
         if is_up:
             provision.ensure_device(change, network)
+            claiming.follow(host, network)
             with endpoints.opened_namespace(host, container) as namespace:
                 _attach(change, container, [*before, made], made, namespace)
         events.network_event(host.store, "connect", network, container.id)
@@ -63,6 +64,7 @@ def _attach(
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
         carriers = endpoints.gateway_endpoints(store, everything)
+    claiming.publish(host, [made])
     places = publishing.Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, spec)
@@ -100,7 +102,8 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
             withdraw(change, container, gone)
         else:
             with change.store.transaction():
-                endpoints.forget(host.store, gone)
+                endpoints.forget(host, gone)
+            claiming.give_up(host, container.id, [gone])
         events.network_event(host.store, "disconnect", network, container.id)
 
 
@@ -128,7 +131,7 @@ def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -
         _move_ports(change, container, spec)
     lifecycle.refresh_files(host, container, removed=[gone])
     with host.store.transaction():
-        endpoints.forget(host.store, gone)
+        endpoints.forget(host, gone)
     agent.refresh(host.layout, [container.id], needed=False)
 
 

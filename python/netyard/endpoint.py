@@ -9,15 +9,15 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from netyard import _core, names, netopts, parentopts
+from netyard import _core, claiming, names, netopts, parentopts
 from netyard.agent import client as agent
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
 from netyard.errors import AddressInUse, Conflict, Invalid, NetyardError, raise_all
 from netyard.host import Change, Host
-from netyard.ipam.allocate import lease, note_released
-from netyard.naming import new_host_ifname, new_id, new_mac
+from netyard.ipam.allocate import check_wanted, lease, note_released
+from netyard.naming import new_host_ifname, new_id, new_mac, overlay_mac
 from netyard.options import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
 from netyard.spec import NetworkRequest
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
@@ -25,7 +25,7 @@ from netyard.store.store import Store
 
 
 def plan(
-    store: Store,
+    change: Change,
     network: NetworkRecord,
     container: ContainerRecord,
     request: NetworkRequest,
@@ -48,7 +48,9 @@ def plan(
         Conflict: if the wanted interface name is taken.
         AddressInUse: if an address or MAC is taken.
         Exhausted: if the network has no address left.
+        ClusterError: if the network spans hosts, and the cluster cannot be reached.
     """
+    store = change.store
     options, link_local = check_request(network, request)
     endpoint_id = new_id()
     endpoint = EndpointRecord(
@@ -70,18 +72,53 @@ def plan(
     )
     store.add_endpoint(endpoint)
     found: dict[str, object] = {}
-    has_addresses = network.ipam_driver != "null"
-    if network.has_ipv4 and has_addresses and not network.leases_addresses:
-        wanted = parse_ipv4("--ip", request.ip) if request.ip else None
-        found["ip4"] = str(lease(store, network, endpoint_id, wanted, 4))
-    if request.ip6 and without_ipv6:
-        raise Invalid("--ip6: this container has IPv6 turned off by --sysctl", field="--ip6")
-    if network.has_ipv6 and has_addresses and not without_ipv6:
-        wanted6 = parse_ipv6("--ip6", request.ip6) if request.ip6 else None
-        found["ip6"] = str(lease(store, network, endpoint_id, wanted6, 6))
+    wanted = _wanted_addresses(network, request, without_ipv6=without_ipv6)
+    if network.spans_hosts:
+        found |= _claim(change, network, container, endpoint, wanted)
+    else:
+        for version, address in wanted.items():
+            found[f"ip{version}"] = str(lease(store, network, endpoint_id, address, version))
     if found:
         store.update_endpoint(endpoint_id, **found)
     return replace(endpoint, **found)  # type: ignore[arg-type]
+
+
+def _wanted_addresses(
+    network: NetworkRecord, request: NetworkRequest, *, without_ipv6: bool
+) -> dict[int, Address | None]:
+    """The families an endpoint has an address of, and which one if one is asked for."""
+    wanted: dict[int, Address | None] = {}
+    has_addresses = network.ipam_driver != "null"
+    if network.has_ipv4 and has_addresses and not network.leases_addresses:
+        wanted[4] = parse_ipv4("--ip", request.ip) if request.ip else None
+    if request.ip6 and without_ipv6:
+        raise Invalid("--ip6: this container has IPv6 turned off by --sysctl", field="--ip6")
+    if network.has_ipv6 and has_addresses and not without_ipv6:
+        wanted[6] = parse_ipv6("--ip6", request.ip6) if request.ip6 else None
+    return wanted
+
+
+def _claim(
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    endpoint: EndpointRecord,
+    wanted: Mapping[int, Address | None],
+) -> dict[str, object]:
+    """Addresses of a network that spans hosts: the cluster gives them, the store notes them."""
+    host, store = change.host, change.store
+    for address in wanted.values():
+        if address is not None:
+            check_wanted(store, network, address)
+    # It claims under the endpoint's id, and gives up what is claimed for none in the store.
+    change.on_failure(lambda: agent.refresh(host.layout, [container.id], needed=False))
+    claimed = claiming.claim(host, network, container, endpoint.id, wanted)
+    for address in claimed:
+        store.add_lease(network.id, address, endpoint.id)
+    found: dict[str, object] = {f"ip{each.version}": str(each) for each in claimed}
+    if not endpoint.mac:
+        found["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
+    return found
 
 
 def check_request(
@@ -166,6 +203,9 @@ def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[
 def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
     on_parent = network.driver in parentopts.KINDS
     has_own_mac = not on_parent or parentopts.has_own_mac(network.driver, network.options)
+    if not request.mac_address and network.spans_hosts:
+        # It goes with the address, which is not known yet.
+        return ""
     if not request.mac_address:
         return format_mac(new_mac()) if has_own_mac else ""
     if not has_own_mac:
@@ -185,11 +225,12 @@ def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -
     return mac
 
 
-def forget(store: Store, endpoint: EndpointRecord) -> None:
+def forget(host: Host, endpoint: EndpointRecord) -> None:
     """Remove an endpoint from the store and let its addresses be found again."""
+    store = host.store
     network = store.network(endpoint.network_id)
     store.delete_endpoint(endpoint.id)
-    if network is not None:
+    if network is not None and not network.spans_hosts:
         note_released(store, network, endpoint.addresses)
 
 

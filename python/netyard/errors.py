@@ -18,7 +18,8 @@
     ├── StartFailed              a container's command did not start: .exit_code
     ├── StateError               what netyard itself leans on is unwell
     │   ├── StoreError
-    │   └── AgentError
+    │   ├── AgentError
+    │   └── ClusterError
     └── Several                  more than one of the above: .errors
 
 Every message is one complete sentence without a full stop. A hint, if there is one, says what to
@@ -175,6 +176,10 @@ class StoreError(StateError):
 
 class AgentError(StateError):
     """The agent cannot be started or does not answer."""
+
+
+class ClusterError(StateError):
+    """The state shared with other hosts cannot be reached, or refuses this host."""
 
 
 class Several(NetyardError):

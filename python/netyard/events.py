@@ -28,13 +28,20 @@ def container_event(store: Store, action: str, container: ContainerRecord, **mor
     _record(store, "container", action, container.id, {"name": container.name, **more})
 
 
-def _record(store: Store, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
+def _record(
+    store: Store,
+    kind: str,
+    action: str,
+    actor: str,
+    attributes: dict[str, str],
+    scope: str = "local",
+) -> None:
     now = time.time_ns()
     body = {
         "Type": kind,
         "Action": action,
         "Actor": {"ID": actor, "Attributes": attributes},
-        "scope": "local",
+        "scope": scope,
         "time": now // 1_000_000_000,
         "timeNano": now,
     }

@@ -401,7 +401,7 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
         _add(elements, SAME, [device, device], None, comment)
         if bridgeopts.allows_icc(network.options):
             _add(elements, ICC, [device, device], None, comment)
-        if network.is_internal:
+        if network.is_internal or network.spans_hosts:
             _add(elements, INTERNAL, [device], None, comment)
         for interface in bridgeopts.trusted_of(network.options):
             _add(elements, TRUSTED, [interface, device], None, comment)
@@ -412,6 +412,11 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
 
 def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: FamilySets) -> None:
     device, comment, options = network.bridge, network.name, network.options
+    if network.spans_hosts:
+        # The host is no part of it: it has no address there, and no route.
+        _add(elements, sets.isolated, [device], None, comment)
+        _add(elements, sets.unguarded, [device], None, comment)
+        return
     mode = bridgeopts.mode_of(options, version)
     source = bridgeopts.source_of(options, version)
     if bridgeopts.masquerades(options, version) and not network.is_internal:

@@ -1,11 +1,13 @@
-"""What a new network stands on; `bridgeplan` and `parentplan` find it."""
+"""What a new network stands on; `bridgeplan`, `parentplan` and `overlayplan` find it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netyard.ipam.defaults import Source
 from netyard.options import Address, Subnet
+from netyard.store.records import NetworkRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,11 @@ class Ground:
         reserved: Addresses that the host has found to be somebody's.
         without_gateway: Families that have no gateway unless one was given.
         gets_host_address: The host is to have an address of its own on it.
+        others: Networks of other hosts that it must keep apart from.
+        avoid: Subnets that must not be chosen.
+        sources: Where its subnets come from, instead of the root's pools.
+        vni: Its VXLAN network identifier, if it spans hosts.
+        underlay: This host's address between the hosts, if it does.
     """
 
     options: Mapping[str, str]
@@ -33,6 +40,11 @@ class Ground:
     reserved: Sequence[tuple[str, Address]] = ()
     without_gateway: Sequence[int] = ()
     gets_host_address: bool = False
+    others: Sequence[NetworkRecord] = ()
+    avoid: Sequence[Subnet] = ()
+    sources: Sequence[Source] = ()
+    vni: int = 0
+    underlay: str = ""
 
     def subnets_of(self, version: int) -> Sequence[Subnet]:
         """The subnets of a family."""

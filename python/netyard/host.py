@@ -22,6 +22,7 @@ from netyard.store.store import Store
 
 if TYPE_CHECKING:
     from netyard.container import Container
+    from netyard.members import Members
     from netyard.network import Network
 
 Undo = Callable[[], object]
@@ -103,6 +104,13 @@ class Host:
     def containers(self) -> Containers:
         """The containers of this host."""
         return Containers(self)
+
+    @property
+    def members(self) -> Members:
+        """The cluster this host is in."""
+        from netyard.members import Members
+
+        return Members(self)
 
     @contextmanager
     def change(self) -> Iterator[Change]:

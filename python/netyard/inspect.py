@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import ports, publishing
+from netyard import claiming, ports, publishing
 from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
@@ -18,14 +18,15 @@ def shown_driver(network: NetworkRecord) -> str:
     return "null" if network.driver == "none" else network.driver
 
 
-def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
-    """Contract NI1."""
+def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
+    """Contract NI1, NI2."""
     pools = () if network.is_config_only else network.pools
+    shared = _shared(host, network, verbose=verbose) if network.spans_hosts else {}
     return {
         "Name": network.name,
         "Id": network.id,
         "Created": network.created,
-        "Scope": "local",
+        "Scope": network.scope,
         "Driver": shown_driver(network),
         "EnableIPv4": network.has_ipv4,
         "EnableIPv6": network.has_ipv6,
@@ -58,10 +59,32 @@ def inspect_network(host: Host, network: NetworkRecord) -> dict[str, Any]:
         },
         "Options": dict(network.options),
         "Labels": dict(network.labels),
+        **shared,
         "Status": {
             "IPAM": {"Subnets": {str(pool.subnet): _usage(host, network, pool) for pool in pools}}
         },
     }
+
+
+def _shared(host: Host, network: NetworkRecord, *, verbose: bool) -> dict[str, Any]:
+    """What an overlay is on all hosts: VNI, the hosts with containers on it, and these."""
+    there = [each for each in claiming.endpoints(host, network) if each.is_up]
+    peers = {each.via: each.host_name for each in there}
+    shared: dict[str, Any] = {
+        "Vni": network.vni,
+        "Peers": [{"Name": peers[address], "IP": address} for address in sorted(peers)],
+    }
+    if verbose:
+        shared["Endpoints"] = {
+            each.id: {
+                "Name": each.names[0],
+                "Host": each.host_name,
+                "MacAddress": each.mac,
+                "Addresses": list(each.addresses),
+            }
+            for each in there
+        }
+    return shared
 
 
 def _usage(host: Host, network: NetworkRecord, pool: Pool) -> dict[str, int]:

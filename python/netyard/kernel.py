@@ -131,7 +131,8 @@ def ensure_forwarding(host: Host, network: NetworkRecord) -> None:
 
     For netyard's networks only: nothing else may pass.
     """
-    if network.is_internal or not network.bridge or not config.load(host.layout.root).forwards:
+    has_way_out = network.bridge and not network.is_internal and not network.spans_hosts
+    if not has_way_out or not config.load(host.layout.root).forwards:
         return
     for version, has in ((4, network.has_ipv4), (6, network.has_ipv6)):
         if not has:

@@ -16,6 +16,7 @@ from pathlib import Path
 from netyard import (
     _core,
     bridgeopts,
+    claiming,
     clock,
     config,
     events,
@@ -157,6 +158,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         network = store.network(each.network_id)
         if network is not None:
             provision.ensure_device(change, network)
+            claiming.follow(host, network)
     wanted = publishing.requests_of(spec)
     carriers = endpoints.gateway_endpoints(store, attached)
     refresh = Names(change, container.id)
@@ -168,6 +170,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     if leasing.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
         carriers = endpoints.gateway_endpoints(store, attached)
+    claiming.publish(host, joining)
     endpoints.settle(store, joining)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
@@ -525,6 +528,7 @@ def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
 def discard(host: Host, container: ContainerRecord) -> None:
     """Remove everything of a container that does not run."""
     store = host.store
+    attached = store.endpoints_of(container.id)
     with store.transaction():
         store.update_container(container.id, state="removing")
     _leave_networks(host, container, now=False)
@@ -533,7 +537,8 @@ def discard(host: Host, container: ContainerRecord) -> None:
     with store.transaction():
         for joiner in store.joiners(container.id):
             store.update_container(joiner.id, donor_id=None)
-        for each in store.endpoints_of(container.id):
-            endpoints.forget(store, each)
+        for each in attached:
+            endpoints.forget(host, each)
         store.delete_container(container.id)
         events.container_event(store, "destroy", container)
+    claiming.give_up(host, container.id, attached)

@@ -26,7 +26,7 @@ def select_networks(host: Host, filters: Sequence[str]) -> list[Network]:
     """
     tests: dict[str, Test[NetworkRecord]] = {
         "driver": lambda network, value: shown_driver(network) == value,
-        "scope": lambda _, value: value == "local",
+        "scope": lambda network, value: value == network.scope,
         "id": lambda network, value: matches(network.id, value),
         "name": lambda network, value: matches(network.name, value),
         "label": lambda network, value: has_label(network.labels, value),

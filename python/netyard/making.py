@@ -42,7 +42,7 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
                 raise Invalid(f"--network: {network.name!r} cannot be joined with others")
             taken = [each.ifname for each in store.endpoints_of(record.id)]
             endpoint.plan(
-                store,
+                change,
                 network,
                 record,
                 request,

@@ -42,6 +42,11 @@ def host_access_name(network_id: str) -> str:
     return f"nh-{short(network_id)}"
 
 
+def vxlan_name(network_id: str) -> str:
+    """The VXLAN device of an overlay network."""
+    return f"vx-{short(network_id)}"
+
+
 def new_host_ifname() -> str:
     """The host's end of a new endpoint.
 
@@ -54,6 +59,15 @@ def new_host_ifname() -> str:
 def new_mac() -> bytes:
     """A random unicast MAC address of the locally administered range (RFC 7042)."""
     return _local_unicast(secrets.token_bytes(6))
+
+
+def overlay_mac(network_id: str, address: str) -> bytes:
+    """The MAC address that goes with an address of an overlay network.
+
+    Derived, so that whoever has the address next is reached by those who knew the one before:
+    announcements do not cross hosts.
+    """
+    return _local_unicast(hashlib.sha256(f"{network_id} {address}".encode()).digest()[:6])
 
 
 def bridge_mac(network_id: str) -> bytes:
@@ -95,6 +109,10 @@ class Layout:
     @property
     def database(self) -> Path:
         return self.root / "netyard.db"
+
+    @property
+    def cluster(self) -> Path:
+        return self.root / "cluster.json"
 
     @property
     def binaries(self) -> Path:

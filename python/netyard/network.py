@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netyard import connecting, events, parentopts, provision
+from netyard import claiming, connecting, events, parentopts, provision
 from netyard.agent import client as agent
 from netyard.builtin import ensure_builtin
+from netyard.cluster.entries import DRIVER
 from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
 from netyard.host import Change, Host, default_host
 from netyard.planning import find_warnings, plan
@@ -17,6 +19,9 @@ from netyard.store.records import EndpointRecord, NetworkRecord
 
 if TYPE_CHECKING:
     from netyard.container import Container
+
+# How often a shared network is planned anew when other hosts are quicker.
+_TRIES = 20
 
 
 class Network:
@@ -145,8 +150,9 @@ class Network:
         )
         with host.change() as change:
             ensure_builtin(host)
-            record = plan(host, spec)
-            _make(change, record)
+            record = _make_shared(change, spec) if spec.driver == DRIVER else plan(host, spec)
+            if not record.spans_hosts:
+                _make(change, record)
         return cls(host, record)
 
     @classmethod
@@ -255,11 +261,15 @@ class Network:
         with self.host.change() as change:
             _remove(change, find(self.host, self.id))
 
-    def inspect(self) -> dict[str, Any]:
-        """The network as Docker's ``network inspect`` shows it."""
+    def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
+        """The network as Docker's ``network inspect`` shows it.
+
+        Args:
+            verbose: With the containers of other hosts, where it spans hosts.
+        """
         from netyard.inspect import inspect_network
 
-        return inspect_network(self.host, find(self.host, self.id))
+        return inspect_network(self.host, find(self.host, self.id), verbose=verbose)
 
     def __enter__(self) -> Network:
         return self
@@ -298,14 +308,41 @@ def find(host: Host, wanted: str) -> NetworkRecord:
 def _make(change: Change, record: NetworkRecord) -> None:
     host, store = change.host, change.store
     with store.transaction():
-        if store.has_network_named(record.name):
-            raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
+        _check_name_free(host, record)
         store.add_network(record)
     change.on_failure(lambda: provision.discard(host, record))
     provision.make_in_kernel(host, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
         events.network_event(store, "create", record)
+
+
+def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
+    """Make a network known to all hosts; each makes its own part when a container needs it.
+
+    Where subnet and VNI are chosen, another host may choose them at the same time: then again.
+    """
+    host = change.host
+    for attempts_left in reversed(range(_TRIES)):
+        record = replace(plan(host, spec), state="planned")
+        _check_name_free(host, record)
+        try:
+            claiming.add_network(host, record)
+            break
+        except NameInUse:
+            raise
+        except Conflict:
+            if not attempts_left:
+                raise
+    with host.store.transaction():
+        host.store.add_network(record)
+        events.network_event(host.store, "create", record)
+    return record
+
+
+def _check_name_free(host: Host, record: NetworkRecord) -> None:
+    if host.store.has_network_named(record.name):
+        raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
 
 
 def _remove(change: Change, record: NetworkRecord) -> None:
@@ -324,7 +361,11 @@ def _remove(change: Change, record: NetworkRecord) -> None:
             holder=", ".join(sorted(users)),
             hint="remove or disconnect them first",
         )
-    provision.discard(host, record)
+    if record.spans_hosts:
+        claiming.remove_network(host, record)
+        provision.forget(host, record)
+    else:
+        provision.discard(host, record)
     events.network_event(host.store, "destroy", record)
     change.afterwards(lambda: agent.forget_network(host.layout, record.id))
     provision.tidy_up(host)

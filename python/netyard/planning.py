@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from netyard import bridgeopts, bridgeplan, clock, config, netopts, parentopts, parentplan
+from netyard import (
+    bridgeopts,
+    bridgeplan,
+    clock,
+    config,
+    netopts,
+    overlayopts,
+    overlayplan,
+    parentopts,
+    parentplan,
+)
 from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
@@ -25,7 +35,7 @@ from netyard.surroundings import subnets_in_use
 
 RESERVED = ("bridge", "host", "none", "default")
 IPAM_DRIVERS = ("default", "dhcp", "null")
-SCOPES = ("local",)
+SCOPES = {"overlay": "global"}
 
 
 class _Device(Protocol):
@@ -40,7 +50,11 @@ class _Device(Protocol):
     def find_warnings(self, record: NetworkRecord, /) -> list[str]: ...
 
 
-_DEVICES: Mapping[str, _Device] = {"bridge": bridgeplan, "parent": parentplan}
+_DEVICES: Mapping[str, _Device] = {
+    "bridge": bridgeplan,
+    "overlay": overlayplan,
+    "parent": parentplan,
+}
 
 
 def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
@@ -68,9 +82,11 @@ def _check_words(spec: NetworkSpec) -> None:
         raise Forbidden(
             "--ingress: there is no swarm and so no routing mesh", hint="publish a port"
         )
-    if spec.scope and spec.scope not in SCOPES:
+    scope = SCOPES.get(spec.driver, "local")
+    if spec.scope and spec.scope != scope:
         raise Invalid(
-            f"--scope: {spec.scope!r} is not the scope of a {spec.driver} network, which is local",
+            f"--scope: {spec.scope!r} is not the scope of a {spec.driver} network, which is "
+            f"{scope}",
             field="--scope",
             value=spec.scope,
         )
@@ -145,7 +161,12 @@ def _plan_config_only(spec: NetworkSpec) -> NetworkRecord:
 
 def _any_options(options: Mapping[str, str]) -> dict[str, str]:
     """Options of whatever driver will take the settings."""
-    checks = {**parentopts.CHECKS["macvlan"], **parentopts.CHECKS["ipvlan"], **bridgeopts.CHECKS}
+    checks = {
+        **parentopts.CHECKS["macvlan"],
+        **parentopts.CHECKS["ipvlan"],
+        **overlayopts.CHECKS,
+        **bridgeopts.CHECKS,
+    }
     return netopts.normalise(options, checks, bridgeopts.SHORT_NAMES)
 
 
@@ -203,6 +224,8 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
         ipam_driver=spec.ipam_driver,
         ipam_options=dict(spec.ipam_options),
         is_foreign=ground.is_foreign,
+        vni=ground.vni,
+        underlay=ground.underlay,
         pools=_pools(host, spec, settings, ground, [*auxiliary, *ground.reserved], families),
     )
     device.check(host, record)
@@ -255,9 +278,12 @@ def _pools(
         gateways=ground.gateways,
         auxiliary=auxiliary,
         families=families,
-        networks=[each for each in host.store.networks() if not each.is_config_only],
-        avoid=subnets_in_use() if chooses else (),
-        sources=settings.pools,
+        networks=[
+            *(each for each in host.store.networks() if _counts(each, ground)),
+            *ground.others,
+        ],
+        avoid=[*subnets_in_use(), *ground.avoid] if chooses else (),
+        sources=ground.sources or settings.pools,
         without_gateway=ground.without_gateway,
         may_share=not ground.bridge,
     )
@@ -266,6 +292,14 @@ def _pools(
     # Where addresses are a DHCP server's the host does without one there: it has those it has.
     leased = 4 if spec.ipam_driver == "dhcp" else None
     return tuple(pool if pool.version == leased else with_host_address(pool) for pool in pools)
+
+
+def _counts(network: NetworkRecord, ground: Ground) -> bool:
+    """Whether a network of the store has addresses that a new one must keep off.
+
+    Those that span hosts are known better by the cluster, if it was asked.
+    """
+    return not network.is_config_only and not (ground.vni and network.spans_hosts)
 
 
 def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:

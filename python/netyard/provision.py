@@ -40,7 +40,7 @@ def make_in_kernel(host: Host, record: NetworkRecord) -> None:
 def discard(host: Host, record: NetworkRecord) -> None:
     """Take everything of a network away, however far it had come.
 
-    A built-in network goes back to being planned.
+    A built-in network goes back to being planned, and so does one that other hosts have as well.
     """
     with host.store.transaction():
         host.store.set_network_state(record.id, "removing")
@@ -53,10 +53,18 @@ def discard(host: Host, record: NetworkRecord) -> None:
         kernel.expel(host, record)
     coexistence.sync(host.layout, host.store)
     with host.store.transaction():
-        if record.is_builtin:
+        if record.is_builtin or record.spans_hosts:
             host.store.set_network_state(record.id, "planned")
         else:
             host.store.delete_network(record.id)
+
+
+def forget(host: Host, record: NetworkRecord) -> None:
+    """Take a network that spanned hosts away for good."""
+    discard(host, record)
+    with host.store.transaction():
+        host.store.delete_network(record.id)
+    tidy_up(host)
 
 
 def tidy_up(host: Host) -> None:

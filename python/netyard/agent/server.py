@@ -17,8 +17,10 @@ from typing import Any, BinaryIO, cast
 
 from netyard import _core, coexistence, config, names
 from netyard.agent import protocol
+from netyard.agent.cluster import Cluster
 from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch
+from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.lifecycle import hostname_of
@@ -69,7 +71,8 @@ class Agent:
         self._store = Store(layout.database, create=False)
         self._server = _core.NameServer(_THREADS)
         self._known: dict[str, _Known] = {}
-        self._zones: set[str] = set()
+        self._zones = Zones(self._server)
+        self.cluster = Cluster(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._coexists = False
         self._resolv_stamp: object = None
@@ -78,8 +81,9 @@ class Agent:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody needs it: no container, no lease, no firewall to be kept open."""
-        return not self._server.listeners() and not self._coexists and self.leases.is_idle
+        """Whether nobody needs it: no container, lease or cluster, no firewall to be kept open."""
+        is_needed = self._server.listeners() or self._coexists or self.cluster.is_joined
+        return not is_needed and self.leases.is_idle
 
     def coexist(self) -> bool:
         """See to it that other firewalls let our networks pass; whether there are any.
@@ -99,9 +103,11 @@ class Agent:
         for container in self._store.containers():
             self._refresh(container.id)
         self.leases.load()
+        self.cluster.load()
 
     def stop(self) -> None:
         """Stop serving."""
+        self.cluster.stop()
         self._server.stop()
         self._store.close()
 
@@ -131,15 +137,15 @@ class Agent:
                 container_id = str(message.get("container"))
                 known = self._known.get(container_id)
                 for endpoint_id, network_id in list(known.endpoints.items()) if known else ():
-                    self._server.update_zone(network_id, [endpoint_id], [])
+                    self._zones.change(network_id, [endpoint_id], [])
                 if known:
                     known.endpoints.clear()
                 self._refresh(container_id)
                 return {}
             case "forget":
                 network_id = str(message.get("network"))
-                self._zones.discard(network_id)
-                self._server.remove_zone(network_id)
+                self._zones.remove(network_id)
+                self.cluster.forget(network_id)
                 return {}
             case "lease":
                 self.leases.hold(str(message.get("endpoint")))
@@ -170,6 +176,7 @@ class Agent:
         known = self._known.setdefault(container_id, _Known())
         networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)
+        self.cluster.look(container_id)
         needs_names = any(network.has_name_service for network in networks.values())
         if container is not None and needs_names:
             self._serve(container, attached, networks, known)
@@ -200,7 +207,7 @@ class Agent:
             if each.network_id in networks and networks[each.network_id].has_name_service
         }
         for endpoint_id in [each for each in known.endpoints if each not in wanted]:
-            self._server.update_zone(known.endpoints.pop(endpoint_id), [endpoint_id], [])
+            self._zones.change(known.endpoints.pop(endpoint_id), [endpoint_id], [])
         for endpoint in wanted.values():
             if container is None or endpoint.id in known.endpoints:
                 continue
@@ -210,18 +217,14 @@ class Agent:
             self._add_zone(networks[endpoint.network_id], endpoint)
             spec = ContainerSpec.from_json(container.spec)
             entry = names.names_of(container, endpoint, hostname_of(container, spec))
-            self._server.update_zone(endpoint.network_id, [], [entry])
+            self._zones.change(endpoint.network_id, [], [entry])
             known.endpoints[endpoint.id] = endpoint.network_id
 
     def _add_zone(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
-        if network.id in self._zones:
-            return
-        subnets = [(pool.subnet.network_address, pool.subnet.prefixlen) for pool in network.pools]
+        leased = []
         if endpoint.lease is not None:
-            leased = ip_interface(f"{endpoint.ip4}/{endpoint.lease.prefix}").network
-            subnets.append((leased.network_address, leased.prefixlen))
-        self._server.add_zone(network.id, network.name, subnets)
-        self._zones.add(network.id)
+            leased = [ip_interface(f"{endpoint.ip4}/{endpoint.lease.prefix}").network]
+        self._zones.add(network, leased)
 
     def _serve(
         self,
@@ -348,13 +351,26 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
 
 def _answer(agent: Agent, listener: socket.socket) -> None:
     client, _ = listener.accept()
+    client.settimeout(_CLIENT_SECONDS)
+    try:
+        with client.makefile("rb") as stream:
+            message = protocol.receive(cast(BinaryIO, stream))
+    except OSError as error:
+        message = None
+        _LOG.warning("client: %s", error)
+    if message is None:
+        client.close()
+    elif message.get("op") == "cluster":
+        # Takes as long as etcd takes; nobody else is to wait for it.
+        agent.cluster.submit(message, lambda answer: _reply(client, answer))
+    else:
+        _reply(client, _handled(agent, message))
+
+
+def _reply(client: socket.socket, answer: dict[str, Any]) -> None:
     with client:
-        client.settimeout(_CLIENT_SECONDS)
         try:
-            with client.makefile("rb") as stream:
-                message = protocol.receive(cast(BinaryIO, stream))
-            if message is not None:
-                client.sendall(protocol.encode(_handled(agent, message)))
+            client.sendall(protocol.encode(answer))
         except OSError as error:
             _LOG.warning("client: %s", error)
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "doctor:doctor",
     "events": "lifetime:events",
     "exec": "run:exec_command",
+    "host": "hosts:host",
     "inspect": "containers:inspect",
     "kill": "lifetime:kill",
     "logs": "containers:logs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -136,7 +137,7 @@ def ls(
                 "ID": shown,
                 "Name": each.name,
                 "Driver": shown_driver(record),
-                "Scope": "local",
+                "Scope": record.scope,
                 "IPv4": str(record.has_ipv4).lower(),
                 "IPv6": str(record.has_ipv6).lower(),
                 "Internal": str(record.is_internal).lower(),
@@ -155,14 +156,18 @@ network.add_command(ls, "list")
 @network.command()
 @click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
 @inspect_format_option
-@click.option("-v", "--verbose", is_flag=True, help="Peers too, where a network has any.")
+@click.option("-v", "--verbose", is_flag=True, help="Containers of other hosts, too.")
 @click.pass_context
 def inspect(
     ctx: click.Context, names: tuple[str, ...], template: str | None, verbose: bool
 ) -> None:
     """Show networks in full, as JSON."""
     host = current_host(ctx)
-    show_each(ctx, names, lambda name: Network.get(name, host=host).inspect(), template)
+
+    def described(name: str) -> dict[str, Any]:
+        return Network.get(name, host=host).inspect(verbose=verbose)
+
+    show_each(ctx, names, described, template)
 
 
 @network.command()

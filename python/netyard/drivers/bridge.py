@@ -22,7 +22,9 @@ _GROUP = 0x4E59
 
 
 @dataclass(frozen=True, slots=True)
-class _BridgeSpec:
+class BridgeSpec:
+    """A bridge to be made, as `_core` takes it."""
+
     name: str
     mac: bytes
     mtu: int | None
@@ -31,7 +33,9 @@ class _BridgeSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class _EndpointSpec:
+class EndpointSpec:
+    """An endpoint to be made, as `_core` takes it."""
+
     namespace: int
     bridge: str
     host_ifname: str
@@ -83,7 +87,7 @@ class BridgeDriver:
 
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.attach`."""
-        _core.attach([_endpoint_spec(plan) for plan in plans])
+        _core.attach([endpoint_spec(plan) for plan in plans])
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
@@ -111,7 +115,7 @@ class BridgeDriver:
         self.attach(missing)
 
 
-def _bridge_spec(network: NetworkRecord) -> _BridgeSpec:
+def _bridge_spec(network: NetworkRecord) -> BridgeSpec:
     device = network.bridge.replace(".", "/")
     sysctls = [_route_localnet(network, "1")]
     if speaks_ipv6():
@@ -120,7 +124,7 @@ def _bridge_spec(network: NetworkRecord) -> _BridgeSpec:
             (f"net.ipv6.conf.{device}.accept_ra", "0"),
             (f"net.ipv6.conf.{device}.disable_ipv6", "0" if has_ipv6 else "1"),
         ]
-    return _BridgeSpec(
+    return BridgeSpec(
         name=network.bridge,
         mac=bridge_mac(network.id),
         mtu=mtu_of(network.options),
@@ -139,9 +143,10 @@ def _route_localnet(network: NetworkRecord, value: str) -> tuple[str, str]:
     return f"net.ipv4.conf.{device}.route_localnet", value
 
 
-def _endpoint_spec(plan: EndpointPlan) -> _EndpointSpec:
+def endpoint_spec(plan: EndpointPlan) -> EndpointSpec:
+    """An endpoint whose host end is a port of a bridge."""
     endpoint, network = plan.endpoint, plan.network
-    return _EndpointSpec(
+    return EndpointSpec(
         namespace=plan.namespace,
         bridge=network.bridge,
         host_ifname=endpoint.host_ifname,

@@ -17,6 +17,7 @@ _OWN = {
     "host": "netyard.drivers.host:HostDriver",
     "ipvlan": "netyard.drivers.parent:IpvlanDriver",
     "macvlan": "netyard.drivers.parent:MacvlanDriver",
+    "overlay": "netyard.drivers.overlay:OverlayDriver",
     "none": "netyard.drivers.none:NoneDriver",
 }
 _ALIASES = {"null": "none"}

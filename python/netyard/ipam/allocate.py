@@ -181,7 +181,7 @@ def lease(
         Exhausted: if no dynamic address is left.
     """
     if wanted is not None:
-        _check_wanted(store, network, wanted)
+        check_wanted(store, network, wanted)
         store.add_lease(network.id, wanted, endpoint_id)
         return wanted
     for position, pool in enumerate(network.pools):
@@ -207,7 +207,13 @@ def _lowest(store: Store, network_id: str, position: int, pool: Pool) -> Address
     return None if number is None else address_from(number, pool.version)
 
 
-def _check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None:
+def check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None:
+    """Refuse an address that cannot be given, as far as this host knows.
+
+    Raises:
+        Invalid: if it is in no subnet.
+        AddressInUse: if somebody has it, or nobody may have it.
+    """
     flag = "--ip" if wanted.version == 4 else "--ip6"
     pool = network.pool_of(wanted)
     if pool is None:

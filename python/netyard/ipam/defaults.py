@@ -35,6 +35,9 @@ DEFAULT_SOURCES: tuple[Source, ...] = (
     Source(IPv4Network("10.192.0.0/10"), 20),
 )
 
+# Docker's for networks that span hosts.
+GLOBAL_SOURCES: tuple[Source, ...] = (Source(IPv4Network("10.0.0.0/8"), 24),)
+
 
 def _machine_id() -> bytes:
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):

@@ -18,7 +18,12 @@ MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRecord:
-    """A network as it should exist."""
+    """A network as it should exist.
+
+    Attributes:
+        vni: VXLAN network identifier of a network that spans hosts; 0 for others.
+        underlay: This host's address between the hosts, if it is one.
+    """
 
     id: str
     name: str
@@ -38,6 +43,8 @@ class NetworkRecord:
     ipam_driver: str = "default"
     ipam_options: Mapping[str, str] = field(default_factory=dict)
     is_foreign: bool = False
+    vni: int = 0
+    underlay: str = ""
     pools: tuple[Pool, ...] = ()
 
     def pool_of(self, address: Address) -> Pool | None:
@@ -70,7 +77,8 @@ class NetworkRecord:
         """
         address = endpoint.address(version)
         is_closed = self.is_internal or mode_of(self.options, version) == "isolated"
-        if address is None or is_closed:
+        # The way out of a network that spans hosts is beside it.
+        if address is None or is_closed or self.spans_hosts:
             return None
         if version == 4 and endpoint.lease is not None:
             return ip_address(endpoint.lease.gateway) if endpoint.lease.gateway else None
@@ -82,6 +90,16 @@ class NetworkRecord:
                     return other
         pool_of_it = self.pool_of(address)
         return pool_of_it.gateway if pool_of_it else None
+
+    @property
+    def spans_hosts(self) -> bool:
+        """Whether it is an overlay: shared with other hosts, by etcd."""
+        return self.vni != 0
+
+    @property
+    def scope(self) -> str:
+        """Docker's word for where it is known: ``local`` or ``global``."""
+        return "global" if self.spans_hosts else "local"
 
     @property
     def leases_addresses(self) -> bool:

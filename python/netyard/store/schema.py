@@ -141,6 +141,12 @@ MIGRATIONS: tuple[str, ...] = (
     -- What a DHCP server granted beside the address, as JSON; '' without a lease.
     ALTER TABLE endpoints ADD COLUMN lease TEXT NOT NULL DEFAULT '';
     """,
+    """
+    -- Of networks that span hosts: the VXLAN network identifier, 0 for others; and this host's
+    -- address between the hosts.
+    ALTER TABLE networks ADD COLUMN vni INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE networks ADD COLUMN underlay TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 VERSION = len(MIGRATIONS)

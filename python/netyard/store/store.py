@@ -26,7 +26,7 @@ _BUSY_SECONDS = 30.0
 _NETWORK = (
     "id, name, driver, created, is_builtin, is_internal, is_attachable, has_ipv4, has_ipv6, "
     "options, labels, bridge, state, is_config_only, config_from, ipam_driver, ipam_options, "
-    "is_foreign"
+    "is_foreign, vni, underlay"
 )
 _CONTAINER = (
     "id, name, kind, created, spec, donor_id, state, pid, pid_start, exit_code, started, finished, "

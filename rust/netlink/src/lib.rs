@@ -15,6 +15,7 @@ mod link;
 mod neighbour;
 mod route;
 mod socket;
+mod vxlan;
 
 pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
@@ -32,3 +33,4 @@ pub use route::{
     list_routes, RouteInfo,
 };
 pub use socket::{Protocol, Socket};
+pub use vxlan::{add_remote, add_vxlan, delete_remote, Remote, VxlanSpec};

@@ -120,7 +120,7 @@ pub fn open_port(batch: &mut Batch, name: &str) {
     );
 }
 
-fn set_port(batch: &mut Batch, name: &str, setting: InfoBridgePort) {
+pub(crate) fn set_port(batch: &mut Batch, name: &str, setting: InfoBridgePort) {
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.into()),
@@ -253,7 +253,7 @@ pub(crate) fn create(batch: &mut Batch, operation: &'static str, name: &str, mes
     batch.push(subject, &RouteNetlinkMessage::NewLink(message), flags);
 }
 
-fn up_message() -> LinkMessage {
+pub(crate) fn up_message() -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;

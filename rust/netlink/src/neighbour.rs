@@ -22,13 +22,17 @@ pub fn add_neighbour(batch: &mut Batch, index: u32, address: IpAddr, mac: [u8; 6
     message.header.ifindex = index;
     message.header.state = NeighbourState::Stale;
     message.attributes = vec![
-        NeighbourAttribute::Destination(match address {
-            IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
-            IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
-        }),
+        NeighbourAttribute::Destination(address_of(address)),
         NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
     ];
     let subject = Subject::other("set neighbour", address.to_string());
     let flags = NLM_F_CREATE | NLM_F_REPLACE;
     batch.push(subject, &RouteNetlinkMessage::NewNeighbour(message), flags);
+}
+
+pub(crate) fn address_of(address: IpAddr) -> NeighbourAddress {
+    match address {
+        IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+        IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+    }
 }

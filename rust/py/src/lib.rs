@@ -11,6 +11,7 @@ mod errors;
 mod firewall;
 mod links;
 mod namespaces;
+mod overlay;
 
 use pyo3::prelude::*;
 
@@ -57,6 +58,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(links::list_addresses, module)?,
         wrap_pyfunction!(links::list_routes, module)?,
         wrap_pyfunction!(links::flush_flows, module)?,
+        wrap_pyfunction!(overlay::create_vxlan, module)?,
+        wrap_pyfunction!(overlay::change_remotes, module)?,
         wrap_pyfunction!(firewall::apply_nft, module)?,
         wrap_pyfunction!(firewall::list_chains, module)?,
         wrap_pyfunction!(namespaces::create_namespace, module)?,

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Install the firewalls and the engine that netyard is tried beside, without letting any of them
-# run on this machine: not now, and not after its next start. Tests start them in lab hosts.
+# Install the firewalls and the engine that netyard is tried beside, and etcd, without letting any
+# of them run on this machine: not now, and not after its next start. Tests start them in lab hosts.
 set -eu
 missing=
-for package in docker.io ufw firewalld dbus iptables; do
+for package in docker.io ufw firewalld dbus iptables etcd-server etcd-client; do
 	dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
@@ -20,6 +20,7 @@ for package in $missing; do
 	case $package in
 	docker.io) units="docker.service docker.socket containerd.service" ;;
 	ufw | firewalld) units="$package.service" ;;
+	etcd-server) units="etcd.service" ;;
 	*) continue ;;
 	esac
 	for unit in $units; do

@@ -1,0 +1,82 @@
+"""The networks all hosts share, kept in this host's store as etcd has them.
+
+Holds the root's lock while it changes something, so nobody who holds it may wait for this.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netyard import provision
+from netyard.agent import client as agent
+from netyard.cluster.entries import NETWORKS, network_from_json
+from netyard.cluster.etcd import Batch, Entry
+from netyard.errors import NetyardError
+from netyard.host import Host
+from netyard.naming import Layout
+from netyard.store.records import NetworkRecord
+
+_LOG = logging.getLogger("netyard.agent")
+
+
+class Catalogue:
+    """See the module; a `netyard.cluster.follow.Reader`.
+
+    Args:
+        underlay: This host's address between the hosts.
+    """
+
+    def __init__(self, layout: Layout, underlay: str) -> None:
+        self._layout = layout
+        self._underlay = underlay
+        self._is_current = threading.Event()
+
+    def wait_until_current(self, seconds: float) -> bool:
+        """Wait until the store has what there was at first; whether it has."""
+        return self._is_current.wait(seconds)
+
+    def replace(self, entries: Sequence[Entry]) -> None:
+        """See `Reader.replace`."""
+        self._record([network_from_json(entry.value) for entry in entries], gone=None)
+        self._is_current.set()
+
+    def change(self, batch: Batch) -> None:
+        """See `Reader.change`."""
+        self._record(
+            [network_from_json(entry.value) for entry in batch.puts],
+            gone={key.removeprefix(NETWORKS) for key in batch.deletes},
+        )
+
+    def _record(self, networks: Sequence[NetworkRecord], gone: set[str] | None) -> None:
+        try:
+            with Host(self._layout.root) as host, host.change():
+                present = {each.id: each for each in host.store.networks() if each.spans_hosts}
+                if gone is None:
+                    gone = set(present) - {network.id for network in networks}
+                for network in networks:
+                    if network.id not in present:
+                        self._add(host, network)
+                for network_id in gone & set(present):
+                    self._remove(host, present[network_id])
+        except NetyardError as error:
+            _LOG.error("networks of the cluster: %s", error)
+
+    def _add(self, host: Host, network: NetworkRecord) -> None:
+        if host.store.has_network_named(network.name):
+            _LOG.error(
+                "network %s of the cluster cannot be used here: this host has one of that name",
+                network.name,
+            )
+            return
+        with host.store.transaction():
+            host.store.add_network(replace(network, underlay=self._underlay))
+
+    def _remove(self, host: Host, network: NetworkRecord) -> None:
+        if host.store.endpoints_on(network.id):
+            _LOG.error("network %s is gone from the cluster, and is in use here", network.name)
+            return
+        provision.forget(host, network)
+        agent.forget_network(self._layout, network.id)

@@ -1,0 +1,405 @@
+"""This host's part in a cluster: its lease, what it owns there, and the networks it follows.
+
+One thread talks to etcd, doing what commands ask and keeping the lease meanwhile. It never takes
+the root's lock, because commands that hold it wait for answers. What is followed has threads of
+its own (`netyard.cluster.follow`). With etcd gone, what exists goes on; what has changed here
+meanwhile is made known when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+from netyard import config, names
+from netyard.agent.catalogue import Catalogue
+from netyard.agent.identity import Identity
+from netyard.agent.remotes import Remotes
+from netyard.agent.zones import Zones
+from netyard.cluster import entries, membership
+from netyard.cluster.entries import EndpointEntry, HostEntry
+from netyard.cluster.etcd import Etcd
+from netyard.cluster.follow import Follower
+from netyard.cluster.membership import Membership
+from netyard.cluster.registry import Registry
+from netyard.errors import ClusterError, Conflict, NetyardError
+from netyard.lifecycle import hostname_of
+from netyard.naming import Layout
+from netyard.spec import ContainerSpec
+from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.store.store import Store
+
+_LOG = logging.getLogger("netyard.agent")
+_AWAY_SECONDS = 1.0
+_SNAPSHOT_SECONDS = 5.0
+# How long a claimed address may be of no endpoint in the store: its maker has not written it yet.
+_CLAIM_SECONDS = 120.0
+
+Message = dict[str, Any]
+Answer = Callable[[Message], None]
+
+
+class Cluster:
+    """See the module. `load`, `submit`, `look` and `forget` return at once."""
+
+    def __init__(self, layout: Layout, store: Store, zones: Zones) -> None:
+        self._layout = layout
+        self._store = store
+        self._zones = zones
+        self._own = Identity(layout.cluster)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._member: Membership | None = None
+        self._registry: Registry | None = None
+        self._catalogue: tuple[Catalogue, Follower] | None = None
+        self._followed: dict[str, tuple[Remotes, Follower]] = {}
+        self._mine: dict[str, EndpointEntry] = {}
+        self._claimed: dict[str, float] = {}
+        self._is_behind = False
+        self._why = ""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether this host is in a cluster."""
+        return self._member is not None
+
+    def load(self) -> None:
+        """Go on as a member, if this host is one."""
+        try:
+            self._member = config.load(self._layout.root).cluster
+        except NetyardError as error:
+            _LOG.error("%s", error)
+        if self._member is not None:
+            self._start_thread()
+
+    def stop(self) -> None:
+        """End the thread; the lease stays, for the agent after this one."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(_SNAPSHOT_SECONDS)
+
+    def submit(self, message: Message, answer: Answer) -> None:
+        """Do what a command asks, and answer it."""
+        self._start_thread()
+        self._jobs.put(lambda: answer(self._handled(message)))
+
+    def look(self, container_id: str) -> None:
+        """Make known what has changed of a container."""
+        if self._member is not None:
+            self._jobs.put(lambda: self._look(container_id))
+
+    def forget(self, network_id: str) -> None:
+        """A network is gone."""
+        if self._member is not None:
+            self._jobs.put(lambda: self._unfollow(network_id))
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        due = time.monotonic()
+        while True:
+            try:
+                job = self._jobs.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                due = time.monotonic() + self._keep()
+                continue
+            if job is None:
+                return
+            job()
+            if self._is_behind:
+                due = min(due, time.monotonic() + _AWAY_SECONDS)
+
+    def _keep(self) -> float:
+        """Keep the lease and catch up; in how many seconds to do so again."""
+        if self._member is None:
+            return _SNAPSHOT_SECONDS
+        try:
+            registry = self._registry
+            if registry is None or not registry.is_alive():
+                self._enter(self._member)
+            elif self._is_behind:
+                self._catch_up()
+        except NetyardError as error:
+            self._note(str(error))
+            return _AWAY_SECONDS
+        self._note("")
+        return self._member.lease_seconds / 3
+
+    def _note(self, why: str) -> None:
+        if why != self._why:
+            _LOG.log(logging.WARNING if why else logging.INFO, "%s", why or "etcd is back")
+        self._why = why
+
+    def _enter(self, member: Membership) -> None:
+        """Be there, with a lease, and have what is here."""
+        host = HostEntry(id=self._own.id, name=member.name, address=member.advertise)
+        etcd = self._registry.etcd if self._registry else Etcd(member.access)
+        lease = self._own.lease
+        if not lease or not etcd.keep_alive(lease):
+            lease = etcd.grant(member.lease_seconds)
+        registry = Registry(etcd, host, lease)
+        registry.register_host()
+        self._own.keep(lease=lease)
+        self._registry = registry
+        if self._catalogue is None:
+            catalogue = Catalogue(self._layout, member.advertise)
+            follower = Follower(lambda: Etcd(member.access), entries.NETWORKS, catalogue)
+            self._catalogue = catalogue, follower
+        self._catch_up()
+
+    # -- what is asked ----------------------------------------------------------------------
+
+    def _handled(self, message: Message) -> Message:
+        try:
+            return self._handle(message)
+        except NetyardError as error:
+            return {
+                "refused": type(error).__name__,
+                "message": str(error),
+                "hint": error.hint,
+                "holder": getattr(error, "holder", ""),
+            }
+
+    def _handle(self, message: Message) -> Message:
+        what = message["what"]
+        if what == "join":
+            return self._join(membership.parse(membership.KEY, message["settings"]))
+        if what == "leave":
+            return self._leave()
+        if what == "endpoints":
+            return {"endpoints": [each.to_json() for each in self._endpoints(message["network"])]}
+        registry = self._present()
+        match what:
+            case "hosts":
+                return {"hosts": [each.to_json() for each in registry.hosts().values()]}
+            case "networks":
+                known = registry.cluster().networks
+                return {"networks": [entries.network_to_json(each) for each in known]}
+            case "add":
+                registry.add_network(entries.network_from_json(message["network"]))
+                return {}
+            case "remove":
+                registry.remove_network(self._network(message["network"]))
+                return {}
+            case "claim":
+                return self._claim(registry, message)
+            case "follow":
+                self._follow(self._network(message["network"]))
+                return {}
+            case "publish":
+                self._publish(registry, message["endpoints"])
+                return {}
+        return {"error": f"unknown request {what!r}"}
+
+    def _present(self) -> Registry:
+        if self._member is None:
+            raise Conflict(
+                "this host is in no cluster",
+                hint="join one with 'netyard host join --etcd URL --advertise ADDRESS'",
+            )
+        if self._registry is None:
+            self._enter(self._member)
+        if self._registry is None:
+            raise ClusterError(self._why)
+        return self._registry
+
+    def _join(self, member: Membership) -> Message:
+        if self._member is not None:
+            raise Conflict(
+                f"this host is in a cluster already, as {self._member.name!r}",
+                hint="leave it first with 'netyard host leave'",
+            )
+        self._member = member
+        try:
+            self._enter(member)
+        except BaseException:
+            self._member = self._registry = None
+            raise
+        if self._catalogue is not None:
+            self._catalogue[0].wait_until_current(_SNAPSHOT_SECONDS)
+        return {}
+
+    def _leave(self) -> Message:
+        registry, self._registry, self._member = self._registry, None, None
+        for network_id in list(self._followed):
+            self._unfollow(network_id)
+        if self._catalogue is not None:
+            self._catalogue[1].stop()
+            self._catalogue = None
+        self._mine.clear()
+        self._own.keep(lease=0)
+        if registry is not None:
+            registry.leave()
+        return {}
+
+    def _endpoints(self, network_id: str) -> list[EndpointEntry]:
+        """All there are; with etcd gone, those known here."""
+        try:
+            return self._present().endpoints(network_id)
+        except ClusterError:
+            mine = [each for each in self._mine.values() if each.network == network_id]
+            remotes, _ = self._followed.get(network_id, (None, None))
+            return [*mine, *(remotes.known() if remotes else ())]
+
+    def _claim(self, registry: Registry, message: Message) -> Message:
+        network = self._network(message["network"])
+        endpoint = EndpointEntry(
+            **message["endpoint"],
+            network=network.id,
+            host=registry.host.id,
+            host_name=registry.host.name,
+            via=registry.host.address,
+            mac="",
+            addresses=(),
+            is_up=False,
+        )
+        wanted = {
+            int(version): ip_address(text) if text else None
+            for version, text in message["wanted"].items()
+        }
+        self._claimed[endpoint.id] = time.monotonic()
+        found = [str(each) for each in registry.claim(network, endpoint, wanted)]
+        self._mine[endpoint.id] = replace(endpoint, addresses=found)
+        return {"addresses": found}
+
+    def _network(self, network_id: str) -> NetworkRecord:
+        found = self._store.network(network_id)
+        if found is None:
+            raise Conflict(f"there is no network {network_id[:12]!r} any more")
+        return found
+
+    # -- what is here -----------------------------------------------------------------------
+
+    def _publish(self, registry: Registry, endpoint_ids: list[str]) -> None:
+        for endpoint_id in endpoint_ids:
+            endpoint = self._store.endpoint(endpoint_id)
+            entry = self._entry(registry, endpoint) if endpoint else None
+            if entry is not None:
+                registry.publish(entry)
+                self._mine[entry.id] = entry
+
+    def _look(self, container_id: str) -> None:
+        """Make known what has changed of a container."""
+        registry = self._registry
+        local = self._store.endpoints_of(container_id)
+        present = {each.id for each in local}
+        gone = [
+            each
+            for each in self._mine.values()
+            if each.container == container_id and each.id not in present
+        ]
+        if registry is None:
+            self._is_behind = True
+            return
+        try:
+            self._release(registry, gone)
+            for endpoint in local:
+                self._refresh(registry, endpoint)
+        except NetyardError as error:
+            self._is_behind = True
+            self._note(str(error))
+
+    def _refresh(self, registry: Registry, endpoint: EndpointRecord) -> None:
+        entry = self._entry(registry, endpoint)
+        # One that is on its way is its maker's to make known.
+        if entry is None or endpoint.state == "attaching" or self._mine.get(entry.id) == entry:
+            return
+        registry.publish(entry)
+        self._mine[entry.id] = entry
+
+    def _release(self, registry: Registry, gone: list[EndpointEntry]) -> None:
+        registry.release(gone)
+        for each in gone:
+            self._mine.pop(each.id, None)
+            self._claimed.pop(each.id, None)
+            if not self._store.endpoints_on(each.network):
+                self._unfollow(each.network)
+
+    def _catch_up(self) -> None:
+        """Make etcd have what is here, and nothing else of this host."""
+        registry = self._present()
+        local = {each.id: each for each in self._store.endpoints()}
+        for network in self._store.networks():
+            if not network.spans_hosts:
+                continue
+            shared = [
+                each
+                for each in registry.endpoints(network.id)
+                if each.host == registry.host.id and not self._is_fresh(each.id)
+            ]
+            self._release(registry, [each for each in shared if each.id not in local])
+            own = [each for each in local.values() if each.network_id == network.id]
+            self._mine |= {each.id: each for each in shared if each.id in local}
+            if own:
+                self._begin_following(network)
+            for endpoint in own:
+                self._restore(registry, endpoint)
+        self._is_behind = False
+
+    def _restore(self, registry: Registry, endpoint: EndpointRecord) -> None:
+        entry = self._entry(registry, endpoint)
+        if entry is None or endpoint.state == "attaching":
+            return
+        if registry.reclaim(entry):
+            self._mine[entry.id] = entry
+        else:
+            _LOG.error("container %s has lost %s to another host", entry.names[0], entry.addresses)
+
+    def _is_fresh(self, endpoint_id: str) -> bool:
+        return time.monotonic() - self._claimed.get(endpoint_id, -_CLAIM_SECONDS) < _CLAIM_SECONDS
+
+    def _entry(self, registry: Registry, endpoint: EndpointRecord) -> EndpointEntry | None:
+        """An endpoint as the other hosts are to know it; ``None`` if it is not theirs to know."""
+        network = self._store.network(endpoint.network_id)
+        container = self._store.container(endpoint.container_id)
+        if network is None or container is None or not network.spans_hosts:
+            return None
+        hostname = hostname_of(container, ContainerSpec.from_json(container.spec))
+        _, called, addresses = names.names_of(container, endpoint, hostname)
+        return EndpointEntry(
+            id=endpoint.id,
+            network=network.id,
+            host=registry.host.id,
+            host_name=registry.host.name,
+            via=registry.host.address,
+            container=container.id,
+            names=called,
+            mac=endpoint.mac,
+            addresses=[str(each) for each in addresses],
+            is_up=endpoint.is_joined,
+        )
+
+    # -- what is followed -------------------------------------------------------------------
+
+    def _follow(self, network: NetworkRecord) -> None:
+        """Know the network's containers on other hosts, and have the kernel know them."""
+        remotes, follower = self._begin_following(network)
+        if not follower.wait_until_begun(_SNAPSHOT_SECONDS):
+            raise ClusterError(self._why or "etcd does not answer in time")
+        remotes.program()
+
+    def _begin_following(self, network: NetworkRecord) -> tuple[Remotes, Follower]:
+        registry, member = self._present(), self._member
+        if network.id not in self._followed and member is not None:
+            remotes = Remotes(network, registry.host.id, self._zones)
+            prefix = entries.endpoints_prefix(network.id)
+            follower = Follower(lambda: Etcd(member.access), prefix, remotes)
+            self._followed[network.id] = remotes, follower
+        return self._followed[network.id]
+
+    def _unfollow(self, network_id: str) -> None:
+        remotes, follower = self._followed.pop(network_id, (None, None))
+        if remotes is not None and follower is not None:
+            follower.stop()
+            remotes.drop()

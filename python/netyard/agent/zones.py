@@ -1,0 +1,49 @@
+"""The zones of the name server: one a network, with names of local and remote containers.
+
+From any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from netyard import _core
+from netyard.names import Names
+from netyard.options import Subnet
+from netyard.store.records import NetworkRecord
+
+
+class Zones:
+    """The zones there are."""
+
+    def __init__(self, server: _core.NameServer) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._present: set[str] = set()
+
+    def add(self, network: NetworkRecord, further: Sequence[Subnet] = ()) -> None:
+        """Make a network's zone, if it is not there.
+
+        Args:
+            further: Subnets beside the network's own that addresses are asked back in.
+        """
+        with self._lock:
+            if network.id in self._present:
+                return
+            subnets = [*(pool.subnet for pool in network.pools), *further]
+            pairs = [(subnet.network_address, subnet.prefixlen) for subnet in subnets]
+            self._server.add_zone(network.id, network.name, pairs)
+            self._present.add(network.id)
+
+    def change(self, network_id: str, removed: Sequence[str], added: Sequence[Names]) -> None:
+        """Take endpoints' names out of a zone and put others in."""
+        with self._lock:
+            if network_id in self._present:
+                self._server.update_zone(network_id, removed, added)
+
+    def remove(self, network_id: str) -> None:
+        """Drop a network's zone."""
+        with self._lock:
+            self._present.discard(network_id)
+            self._server.remove_zone(network_id)

@@ -1,0 +1,1 @@
+"""What hosts share: the state in etcd, and how a host takes part in it."""

@@ -1,0 +1,372 @@
+"""The few requests netyard makes of etcd, over its JSON gateway (etcd 3.4 and later).
+
+`etcd3gw` makes the connection and the requests. What it cannot do is here: a snapshot with its
+revision, a transaction with several conditions, several members, and a watch that resumes from a
+revision, tells of compaction and notices that its connection is dead.
+
+Keys and values are text; knows nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from netyard.cluster.membership import Access
+from netyard.errors import ClusterError
+
+if TYPE_CHECKING:
+    from etcd3gw.client import Etcd3Client
+
+_DEFAULT_PORT = 2379
+_TIMEOUT_SECONDS = 3.0
+# A connection on which nothing comes is asked after 5 s and given up 6 s later.
+_SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 11_000),
+]
+
+
+class Compacted(Exception):
+    """The history a watch was to resume from is gone: take a new snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key and its value.
+
+    Attributes:
+        revision: When it was last written.
+        lease: Whose end is its end; 0 for none.
+    """
+
+    key: str
+    value: str
+    revision: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there was at a revision."""
+
+    revision: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes that were made together, as a watch reports them."""
+
+    revision: int
+    puts: Sequence[Entry]
+    deletes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A key to be written, to go with a lease if that is not 0."""
+
+    key: str
+    value: str
+    lease: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A key to be removed, or all that begin with it."""
+
+    key: str
+    is_prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Condition: nobody has written this key, or any that begins with it."""
+
+    key: str
+    is_prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Condition: this key is there; as it was written at a revision, if one is given."""
+
+    key: str
+    revision: int = 0
+
+
+Condition = Absent | Present
+Change = Put | Delete
+
+
+class Etcd:
+    """A connection to an etcd cluster. One thread at a time.
+
+    Raises:
+        ClusterError: from every request, if no member answers or all refuse.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._clients: list[Etcd3Client] = []
+
+    def read(self, *prefixes: str, limit: int = 0) -> Snapshot:
+        """Everything that begins with one of these, at one moment.
+
+        Args:
+            limit: At most so many entries for each, in the order of keys; 0 for all.
+        """
+        wanted = [{"request_range": {**_range(each, True), "limit": limit}} for each in prefixes]
+        return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
+
+    def get(self, *keys: str) -> Snapshot:
+        """These keys, as far as they are there, at one moment."""
+        wanted = [{"request_range": _range(each, False)} for each in keys]
+        return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
+
+    def read_from(self, first: str, end: str, *, limit: int) -> Snapshot:
+        """Keys from one on, before another, at most so many."""
+        wanted = {"key": _encode(first), "range_end": _encode(end), "limit": limit}
+        return self._snapshot(self._ask("/kv/txn", {"success": [{"request_range": wanted}]}))
+
+    def change(self, conditions: Sequence[Condition], changes: Sequence[Change]) -> bool:
+        """Make all changes if all conditions hold; whether they did."""
+        body = {
+            "compare": [_compare(each) for each in conditions],
+            "success": [_operation(each) for each in changes],
+        }
+        return bool(self._ask("/kv/txn", body).get("succeeded", False))
+
+    def grant(self, seconds: int) -> int:
+        """A new lease."""
+        return int(self._ask("/lease/grant", {"TTL": seconds, "ID": 0})["ID"])
+
+    def keep_alive(self, lease: int) -> bool:
+        """Renew a lease; ``False`` if it has ended."""
+        answer = self._ask("/lease/keepalive", {"ID": lease})
+        return int(answer.get("result", {}).get("TTL", 0)) > 0
+
+    def revoke(self, lease: int) -> None:
+        """End a lease, and with it every key that goes with it."""
+        self._ask("/lease/revoke", {"ID": lease})
+
+    def watch(
+        self, prefix: str, revision: int, began: Callable[[], object] = lambda: None
+    ) -> Iterator[Batch]:
+        """Changes of keys with this prefix, from a revision on; ends by an error only.
+
+        Args:
+            began: Called once the watch is established.
+
+        Raises:
+            Compacted: if that revision is too old.
+            ClusterError: if the connection is lost.
+        """
+        create: dict[str, Any] = {
+            **_range(prefix, True),
+            "start_revision": revision,
+            "progress_notify": True,
+        }
+        client = self._some_client()
+        try:
+            response = client.session.post(
+                client.get_url("/watch"),
+                json={"create_request": create},
+                stream=True,
+                timeout=(_TIMEOUT_SECONDS, None),
+            )
+            with response:
+                for message in _messages(response.iter_content(chunk_size=None)):
+                    result = message.get("result", {})
+                    if int(result.get("compact_revision", 0)):
+                        raise Compacted
+                    if "error" in message or result.get("canceled"):
+                        raise ClusterError(f"etcd at {client.base_url} ended the watch of {prefix}")
+                    if result.get("created"):
+                        began()
+                    if result.get("events"):
+                        yield _batch(result)
+        except OSError as error:
+            self._clients.append(self._clients.pop(0))
+            raise _unreachable(client.base_url, error) from error
+        raise ClusterError(f"etcd at {client.base_url} closed the watch of {prefix}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients:
+            client.session.close()
+
+    def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask one member after the other until one answers."""
+        from etcd3gw.exceptions import Etcd3Exception
+
+        self._some_client()
+        why: ClusterError | None = None
+        for _ in range(len(self._clients)):
+            client = self._clients[0]
+            try:
+                answer: dict[str, Any] = client.post(client.get_url(path), json=body)
+                return answer
+            except (Etcd3Exception, OSError) as error:
+                why = why or _unreachable(client.base_url, error)
+                self._clients.append(self._clients.pop(0))
+        raise why or ClusterError("no etcd is configured")
+
+    def _some_client(self) -> Etcd3Client:
+        if not self._clients:
+            self._clients = [_connect(url, self._access) for url in self._access.etcd]
+        return self._clients[0]
+
+    def _snapshot(self, answer: dict[str, Any]) -> Snapshot:
+        found = [
+            _entry(each)
+            for part in answer.get("responses", [])
+            for each in part["response_range"].get("kvs", [])
+        ]
+        return Snapshot(int(answer["header"]["revision"]), found)
+
+
+def _connect(url: str, access: Access) -> Etcd3Client:
+    try:
+        import requests
+        from etcd3gw.client import Etcd3Client
+        from requests.adapters import HTTPAdapter
+    except ImportError as error:
+        raise ClusterError(
+            f"overlay networks need the Python package {error.name!r}",
+            hint="pip install 'netyard[overlay]'",
+        ) from error
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, socket_options=_SOCKET_OPTIONS, **kwargs)
+
+    session = requests.Session()
+    # Proxies of the environment are for the way out, not for the hosts' own state.
+    session.trust_env = False
+    session.verify = access.ca or True
+    if access.cert:
+        session.cert = (access.cert, access.key)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
+    parts = urlsplit(url)
+    return Etcd3Client(
+        host=parts.hostname or "",
+        port=parts.port or _DEFAULT_PORT,
+        protocol=parts.scheme,
+        timeout=_TIMEOUT_SECONDS,
+        api_path="/v3/",
+        session=session,
+    )
+
+
+def _unreachable(url: str, error: BaseException) -> ClusterError:
+    return ClusterError(f"etcd at {url} cannot be used: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    """The one thing that matters out of what HTTP libraries wrap around it."""
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        inner = getattr(seen.args[0], "reason", None) if seen.args else None
+        for each in (seen, inner, getattr(inner, "__cause__", None)):
+            if isinstance(each, ssl.SSLCertVerificationError):
+                return f"its certificate is refused: {each.verify_message}"
+            if isinstance(each, ssl.SSLError):
+                return f"TLS failed: {str(each.reason or each).replace('_', ' ').lower()}"
+            if isinstance(each, OSError) and each.strerror:
+                return each.strerror
+        if "timed out" in str(seen):
+            return "it does not answer in time"
+        seen = seen.__cause__ or seen.__context__
+    text = str(error)
+    return _message_of(text) or text.partition("\n")[0]
+
+
+def _message_of(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _messages(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    """JSON objects, one a line, whatever pieces they come in."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def _batch(result: dict[str, Any]) -> Batch:
+    puts, deletes = [], []
+    for event in result["events"]:
+        if event.get("type") == "DELETE":
+            deletes.append(_decode(event["kv"]["key"]))
+        else:
+            puts.append(_entry(event["kv"]))
+    return Batch(int(result["header"]["revision"]), puts, deletes)
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    return Entry(
+        _decode(found["key"]),
+        _decode(found.get("value", "")),
+        int(found.get("mod_revision", 0)),
+        int(found.get("lease", 0)),
+    )
+
+
+def _compare(condition: Condition) -> dict[str, Any]:
+    match condition:
+        case Absent(key, is_prefix):
+            return {
+                **_range(key, is_prefix),
+                "target": "CREATE",
+                "result": "EQUAL",
+                "create_revision": 0,
+            }
+        case Present(key, revision):
+            wanted = {"result": "EQUAL"} if revision else {"result": "GREATER"}
+            return {**_range(key, False), "target": "MOD", **wanted, "mod_revision": revision}
+
+
+def _operation(change: Change) -> dict[str, Any]:
+    match change:
+        case Put(key, value, lease):
+            return {"request_put": {"key": _encode(key), "value": _encode(value), "lease": lease}}
+        case Delete(key, is_prefix):
+            return {"request_delete_range": _range(key, is_prefix)}
+
+
+def _range(key: str, is_prefix: bool) -> dict[str, str]:
+    if not is_prefix:
+        return {"key": _encode(key)}
+    return {"key": _encode(key), "range_end": _encode(end_of(key))}
+
+
+def end_of(prefix: str) -> str:
+    """The first key after all that begin with a prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def _encode(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _decode(text: str) -> str:
+    return b64decode(text).decode()

@@ -1,0 +1,145 @@
+"""The overlay driver: a Linux bridge and a VXLAN device per network and host.
+
+The bridge has no address: the host is no part of the network. The VXLAN device sends to the hosts
+it has been told of (`netyard.agent.remotes`), learns nothing and floods nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+
+from netyard import _core, overlayopts
+from netyard.drivers.base import EndpointPlan
+from netyard.drivers.bridge import BridgeSpec, endpoint_spec
+from netyard.drivers.interface import speaks_ipv6
+from netyard.errors import Conflict, Invalid, NetyardError
+from netyard.naming import bridge_mac, vxlan_name
+from netyard.netopts import mtu_of
+from netyard.options import Address
+from netyard.store.records import EndpointRecord, NetworkRecord
+
+# Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, 4).
+_OVERHEAD = {4: 50, 6: 70}
+
+
+@dataclass(frozen=True, slots=True)
+class _VxlanSpec:
+    name: str
+    bridge: str
+    vni: int
+    port: int
+    local: Address
+    mtu: int
+
+
+class OverlayDriver:
+    """Networks that span hosts."""
+
+    name = "overlay"
+    is_creatable = True
+    device = "overlay"
+
+    def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
+        """See `Driver.normalise`."""
+        return overlayopts.normalise(options)
+
+    def check(self, network: NetworkRecord) -> None:
+        """See `Driver.check`."""
+        for version in (4, 6):
+            if sum(pool.version == version for pool in network.pools) > 1:
+                raise Invalid(
+                    f"--subnet: an overlay network has one IPv{version} subnet, not several",
+                    field="--subnet",
+                )
+
+    def create(self, networks: Sequence[NetworkRecord]) -> None:
+        """See `Driver.create`."""
+        for network in networks:
+            mtu = _mtu(network)
+            _core.create_bridges([_bridge_spec(network, mtu)])
+            try:
+                _core.create_vxlan(_vxlan_spec(network, mtu))
+            except NetyardError:
+                self.remove([network])
+                raise
+
+    def remove(self, networks: Sequence[NetworkRecord]) -> None:
+        """See `Driver.remove`."""
+        names = [name for each in networks for name in (vxlan_name(each.id), each.bridge)]
+        _core.delete_links(names)
+
+    def attach(self, plans: Sequence[EndpointPlan]) -> None:
+        """See `Driver.attach`."""
+        links = {link.name: link.mtu for link in _core.list_links()}
+        specs = [
+            replace(endpoint_spec(plan), mtu=links.get(plan.network.bridge), neighbours=())
+            for plan in plans
+        ]
+        _core.attach(specs)
+
+    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+        """See `Driver.detach`."""
+        _core.delete_links([endpoint.host_ifname for endpoint in endpoints])
+
+    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+        """See `Driver.let_go`: the kernel takes both ends of a pair."""
+
+    def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
+        """See `Driver.restore`."""
+        present = {link.name: link for link in _core.list_links()}
+        if not {network.bridge, vxlan_name(network.id)} <= set(present):
+            self.remove([network])
+            self.create([network])
+            present = {link.name: link for link in _core.list_links()}
+        bridge = present[network.bridge]
+        stray = [
+            (name, network.bridge, plan.has_ports)
+            for plan in plans
+            if (link := present.get(name := plan.endpoint.host_ifname))
+            and (link.master != bridge.index or not link.is_up)
+        ]
+        _core.restore_ports(stray)
+        self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
+
+
+def _mtu(network: NetworkRecord) -> int:
+    """As asked for, or what is left of that of the way between the hosts (contract OV4)."""
+    wanted = mtu_of(network.options)
+    if wanted is not None:
+        return wanted
+    local = ip_address(network.underlay)
+    links = {link.index: link for link in _core.list_links()}
+    for index, address, _ in _core.list_addresses():
+        if address == local:
+            return links[index].mtu - _OVERHEAD[local.version]
+    raise Conflict(
+        f"this host does not have {local}, the address it is known by to the other hosts",
+        hint="leave the cluster and join it with the present one",
+    )
+
+
+def _bridge_spec(network: NetworkRecord, mtu: int) -> BridgeSpec:
+    device = network.bridge
+    sysctls = []
+    if speaks_ipv6():
+        sysctls = [
+            (f"net.ipv6.conf.{device}.accept_ra", "0"),
+            (f"net.ipv6.conf.{device}.disable_ipv6", "1"),
+        ]
+    return BridgeSpec(
+        name=device, mac=bridge_mac(network.id), mtu=mtu, addresses=(), sysctls=sysctls
+    )
+
+
+def _vxlan_spec(network: NetworkRecord, mtu: int) -> _VxlanSpec:
+    return _VxlanSpec(
+        name=vxlan_name(network.id),
+        bridge=network.bridge,
+        vni=network.vni,
+        port=overlayopts.port_of(network.options),
+        local=ip_address(network.underlay),
+        mtu=mtu,
+    )

@@ -1,0 +1,152 @@
+"""Hosts as members of a cluster: joining, leaving, who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from netyard import _core, claiming, config, provision
+from netyard.agent import client as agent
+from netyard.cluster.membership import KEY, LEASE_SECONDS, Membership, parse
+from netyard.errors import Conflict, Invalid, NotFound
+from netyard.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A host of the cluster, as this one sees it.
+
+    Attributes:
+        address: Where other hosts send to.
+        is_self: It is this host.
+    """
+
+    id: str
+    name: str
+    address: str
+    is_self: bool
+
+
+class Members:
+    """The cluster of a host.
+
+    Example:
+        >>> host.members.join(etcd="http://10.0.0.1:2379", advertise="10.0.0.7")
+        >>> Network.create("shared", driver="overlay", host=host)
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def join(
+        self,
+        *,
+        etcd: str | Sequence[str],
+        advertise: str,
+        name: str = "",
+        ca: str = "",
+        cert: str = "",
+        key: str = "",
+        lease_seconds: int = LEASE_SECONDS,
+    ) -> Member:
+        """Share networks with other hosts from now on.
+
+        Args:
+            etcd: URLs of the members of the etcd that keeps what is shared.
+            advertise: An address of this host that the others can send to (UDP).
+            name: What the host is called among them; its host name if not given.
+            ca: File with the certificate that signs those of etcd, if it is not a public one.
+            cert, key: Files with this host's certificate for etcd and its key.
+            lease_seconds: After how long a silence the others may have this host's addresses.
+
+        Raises:
+            Invalid, Several: for every value that is wrong.
+            NameInUse: if another host has the name.
+            Conflict: if this host is a member already.
+            ClusterError: if etcd cannot be reached or refuses.
+        """
+        found: dict[str, Any] = {
+            "etcd": [etcd] if isinstance(etcd, str) else list(etcd),
+            "advertise": advertise,
+            "name": name,
+            "ca": ca,
+            "cert": cert,
+            "key": key,
+            "lease": lease_seconds,
+        }
+        return self.join_as(parse(KEY, found))
+
+    def join_as(self, member: Membership) -> Member:
+        """The same with settings that are checked already."""
+        _check_address(member.advertise)
+        claiming.join(self._host, member)
+        root = self._host.layout.root
+        config.write_settings(root, {**config.read_settings(root), KEY: member.to_settings()})
+        return next(each for each in self.list() if each.is_self)
+
+    def leave(self) -> None:
+        """Share nothing any more; the others have this host's addresses at once.
+
+        Raises:
+            Conflict: if it is no member, or containers are on networks of the cluster.
+        """
+        host = self._host
+        if config.load(host.layout.root).cluster is None:
+            raise Conflict("this host is in no cluster")
+        with host.change():
+            shared = [each for each in host.store.networks() if each.spans_hosts]
+            used = [each.name for each in shared if host.store.endpoints_on(each.id)]
+            if used:
+                raise Conflict(
+                    f"containers of this host are on networks {', '.join(used)} of the cluster",
+                    hint="remove or disconnect them first",
+                )
+            for network in shared:
+                provision.forget(host, network)
+        claiming.leave(host)
+        settings = config.read_settings(host.layout.root)
+        settings.pop(KEY, None)
+        config.write_settings(host.layout.root, settings)
+        for network in shared:
+            agent.forget_network(host.layout, network.id)
+
+    def list(self) -> list[Member]:
+        """The hosts that are there, by name."""
+        own = claiming.check_member(self._host).name
+        found = [
+            Member(each.id, each.name, each.address, each.name == own)
+            for each in claiming.hosts(self._host)
+        ]
+        return sorted(found, key=lambda each: each.name)
+
+    def get(self, wanted: str) -> Member:
+        """A host by name, id or id prefix.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        for each in self.list():
+            if wanted == each.name or (wanted and each.id.startswith(wanted)):
+                return each
+        raise NotFound(f"there is no host {wanted!r} in the cluster")
+
+
+def _check_address(advertise: str) -> None:
+    own = [address for _, address, _ in _core.list_addresses()]
+    if ip_address(advertise) not in own:
+        shown = ", ".join(
+            str(each) for each in own if not each.is_loopback and not each.is_link_local
+        )
+        raise Invalid(
+            f"--advertise: {advertise} is no address of this host, which has {shown or 'none'}",
+            field="--advertise",
+            value=advertise,
+        )
+    if ip_address(advertise).is_loopback:
+        raise Invalid(
+            f"--advertise: {advertise} is the loopback: no other host can send to it",
+            field="--advertise",
+            value=advertise,
+        )

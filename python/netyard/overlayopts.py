@@ -1,0 +1,61 @@
+"""The options of overlay networks, which span hosts. Pure.
+
+Docker's names (contract §1.5); other modules ask for what an option means, never for its spelling.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from netyard import netopts
+from netyard.errors import Invalid
+from netyard.netopts import Check, Options, number
+
+VNI = "com.docker.network.driver.overlay.vxlanid_list"
+PORT = "vxlan-port"
+ENCRYPTED = "encrypted"
+
+DEFAULT_PORT = 4789
+_PORT_MIN, _PORT_MAX = 1024, 49151
+_VNI_MAX = (1 << 24) - 1
+
+
+def _one_vni(field: str, value: str) -> str:
+    if "," in value:
+        raise Invalid(
+            f"{field}: {value!r} must be one number: all subnets of a network share a VXLAN "
+            "network identifier",
+            field=field,
+            value=value,
+        )
+    return number(1, _VNI_MAX, field, value)
+
+
+def _not_yet(field: str, value: str) -> str:
+    if netopts.boolean(field, value or "true") == "true":
+        raise Invalid(f"{field}: encryption is not there yet", field=field, value=value)
+    return "false"
+
+
+CHECKS: dict[str, Check] = {
+    **netopts.CHECKS,
+    VNI: _one_vni,
+    PORT: partial(number, _PORT_MIN, _PORT_MAX),
+    ENCRYPTED: _not_yet,
+}
+SHORT_NAMES = {**netopts.SHORT_NAMES, "vni": VNI}
+
+
+def normalise(options: Options) -> dict[str, str]:
+    """The options of an overlay network; see `netopts.normalise`."""
+    return netopts.normalise(options, CHECKS, SHORT_NAMES)
+
+
+def vni_of(options: Options) -> int | None:
+    """The VXLAN network identifier that was asked for, if one was."""
+    return int(options[VNI]) if VNI in options else None
+
+
+def port_of(options: Options) -> int:
+    """The UDP port VXLAN uses (RFC 7348: 4789)."""
+    return int(options.get(PORT, DEFAULT_PORT))

@@ -1,0 +1,77 @@
+"""The ground of overlay networks: a bridge with a VXLAN device on each host.
+
+Looks at the store and asks the cluster; makes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
+
+from netyard import claiming, overlayopts
+from netyard.cluster.registry import VNI_FIRST, free_vni
+from netyard.errors import Conflict, Invalid
+from netyard.ground import Ground
+from netyard.host import Host
+from netyard.ipam.defaults import GLOBAL_SOURCES
+from netyard.naming import bridge_name
+from netyard.netopts import check_mtu
+from netyard.options import parse_address, parse_subnet
+from netyard.spec import NetworkSpec
+from netyard.store.records import NetworkRecord
+
+
+def find_ground(
+    host: Host, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+) -> Ground:
+    """What a new network has on all hosts (contract OV1 to OV6).
+
+    Raises:
+        Conflict: if this host is in no cluster.
+        ClusterError: if the cluster cannot be reached.
+    """
+    if spec.ipam_driver != "default":
+        raise Invalid(
+            f"--ipam-driver: {spec.ipam_driver!r} is not for overlay networks, whose addresses the "
+            "cluster gives",
+            field="--ipam-driver",
+        )
+    member = claiming.check_member(host)
+    others = claiming.networks(host)
+    return Ground(
+        options=options,
+        bridge=bridge_name(network_id),
+        is_internal=spec.is_internal,
+        subnets=[parse_subnet("--subnet", word) for word in spec.subnets],
+        gateways=[parse_address("--gateway", word) for word in spec.gateways],
+        others=others,
+        avoid=[ip_network(each.address) for each in claiming.hosts(host)],
+        sources=GLOBAL_SOURCES,
+        vni=_vni(options, others),
+        underlay=member.advertise,
+    )
+
+
+def _vni(options: Mapping[str, str], others: Sequence[NetworkRecord]) -> int:
+    wanted = overlayopts.vni_of(options)
+    if wanted is None:
+        return free_vni(others)
+    for other in others:
+        if other.vni == wanted:
+            raise Conflict(
+                f"--opt: VXLAN network identifier {wanted} is network {other.name!r}'s",
+                holder=other.name,
+            )
+    return wanted
+
+
+def check(host: Host, record: NetworkRecord) -> None:
+    """What options and families ask of one another."""
+    check_mtu(record.options, has_ipv6=record.has_ipv6)
+
+
+def find_warnings(record: NetworkRecord) -> list[str]:
+    """What is allowed and will not work as its maker may think."""
+    if record.vni < VNI_FIRST:
+        return [f"VXLAN network identifiers below {VNI_FIRST} are often the physical network's"]
+    return []

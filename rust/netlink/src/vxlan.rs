@@ -1,0 +1,134 @@
+//! VXLAN devices and what they know of the other hosts (RFC 7348; `drivers/net/vxlan` in Linux).
+
+use std::net::IpAddr;
+
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkInfo as Info,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::address::family_of;
+use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::link::{create, set_port, up_message};
+use crate::neighbour::address_of;
+
+/// A VXLAN device to be made, a port of a bridge.
+pub struct VxlanSpec<'a> {
+    pub name: &'a str,
+    /// VXLAN network identifier, 24 bits.
+    pub vni: u32,
+    /// UDP port, ours and the others'.
+    pub port: u16,
+    /// Our address between the hosts (the tunnel endpoint, VTEP).
+    pub local: IpAddr,
+    pub mtu: u32,
+    pub bridge_index: u32,
+}
+
+/// A container on another host.
+pub struct Remote<'a> {
+    pub mac: [u8; 6],
+    /// The other host's address between the hosts.
+    pub host: IpAddr,
+    pub addresses: &'a [IpAddr],
+}
+
+/// Creates a VXLAN device that learns nothing and floods nothing: it sends to whom it was told
+/// of, and answers ARP and neighbour solicitations for them itself.
+///
+/// Same as `ip link add NAME up master BRIDGE type vxlan id VNI dstport PORT local LOCAL
+/// nolearning proxy`, and `bridge link set dev NAME learning off flood off`.
+pub fn add_vxlan(batch: &mut Batch, spec: &VxlanSpec<'_>) {
+    let mut message = up_message();
+    message.attributes = vec![
+        LinkAttribute::IfName(spec.name.into()),
+        LinkAttribute::Mtu(spec.mtu),
+        LinkAttribute::Controller(spec.bridge_index),
+        LinkAttribute::LinkInfo(vec![
+            Info::Kind(InfoKind::Vxlan),
+            Info::Data(InfoData::Vxlan(vec![
+                InfoVxlan::Id(spec.vni),
+                InfoVxlan::Port(spec.port),
+                match spec.local {
+                    IpAddr::V4(v4) => InfoVxlan::Local(v4),
+                    IpAddr::V6(v6) => InfoVxlan::Local6(v6),
+                },
+                InfoVxlan::Learning(false),
+                InfoVxlan::Proxy(true),
+            ])),
+        ]),
+    ];
+    create(batch, "create VXLAN device", spec.name, message);
+    for setting in [
+        InfoBridgePort::Learning(false),
+        InfoBridgePort::UnicastFlood(false),
+    ] {
+        set_port(batch, spec.name, setting);
+    }
+}
+
+/// Makes a remote container reachable. Same as `bridge fdb replace MAC dev INDEX dst HOST self
+/// permanent`, `bridge fdb replace MAC dev INDEX master static` and
+/// `ip neigh replace ADDRESS lladdr MAC dev INDEX nud permanent`.
+pub fn add_remote(batch: &mut Batch, index: u32, remote: &Remote<'_>) {
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    for (subject, message) in entries(index, remote) {
+        batch.push(subject, &RouteNetlinkMessage::NewNeighbour(message), flags);
+    }
+}
+
+/// Takes a remote container's entries away, each by itself: some may be gone.
+pub fn delete_remote(batch: &mut Batch, index: u32, remote: &Remote<'_>) {
+    for (subject, message) in entries(index, remote) {
+        batch.push(subject, &RouteNetlinkMessage::DelNeighbour(message), 0);
+    }
+}
+
+fn entries(index: u32, remote: &Remote<'_>) -> Vec<(Subject, NeighbourMessage)> {
+    let mac = NeighbourAttribute::LinkLayerAddress(remote.mac.to_vec());
+    let entry = |family, state, flags, attributes| {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family;
+        message.header.ifindex = index;
+        message.header.state = state;
+        message.header.flags = flags;
+        message.attributes = attributes;
+        (
+            Subject::other("set remote", remote.host.to_string()),
+            message,
+        )
+    };
+    let mut found = vec![
+        entry(
+            AddressFamily::Bridge,
+            NeighbourState::Permanent,
+            NeighbourFlags::Own,
+            vec![
+                mac.clone(),
+                NeighbourAttribute::Destination(address_of(remote.host)),
+            ],
+        ),
+        // To the bridge "permanent" would be an address of its own; this is what it calls static.
+        entry(
+            AddressFamily::Bridge,
+            NeighbourState::Noarp,
+            NeighbourFlags::Controller,
+            vec![mac.clone()],
+        ),
+    ];
+    found.extend(remote.addresses.iter().map(|address| {
+        entry(
+            family_of(*address),
+            NeighbourState::Permanent,
+            NeighbourFlags::empty(),
+            vec![
+                NeighbourAttribute::Destination(address_of(*address)),
+                mac.clone(),
+            ],
+        )
+    }));
+    found
+}
