@@ -24,6 +24,6 @@ for package in $missing; do
 	*) continue ;;
 	esac
 	for unit in $units; do
-		deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+		DPKG_MAINTSCRIPT_PACKAGE=$package deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
 	done
 done
