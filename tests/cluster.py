@@ -35,7 +35,8 @@ class Cluster:
         self._etcd: subprocess.Popen[bytes] | None = None
 
     def _machine(self, name: str) -> Machine:
-        machine = Machine(name)
+        # Nobody answers there, and at once.
+        machine = Machine(name, "nameserver 127.0.0.1\n")
         self._machines.append(machine)
         return machine
 
@@ -110,9 +111,13 @@ def address_of(machine: Machine) -> str:
 
 
 def run(machine: Machine, name: str, network: str, *words: str) -> Guest:
-    """A container that only waits, or does what is said."""
-    command = words or ("sleep", "600")
-    machine.ny("run", "-d", "--name", name, "--network", network, *command)
+    """A container that only waits, on a network that must have come to its host.
+
+    Args:
+        words: Further flags.
+    """
+    wait_for(lambda: network in machine.ny("network", "ls", "--format", "{{.Name}}").split())
+    machine.ny("run", "-d", "--name", name, "--network", network, *words, "sleep", "600")
     return Guest(machine, name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netyard import claiming, events, leasing, lifecycle, provision, publishing
+from netyard import claiming, events, leasing, lifecycle, provision, publishing, wayout
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
@@ -20,28 +20,54 @@ def connect(
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         _check(host, network, container)
-        is_up = container.state == "running"
-        taken = endpoints.taken_ifnames(host, container, is_running=is_up)
-        before = host.store.endpoints_of(container.id)
-        with change.store.transaction():
-            made = endpoints.plan(
-                change,
-                network,
-                container,
-                request,
-                _next_position(before),
-                taken=taken,
-                without_ipv6=disables_ipv6(ContainerSpec.from_json(container.spec).sysctls),
-                state="attaching" if is_up else "down",
-            )
-        change.on_failure(lambda: endpoints.forget(host, made))
-        if is_up:
-            provision.ensure_device(change, network)
-            claiming.follow(host, network)
-            with endpoints.opened_namespace(host, container) as namespace:
-                _attach(change, container, [*before, made], made, namespace)
+        made = _join(change, network, container, request)
         events.network_event(host.store, "connect", network, container.id)
+        _arrange_way_out(change, container)
         return made
+
+
+def _join(
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+) -> EndpointRecord:
+    host = change.host
+    is_up = container.state == "running"
+    taken = endpoints.taken_ifnames(host, container, is_running=is_up)
+    before = host.store.endpoints_of(container.id)
+    has_ipv6 = not network.is_way_out or wayout.has_ipv6(before)
+    disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
+    with change.store.transaction():
+        made = endpoints.plan(
+            change,
+            network,
+            container,
+            request,
+            _next_position(before),
+            taken=taken,
+            without_ipv6=disabled or not has_ipv6,
+            state="attaching" if is_up else "down",
+        )
+    change.on_failure(lambda: endpoints.forget(host, made))
+    if is_up:
+        provision.ensure_device(change, network)
+        claiming.follow(host, network)
+        with endpoints.opened_namespace(host, container) as namespace:
+            _attach(change, container, [*before, made], made, namespace)
+    return made
+
+
+def _arrange_way_out(change: Change, container: ContainerRecord) -> None:
+    """Give a container the interface beside its overlays that leads out, or take it away."""
+    host = change.host
+    everything = host.store.endpoints_of(container.id)
+    others = wayout.without(host.store, everything)
+    present = [each for each in everything if each not in others]
+    if wayout.is_needed(host.store, others):
+        if not present:
+            network = wayout.ensure_network(host)
+            _join(change, network, container, NetworkRequest(network=network.id))
+    else:
+        for each in present:
+            _leave(change, container, each)
 
 
 def _attach(
@@ -91,6 +117,8 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
 
 def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
     """See `Network.disconnect`."""
+    if network.is_way_out:
+        raise Forbidden(f"network {network.name!r} goes when the container's overlay networks go")
     if network.name in ("host", "none") and network.is_builtin:
         raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
     with host.change() as change:
@@ -98,13 +126,18 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         gone = host.store.endpoint_between(network.id, container.id)
         if gone is None:
             raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
-        if container.state == "running":
-            withdraw(change, container, gone)
-        else:
-            with change.store.transaction():
-                endpoints.forget(host, gone)
-            claiming.give_up(host, container.id, [gone])
+        _leave(change, container, gone)
         events.network_event(host.store, "disconnect", network, container.id)
+        _arrange_way_out(change, container)
+
+
+def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+    if container.state == "running":
+        withdraw(change, container, gone)
+        return
+    with change.store.transaction():
+        endpoints.forget(change.host, gone)
+    claiming.give_up(change.host, container.id, [gone])
 
 
 def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
@@ -140,6 +173,8 @@ def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> No
     spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
         raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")
+    if network.is_way_out:
+        raise Forbidden(f"network {network.name!r} is joined beside overlay networks, and only so")
     if not network.takes_endpoints:
         raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")
     if spec.mode != "networks":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import claiming, ports, publishing
+from netyard import claiming, ports, publishing, wayout
 from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
@@ -161,7 +161,7 @@ def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
             "Ports": _ports(host, container),
             "Networks": {
                 name: settings
-                for each in host.store.endpoints_of(container.id)
+                for each in wayout.without(host.store, host.store.endpoints_of(container.id))
                 for name, settings in _settings(host, container, each)
             },
         },

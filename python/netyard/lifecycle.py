@@ -25,6 +25,7 @@ from netyard import (
     parentopts,
     provision,
     publishing,
+    wayout,
 )
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
@@ -272,7 +273,9 @@ def write_files(host: Host, container: ContainerRecord) -> None:
         hosts = files.read_text(Path("/etc/hosts"))
     else:
         hosts = files.hosts_file(
-            addresses=[address for each in attached for address in each.addresses],
+            addresses=[
+                address for each in wayout.without(store, attached) for address in each.addresses
+            ],
             hostname=hostname,
             domainname=spec.domainname,
             extra=[*_extra_hosts(host, spec, attached), *_linked_hosts(host, container, attached)],
@@ -369,6 +372,8 @@ def _gateways(host: Host, attached: Sequence[EndpointRecord]) -> list[str]:
 
 def _host_on(network: NetworkRecord, version: int) -> Address | None:
     """The host's own address on a network, if its containers reach it by one."""
+    if network.spans_hosts:
+        return None
     if network.bridge:
         has_one = bridgeopts.has_bridge_address(network.options, version)
         return network.gateway(version) if has_one else None
@@ -418,7 +423,8 @@ def refresh_hosts(
     path = host.layout.container(container.id) / "hosts"
 
     def lines(some: Sequence[EndpointRecord]) -> list[str]:
-        addresses = [address for each in some for address in each.addresses]
+        shown = wayout.without(host.store, some)
+        addresses = [address for each in shown for address in each.addresses]
         return files.own_lines(addresses, hostname, spec.domainname)
 
     hosts = files.without_lines(files.read_text(path), lines(removed))

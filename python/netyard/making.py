@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netyard import clock, endpoint, events, lifecycle
+from netyard import clock, endpoint, events, lifecycle, wayout
 from netyard.builtin import ensure_builtin
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
@@ -11,8 +11,8 @@ from netyard.naming import new_id
 from netyard.network import find as find_network
 from netyard.options import parse_name
 from netyard.randomname import random_name
-from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord
+from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.store.records import ContainerRecord, NetworkRecord
 
 _NAME_SHORTEST = 2
 _NAME_TRIES = 50
@@ -40,19 +40,38 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
                 raise Forbidden(f"--network: {network.name!r} only holds settings")
             if not network.takes_endpoints:
                 raise Invalid(f"--network: {network.name!r} cannot be joined with others")
-            taken = [each.ifname for each in store.endpoints_of(record.id)]
-            endpoint.plan(
-                change,
-                network,
-                record,
-                request,
-                position,
-                taken=taken,
-                without_ipv6=disables_ipv6(spec.sysctls),
-            )
+            if network.is_way_out:
+                raise Forbidden(f"--network: {network.name!r} is joined beside overlay networks")
+            _plan(change, network, record, request, spec, position)
+        planned = store.endpoints_of(record.id)
+        if wayout.is_needed(store, planned):
+            network = wayout.ensure_network(host)
+            request = NetworkRequest(network=network.id)
+            _plan(change, network, record, request, spec, len(planned))
         events.container_event(store, "create", record)
     change.on_failure(lambda: _unmake(host, record.id))
     return record
+
+
+def _plan(
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    request: NetworkRequest,
+    spec: ContainerSpec,
+    position: int,
+) -> None:
+    present = change.store.endpoints_of(container.id)
+    has_ipv6 = not network.is_way_out or wayout.has_ipv6(present)
+    endpoint.plan(
+        change,
+        network,
+        container,
+        request,
+        position,
+        taken=[each.ifname for each in present],
+        without_ipv6=disables_ipv6(spec.sysctls) or not has_ipv6,
+    )
 
 
 def _unmake(host: Host, container_id: str) -> None:

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 
 from netyard import claiming, overlayopts
 from netyard.cluster.registry import VNI_FIRST, free_vni
-from netyard.errors import Conflict, Invalid
+from netyard.errors import Conflict, Invalid, NameInUse
 from netyard.ground import Ground
 from netyard.host import Host
 from netyard.ipam.defaults import GLOBAL_SOURCES
@@ -28,6 +28,7 @@ def find_ground(
 
     Raises:
         Conflict: if this host is in no cluster.
+        NameInUse: if the cluster has a network of that name.
         ClusterError: if the cluster cannot be reached.
     """
     if spec.ipam_driver != "default":
@@ -38,6 +39,8 @@ def find_ground(
         )
     member = claiming.check_member(host)
     others = claiming.networks(host)
+    if any(other.name == spec.name for other in others):
+        raise NameInUse(f"a network named {spec.name!r} exists", holder=spec.name)
     return Ground(
         options=options,
         bridge=bridge_name(network_id),

@@ -30,10 +30,10 @@ from netyard.ipam.pool import Pool, with_host_address
 from netyard.naming import new_id
 from netyard.options import Address, Subnet, parse_address, parse_name, parse_subnet
 from netyard.spec import NetworkSpec
-from netyard.store.records import MAGIC_GATEWAYS, NetworkRecord
+from netyard.store.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.surroundings import subnets_in_use
 
-RESERVED = ("bridge", "host", "none", "default")
+RESERVED = ("bridge", "host", "none", "default", WAY_OUT)
 IPAM_DRIVERS = ("default", "dhcp", "null")
 SCOPES = {"overlay": "global"}
 

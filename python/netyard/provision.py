@@ -60,11 +60,20 @@ def discard(host: Host, record: NetworkRecord) -> None:
 
 
 def forget(host: Host, record: NetworkRecord) -> None:
-    """Take a network that spanned hosts away for good."""
+    """Take a network that spanned hosts away for good, and with the last the way out of all."""
+    _delete(host, record)
+    networks = host.store.networks()
+    if not any(network.spans_hosts for network in networks):
+        for network in networks:
+            if network.is_way_out and not host.store.endpoints_on(network.id):
+                _delete(host, network)
+    tidy_up(host)
+
+
+def _delete(host: Host, record: NetworkRecord) -> None:
     discard(host, record)
     with host.store.transaction():
         host.store.delete_network(record.id)
-    tidy_up(host)
 
 
 def tidy_up(host: Host) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 import cluster
 from cluster import Cluster, run
-from lab import Guest, Machine, wait_for
+from lab import SERVER, Guest, Machine, wait_for
 
 
 @pytest.fixture
@@ -71,3 +74,252 @@ def test_containers_of_two_hosts(pair: Cluster) -> None:
         assert "table" not in machine.out("nft", "list", "ruleset")
     left = [key.split("/")[3] for key in pair.shared_keys()]
     assert sorted(left) == ["generation", "hostnames", "hostnames", "hosts", "hosts"]
+
+
+def test_the_way_out(pair: Cluster) -> None:
+    """OV7: out by a bridge of the host, and in by published ports; `--ip` and names are the overlay's."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "--subnet", "10.7.0.0/24", "net")
+    alpha.ny("network", "create", "-d", "overlay", "--internal", "closed")
+    flags = "-d --name web --network net --ip 10.7.0.9 -p 8080:80".split()
+    alpha.ny("run", *flags, sys.executable, "-S", SERVER, "80")
+    web = Guest(alpha, "web")
+    assert web.address("net") == "10.7.0.9"
+    assert web.ping("10.99.0.2"), "no way out"
+    assert beta.fetch("10.99.1.2", 8080), "not published"
+    assert web.dig("web") == "10.7.0.9"
+    hosts = web.run("cat", "/etc/hosts").stdout
+    assert [
+        line.split()[0] for line in hosts.splitlines() if not line.startswith(("127", ":", "f"))
+    ] == ["10.7.0.9"]
+    found = json.loads(alpha.ny("inspect", "web"))[0]["NetworkSettings"]["Networks"]
+    assert list(found) == ["net"]
+    assert "netyard_gwbridge" in alpha.ny("network", "ls")
+    other = run(alpha, "other", "net")
+    addresses = json.loads(other.run("ip", "-j", "-4", "addr", "show", "eth1").stdout)
+    beside = addresses[0]["addr_info"][0]["local"]
+    assert not web.ping(beside), "containers reach one another by the way out"
+    closed = run(alpha, "closed", "closed")
+    assert not closed.ping("10.99.0.2")
+    assert "eth1" not in closed.run("ip", "link").stdout
+
+
+def test_the_way_out_comes_and_goes(pair: Cluster) -> None:
+    """OV7: a network with a gateway takes its place, ports and all, and gives it back."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    alpha.ny("network", "create", "own")
+    flags = "-d --name web --network own -p 8080:80".split()
+    alpha.ny("run", *flags, sys.executable, "-S", SERVER, "80")
+    web = Guest(alpha, "web")
+
+    def interfaces() -> int:
+        return len(json.loads(web.run("ip", "-j", "link").stdout)) - 1
+
+    alpha.ny("network", "connect", "net", "web")
+    assert interfaces() == 2
+    alpha.ny("network", "disconnect", "own", "web")
+    assert interfaces() == 2
+    assert web.ping("10.99.0.2")
+    assert beta.fetch("10.99.1.2", 8080)
+    alpha.ny("network", "connect", "own", "web")
+    assert interfaces() == 2
+    assert web.ping("10.99.0.2")
+    assert beta.fetch("10.99.1.2", 8080)
+    assert "joined beside" in alpha.refused("network", "connect", "netyard_gwbridge", "web")
+    alpha.ny("network", "disconnect", "net", "web")
+    assert interfaces() == 1
+    alpha.ny("network", "rm", "net")
+    alpha.ny("rm", "-f", "web")
+    alpha.ny("network", "rm", "own")
+    assert not overlay_links(alpha)
+
+
+def test_a_name_moves(pair: Cluster) -> None:
+    """Removed on one host and run on the other it is the other's within a second, its address too."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    near, far = run(alpha, "near", "net"), run(beta, "far", "net")
+    run(alpha, "web", "net")
+    assert near.ping("web") and far.ping("web")
+    alpha.ny("rm", "-f", "web")
+    web = run(beta, "web", "net", "--ip", "10.0.0.4")
+    wait_for(lambda: names(near, "web") == ["10.0.0.4"], seconds=1)
+    assert names(far, "web") == ["10.0.0.4"]
+    assert near.ping("web") and far.ping("web") and web.ping("near")
+
+
+def test_an_alias_on_several_hosts(trio: Cluster) -> None:
+    """DN4: it answers with all, and with those that are left."""
+    for number, machine in enumerate(trio.hosts):
+        if not number:
+            machine.ny("network", "create", "-d", "overlay", "net")
+        wait_for(lambda machine=machine: knows(machine, "net"))  # type: ignore[misc]
+        machine.ny(
+            *f"run -d --name web{number} --network net --network-alias web sleep 600".split()
+        )
+    client = run(trio.hosts[0], "client", "net")
+    wait_for(lambda: names(client, "web") == ["10.0.0.2", "10.0.0.3", "10.0.0.4"])
+    trio.hosts[1].ny("stop", "-t", "0", "web1")
+    wait_for(lambda: names(client, "web") == ["10.0.0.2", "10.0.0.4"])
+    trio.hosts[1].ny("start", "web1")
+    wait_for(lambda: names(client, "web") == ["10.0.0.2", "10.0.0.3", "10.0.0.4"])
+    assert client.ping("web1")
+
+
+def test_both_families_and_connect(pair: Cluster) -> None:
+    """NO1: dual stack; live connect and disconnect, beside a bridge network."""
+    alpha, beta = pair.hosts
+    alpha.ny(
+        "network",
+        "create",
+        "-d",
+        "overlay",
+        "--ipv6",
+        "--subnet",
+        "10.7.0.0/24",
+        "--subnet",
+        "fd07::/64",
+        "net",
+    )
+    alpha.ny("network", "create", "own")
+    web = run(alpha, "web", "own")
+    client = run(beta, "client", "net")
+    alpha.ny("network", "connect", "--alias", "site", "--ip6", "fd07::99", "net", "web")
+    assert web.address("net", version=6) == "fd07::99"
+    wait_for(lambda: client.dig("site", "AAAA") == "fd07::99")
+    assert (
+        client.ping("fd07::99")
+        and web.ping(client.address("net", version=6))
+        and client.ping("site")
+    )
+    alpha.ny("network", "disconnect", "net", "web")
+    wait_for(lambda: names(client, "site") == [])
+    assert not client.ping("fd07::99")
+
+
+def test_in_use_anywhere(pair: Cluster) -> None:
+    """NR1: not removed while any host has containers on it, running or not; it says where."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    wait_for(lambda: knows(beta, "net"))
+    run(beta, "one", "net")
+    beta.ny("create", "--name", "two", "--network", "net", "sleep", "600")
+    complaint = alpha.refused("network", "rm", "net")
+    assert "used by containers one, two on host beta" in complaint
+    assert knows(alpha, "net")
+    beta.ny("rm", "-f", "one", "two")
+    alpha.ny("network", "rm", "net")
+
+
+def test_racing_for_a_name_and_for_the_last_address(pair: Cluster) -> None:
+    """IP13: two hosts want the same; one gets it, the other a clear error."""
+    done = both(pair, "network create -d overlay --subnet 10.7.0.0/29 net")
+    assert sorted(each.returncode for each in done) == [0, 1]
+    assert "a network named 'net' exists" in "".join(each.stderr for each in done)
+    for machine in pair.hosts:
+        wait_for(lambda machine=machine: knows(machine, "net"))  # type: ignore[misc]
+    # A /29 has six addresses, one is the gateway's.
+    for number in range(4):
+        pair.hosts[number % 2].ny(*f"create --name c{number} --network net sleep 600".split())
+    done = both(pair, "run -d --name last --network net sleep 600")
+    assert sorted(each.returncode for each in done) == [0, 125]
+    assert "network 'net' has no free address left in 10.7.0.0/29" in "".join(
+        e.stderr for e in done
+    )
+    done = both(pair, "network create -d overlay {name}")
+    assert [each.returncode for each in done] == [0, 0]
+    alpha = pair.hosts[0]
+    wait_for(lambda: knows(alpha, "alpha") and knows(alpha, "beta"))
+    found = json.loads(alpha.ny("network", "inspect", "alpha", "beta"))
+    assert {each["Vni"] for each in found} == {4097, 4098}
+    assert len({each["IPAM"]["Config"][0]["Subnet"] for each in found}) == 2
+
+
+def both(pair: Cluster, command: str) -> list[Any]:
+    """The same command on both hosts at once."""
+    with ThreadPoolExecutor() as pool:
+        return list(
+            pool.map(
+                lambda machine: machine.netyard(
+                    *command.format(name=machine.name).split(), check=False
+                ),
+                pair.hosts,
+            )
+        )
+
+
+def test_etcd_is_killed(pair: Cluster) -> None:
+    """What runs goes on, with names; what is new fails in a sentence; nothing is missed after."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    web, client = run(alpha, "web", "net"), run(beta, "client", "net")
+    run(alpha, "gone", "net")
+    alpha.ny("network", "create", "-d", "overlay", "idle")
+    pair.stop_etcd()
+    before = alpha.snapshot()
+    assert web.ping("client") and client.ping("web")
+    for command in (
+        "run -d --name new --network net true",
+        "network create -d overlay other",
+        "network rm idle",
+    ):
+        status = 125 if command.startswith("run") else 1
+        complaint = alpha.refused(*command.split(), status=status)
+        assert "etcd at http://10.99.0.2:2379 cannot be used: Connection refused" in complaint
+    assert alpha.snapshot() == before
+    assert alpha.ny("network", "inspect", "net")
+    alpha.ny("rm", "-f", "gone")
+    alpha.kill_agent()
+    alpha.ny("ps")
+    assert web.ping("client"), "a new agent takes names away"
+    pair.start_etcd()
+    wait_for(lambda: names(client, "gone") == [], what="what was removed meanwhile is still there")
+    new = run(alpha, "new", "net")
+    wait_for(lambda: client.ping("new"))
+    assert new.ping("client")
+
+
+def test_history_is_compacted(pair: Cluster) -> None:
+    """An agent that was cut off while history was compacted finds out what has changed."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    run(alpha, "old", "net")
+    client = run(beta, "client", "net")
+    pair.cut(beta)
+    alpha.ny("rm", "-f", "old")
+    run(alpha, "new", "net")
+    revision = json.loads(pair.etcdctl("get", "x", "-w", "json").stdout)["header"]["revision"]
+    pair.etcdctl("compact", str(revision))
+    pair.mend(beta)
+    wait_for(lambda: client.ping("new"), seconds=30)
+    assert names(client, "old") == []
+
+
+def test_a_host_is_away_longer_than_its_lease(trio: Cluster) -> None:
+    """Its names and addresses are freed after the lease and not before; back, it has what is left."""
+    alpha, beta, gamma = trio.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    client = run(alpha, "client", "net")
+    here, taken = run(beta, "here", "net"), run(beta, "taken", "net")
+    address = taken.address("net")
+    wait_for(lambda: client.ping("taken"))
+    trio.cut(beta)
+    assert names(client, "taken") == [address], "given up at once"
+    refusal = gamma.netyard(
+        *f"run -d --name new --network net --ip {address} sleep 600".split(), check=False
+    )
+    assert (
+        f"{address} of network 'net' belongs to container 'taken' on host 'beta'" in refusal.stderr
+    )
+    wait_for(lambda: names(client, "taken") == [], seconds=20)
+    new = run(gamma, "new", "net", "--ip", address)
+    assert client.ping(address)
+    assert here.ping("taken"), "what is cut off has lost its own"
+    trio.mend(beta)
+    wait_for(lambda: client.ping("here"), seconds=30)
+    assert client.ping("new") and new.ping("here")
+    # The address is another's now; its container has a new one.
+    wait_for(lambda: taken.address("net") not in ("", address), seconds=20)
+    wait_for(lambda: names(client, "taken") == [taken.address("net")])
+    assert client.ping("taken") and new.ping("taken") and here.ping("taken")

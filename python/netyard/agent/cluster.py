@@ -29,8 +29,10 @@ from netyard.cluster.follow import Follower
 from netyard.cluster.membership import Membership
 from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, Conflict, NetyardError
+from netyard.host import Host
 from netyard.lifecycle import hostname_of
 from netyard.naming import Layout
+from netyard.reclaiming import give_new_addresses
 from netyard.spec import ContainerSpec
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.store.store import Store
@@ -353,8 +355,20 @@ class Cluster:
             return
         if registry.reclaim(entry):
             self._mine[entry.id] = entry
-        else:
-            _LOG.error("container %s has lost %s to another host", entry.names[0], entry.addresses)
+            return
+        _LOG.warning("container %s has lost %s", entry.names[0], ", ".join(entry.addresses))
+        # It asks for others, and is answered by this thread.
+        threading.Thread(target=self._readdress, args=(entry,), daemon=True).start()
+
+    def _readdress(self, entry: EndpointEntry) -> None:
+        try:
+            with Host(self._layout.root) as host:
+                found = give_new_addresses(host, entry.id)
+        except NetyardError as error:
+            _LOG.error("container %s: %s", entry.names[0], error)
+            self._is_behind = True
+            return
+        _LOG.info("container %s has %s now", entry.names[0], ", ".join(map(str, found)))
 
     def _is_fresh(self, endpoint_id: str) -> bool:
         return time.monotonic() - self._claimed.get(endpoint_id, -_CLAIM_SECONDS) < _CLAIM_SECONDS

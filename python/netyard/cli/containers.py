@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from netyard import wayout
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
@@ -53,7 +54,7 @@ def ps(
         if quiet:
             click.echo(shown)
             continue
-        attached = host.store.endpoints_of(record.id)
+        attached = wayout.without(host.store, host.store.endpoints_of(record.id))
         joined = [host.store.network(endpoint.network_id) for endpoint in attached]
         rows.append(
             {

@@ -12,6 +12,8 @@ from netyard.ipam.pool import Pool, address_from
 from netyard.options import Address
 from netyard.parentopts import routes_by_device
 
+# The built-in network beside overlays; see `netyard.wayout`.
+WAY_OUT = "netyard_gwbridge"
 # Auxiliary addresses of these names are the containers' gateways instead of the bridge's.
 MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 
@@ -95,6 +97,11 @@ class NetworkRecord:
     def spans_hosts(self) -> bool:
         """Whether it is an overlay: shared with other hosts, by etcd."""
         return self.vni != 0
+
+    @property
+    def is_way_out(self) -> bool:
+        """Whether it is the one beside overlay networks that leads out (`netyard.wayout`)."""
+        return self.is_builtin and self.name == WAY_OUT
 
     @property
     def scope(self) -> str:

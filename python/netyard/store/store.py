@@ -303,6 +303,11 @@ class Store:
             (network_id, lease_key(address), endpoint_id),
         )
 
+    def delete_leases(self, endpoint_id: str) -> None:
+        """Forget which addresses an endpoint has."""
+        with self._lock:
+            self._execute("DELETE FROM leases WHERE endpoint_id = ?", (endpoint_id,))
+
     # -- containers -------------------------------------------------------------------------
 
     def add_container(self, container: ContainerRecord) -> None:

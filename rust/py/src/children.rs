@@ -264,8 +264,8 @@ pub(crate) fn set_host_routes(
     Ok(())
 }
 
-/// Takes addresses from an interface of a container and gives it others, and announces them if
-/// its MAC address is given.
+/// Takes addresses from an interface of a container and gives it others. With a MAC address, be it
+/// the one it has, they are announced.
 #[pyfunction]
 pub(crate) fn change_addresses(
     py: Python<'_>,

@@ -1,0 +1,71 @@
+"""New addresses for a container whose old ones the cluster has given to another.
+
+That happens to a host that was silent for longer than its lease: it finds out when it is back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netyard import _core, claiming, lifecycle
+from netyard import endpoint as endpoints
+from netyard.agent import client as agent
+from netyard.host import Host
+from netyard.naming import overlay_mac
+from netyard.options import Address, format_mac
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+
+def give_new_addresses(host: Host, endpoint_id: str) -> list[Address]:
+    """Claim other addresses for an endpoint and have its container use them; which they are.
+
+    Raises:
+        Exhausted: if the network has none left.
+        ClusterError: if the cluster cannot be reached.
+    """
+    with host.change():
+        before = host.store.endpoint(endpoint_id)
+        container = host.store.container(before.container_id) if before else None
+        network = host.store.network(before.network_id) if before else None
+        if before is None or container is None or network is None:
+            return []
+        wanted: dict[int, Address | None] = {each.version: None for each in before.addresses}
+        claimed = claiming.claim(host, network, container, endpoint_id, wanted)
+        after = _moved(network, before, claimed)
+        if before.is_joined:
+            _change_interface(host, network, container, before, after)
+        with host.store.transaction():
+            host.store.delete_leases(endpoint_id)
+            for address in claimed:
+                host.store.add_lease(network.id, address, endpoint_id)
+            host.store.update_endpoint(endpoint_id, ip4=after.ip4, ip6=after.ip6, mac=after.mac)
+        if container.state == "running":
+            lifecycle.refresh_hosts(host, container, removed=[before], added=[after])
+        agent.rename(host.layout, container.id)
+        return claimed
+
+
+def _moved(
+    network: NetworkRecord, before: EndpointRecord, claimed: list[Address]
+) -> EndpointRecord:
+    texts = {f"ip{each.version}": str(each) for each in claimed}
+    derived = format_mac(overlay_mac(network.id, str(before.addresses[0])))
+    if before.mac == derived:
+        texts["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
+    return replace(before, **texts)  # type: ignore[arg-type]
+
+
+def _change_interface(
+    host: Host,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    before: EndpointRecord,
+    after: EndpointRecord,
+) -> None:
+    def prefixed(endpoint: EndpointRecord) -> list[tuple[Address, int]]:
+        return [(each, network.prefix_of(endpoint, each.version)) for each in endpoint.addresses]
+
+    with endpoints.opened_namespace(host, container) as namespace:
+        mac = bytes.fromhex(after.mac.replace(":", ""))
+        _core.change_addresses(namespace, after.ifname, prefixed(before), prefixed(after), mac)
+    endpoints.flush_flows_of([before])

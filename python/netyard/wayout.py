@@ -1,0 +1,89 @@
+"""The way out of containers on overlay networks: a bridge network of each host, beside them.
+
+An overlay has no host on it, so no way out and no published ports. A container that has no other
+network with a gateway gets an interface on ``netyard_gwbridge`` as well (Docker's docker_gwbridge),
+which carries its default route and its ports, and nothing else: no names, and containers do not
+reach one another by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netyard import bridgeopts, clock, config
+from netyard.drivers.interface import speaks_ipv6
+from netyard.host import Host
+from netyard.ipam.defaults import choose_subnet
+from netyard.ipam.pool import Pool, address_from
+from netyard.naming import bridge_name, new_id
+from netyard.store.records import WAY_OUT, EndpointRecord, NetworkRecord
+from netyard.store.store import Store
+from netyard.surroundings import subnets_in_use
+
+_OPTIONS = {bridgeopts.ICC: "false"}
+
+
+def is_needed(store: Store, endpoints: Sequence[EndpointRecord]) -> bool:
+    """Whether a container with these endpoints, leaving out the way out itself, lacks one."""
+    networks = [network for each in endpoints if (network := store.network(each.network_id))]
+    has_overlay = any(network.spans_hosts and not network.is_internal for network in networks)
+    return has_overlay and not any(
+        network.route_via(each, version) is not None
+        for each, network in zip(endpoints, networks, strict=True)
+        if not network.is_way_out
+        for version in (4, 6)
+    )
+
+
+def without(store: Store, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
+    """Endpoints but for the way out: those a container was connected to by its user."""
+    return [each for each in endpoints if not is_one(store, each)]
+
+
+def is_one(store: Store, endpoint: EndpointRecord) -> bool:
+    """Whether an endpoint is a container's way out."""
+    network = store.network(endpoint.network_id)
+    return network is not None and network.is_way_out
+
+
+def has_ipv6(endpoints: Sequence[EndpointRecord]) -> bool:
+    """Whether the way out beside these endpoints is to have IPv6: as they have themselves."""
+    return any(each.ip6 for each in endpoints)
+
+
+def ensure_network(host: Host) -> NetworkRecord:
+    """The network, recorded when it is first needed; the caller holds the lock."""
+    for known in host.store.networks():
+        if known.is_way_out:
+            return known
+    network_id = new_id()
+    record = NetworkRecord(
+        id=network_id,
+        name=WAY_OUT,
+        driver="bridge",
+        created=clock.now(),
+        is_builtin=True,
+        has_ipv6=speaks_ipv6(),
+        options=_OPTIONS,
+        bridge=bridge_name(network_id),
+        state="planned",
+        pools=_pools(host),
+    )
+    with host.store.transaction():
+        host.store.add_network(record)
+    return record
+
+
+def _pools(host: Host) -> tuple[Pool, ...]:
+    settings = config.load(host.layout.root)
+    taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
+    avoid = [*taken, *subnets_in_use()]
+    subnets = [
+        choose_subnet(version, avoid, sources=settings.pools)
+        for version in (4, 6)
+        if version == 4 or speaks_ipv6()
+    ]
+    return tuple(
+        Pool(each, gateway=address_from(int(each.network_address) + 1, each.version))
+        for each in subnets
+    )
