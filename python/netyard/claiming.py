@@ -60,6 +60,26 @@ def leave(host: Host) -> None:
     ask(host, "leave")
 
 
+def own_host(host: Host) -> HostEntry:
+    """This host, as the others know it."""
+    return HostEntry.from_json(ask(host, "self")["host"])
+
+
+def rotate_key(host: Host) -> None:
+    """Have a new key for the tunnel between the hosts.
+
+    Raises:
+        Conflict: if this host has no part in the tunnel.
+    """
+    ask(host, "rotate-key")
+
+
+def prepare(host: Host, network: NetworkRecord) -> None:
+    """Have the tunnel an encrypted network is carried by, before its device is made."""
+    if network.is_encrypted:
+        ask(host, "prepare")
+
+
 def hosts(host: Host) -> list[HostEntry]:
     """The hosts of the cluster that are there."""
     return [HostEntry.from_json(text) for text in ask(host, "hosts")["hosts"]]

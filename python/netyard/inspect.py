@@ -69,7 +69,7 @@ def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False
 def _shared(host: Host, network: NetworkRecord, *, verbose: bool) -> dict[str, Any]:
     """What an overlay is on all hosts: VNI, the hosts with containers on it, and these."""
     there = [each for each in claiming.endpoints(host, network) if each.is_up]
-    peers = {each.via: each.host_name for each in there}
+    peers = {each.host_address: each.host_name for each in there}
     shared: dict[str, Any] = {
         "Vni": network.vni,
         "Peers": [{"Name": peers[address], "IP": address} for address in sorted(peers)],

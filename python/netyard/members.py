@@ -112,6 +112,14 @@ class Members:
         for network in shared:
             agent.forget_network(host.layout, network.id)
 
+    def rotate_key(self) -> None:
+        """Have a new key for encrypted networks; connections go on.
+
+        Raises:
+            Conflict: if no encrypted network is used on this host.
+        """
+        claiming.rotate_key(self._host)
+
     def list(self) -> list[Member]:
         """The hosts that are there, by name."""
         own = claiming.check_member(self._host).name

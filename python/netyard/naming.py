@@ -110,6 +110,15 @@ class Layout:
     def database(self) -> Path:
         return self.root / "netyard.db"
 
+    @cached_property
+    def tunnel(self) -> str:
+        """The WireGuard device between the hosts of a cluster."""
+        return f"nywg{self._tag[:8]}" if self._tag else "netyard-wg"
+
+    @property
+    def tunnel_key(self) -> Path:
+        return self.root / "wireguard.key"
+
     @property
     def cluster(self) -> Path:
         return self.root / "cluster.json"

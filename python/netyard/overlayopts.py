@@ -31,17 +31,16 @@ def _one_vni(field: str, value: str) -> str:
     return number(1, _VNI_MAX, field, value)
 
 
-def _not_yet(field: str, value: str) -> str:
-    if netopts.boolean(field, value or "true") == "true":
-        raise Invalid(f"{field}: encryption is not there yet", field=field, value=value)
-    return "false"
+def _switch(field: str, value: str) -> str:
+    """A word by itself means true (contract OV5)."""
+    return netopts.boolean(field, value or "true")
 
 
 CHECKS: dict[str, Check] = {
     **netopts.CHECKS,
     VNI: _one_vni,
     PORT: partial(number, _PORT_MIN, _PORT_MAX),
-    ENCRYPTED: _not_yet,
+    ENCRYPTED: _switch,
 }
 SHORT_NAMES = {**netopts.SHORT_NAMES, "vni": VNI}
 
@@ -59,3 +58,8 @@ def vni_of(options: Options) -> int | None:
 def port_of(options: Options) -> int:
     """The UDP port VXLAN uses (RFC 7348: 4789)."""
     return int(options.get(PORT, DEFAULT_PORT))
+
+
+def is_encrypted(options: Options) -> bool:
+    """Whether it is carried by the tunnel between the hosts."""
+    return options.get(ENCRYPTED) == "true"

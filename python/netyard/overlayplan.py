@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
-from netyard import claiming, overlayopts
+from netyard import _core, claiming, overlayopts
+from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
-from netyard.errors import Conflict, Invalid, NameInUse
+from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.ground import Ground
 from netyard.host import Host
 from netyard.ipam.defaults import GLOBAL_SOURCES
@@ -37,7 +38,13 @@ def find_ground(
             "cluster gives",
             field="--ipam-driver",
         )
-    member = claiming.check_member(host)
+    claiming.check_member(host)
+    is_encrypted = overlayopts.is_encrypted(options)
+    if is_encrypted and not _core.knows_link_kind("wireguard"):
+        raise Unsupported(
+            "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
+        )
+    own = claiming.own_host(host)
     others = claiming.networks(host)
     if any(other.name == spec.name for other in others):
         raise NameInUse(f"a network named {spec.name!r} exists", holder=spec.name)
@@ -51,7 +58,7 @@ def find_ground(
         avoid=[ip_network(each.address) for each in claiming.hosts(host)],
         sources=GLOBAL_SOURCES,
         vni=_vni(options, others),
-        underlay=member.advertise,
+        underlay=str(tunnel_address(own.id)) if is_encrypted else own.address,
     )
 
 

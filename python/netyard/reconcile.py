@@ -5,7 +5,16 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, adopting, coexistence, connecting, kernel, lifecycle, publishing
+from netyard import (
+    _core,
+    adopting,
+    claiming,
+    coexistence,
+    connecting,
+    kernel,
+    lifecycle,
+    publishing,
+)
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.drivers.registry import driver
@@ -89,6 +98,7 @@ def reload(host: Host) -> Report:
             if network.takes_endpoints and network.state == "ready":
                 kernel.ensure_forwarding(host, network)
                 try:
+                    claiming.prepare(host, network)
                     driver(network.driver).restore(network, [])
                     report.restored.append(f"network {network.name}")
                 except NetyardError as error:

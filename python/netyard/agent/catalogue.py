@@ -27,11 +27,13 @@ class Catalogue:
 
     Args:
         underlay: This host's address between the hosts.
+        tunnel: Its address in the tunnel between them.
     """
 
-    def __init__(self, layout: Layout, underlay: str) -> None:
+    def __init__(self, layout: Layout, underlay: str, tunnel: str) -> None:
         self._layout = layout
         self._underlay = underlay
+        self._tunnel = tunnel
         self._is_current = threading.Event()
 
     def wait_until_current(self, seconds: float) -> bool:
@@ -72,7 +74,8 @@ class Catalogue:
             )
             return
         with host.store.transaction():
-            host.store.add_network(replace(network, underlay=self._underlay))
+            underlay = self._tunnel if network.is_encrypted else self._underlay
+            host.store.add_network(replace(network, underlay=underlay))
 
     def _remove(self, host: Host, network: NetworkRecord) -> None:
         if host.store.endpoints_on(network.id):

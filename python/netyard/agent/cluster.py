@@ -20,6 +20,7 @@ from typing import Any
 from netyard import config, names
 from netyard.agent.catalogue import Catalogue
 from netyard.agent.identity import Identity
+from netyard.agent.mesh import Mesh
 from netyard.agent.remotes import Remotes
 from netyard.agent.zones import Zones
 from netyard.cluster import entries, membership
@@ -59,6 +60,7 @@ class Cluster:
         self._thread: threading.Thread | None = None
         self._member: Membership | None = None
         self._registry: Registry | None = None
+        self._mesh: tuple[Mesh, Follower] | None = None
         self._catalogue: tuple[Catalogue, Follower] | None = None
         self._followed: dict[str, tuple[Remotes, Follower]] = {}
         self._mine: dict[str, EndpointEntry] = {}
@@ -99,7 +101,7 @@ class Cluster:
     def forget(self, network_id: str) -> None:
         """A network is gone."""
         if self._member is not None:
-            self._jobs.put(lambda: self._unfollow(network_id))
+            self._jobs.put(lambda: self._forget(network_id))
 
     # -- the thread -------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class Cluster:
 
     def _enter(self, member: Membership) -> None:
         """Be there, with a lease, and have what is here."""
-        host = HostEntry(id=self._own.id, name=member.name, address=member.advertise)
+        host = self._registry.host if self._registry else self._describe(member)
         etcd = self._registry.etcd if self._registry else Etcd(member.access)
         lease = self._own.lease
         if not lease or not etcd.keep_alive(lease):
@@ -155,10 +157,14 @@ class Cluster:
         self._own.keep(lease=lease)
         self._registry = registry
         if self._catalogue is None:
-            catalogue = Catalogue(self._layout, member.advertise)
+            tunnel = str(entries.tunnel_address(self._own.id))
+            catalogue = Catalogue(self._layout, member.advertise, tunnel)
             follower = Follower(lambda: Etcd(member.access), entries.NETWORKS, catalogue)
             self._catalogue = catalogue, follower
         self._catch_up()
+
+    def _describe(self, member: Membership) -> HostEntry:
+        return HostEntry(id=self._own.id, name=member.name, address=member.advertise)
 
     # -- what is asked ----------------------------------------------------------------------
 
@@ -193,6 +199,14 @@ class Cluster:
                 return {}
             case "remove":
                 registry.remove_network(self._network(message["network"]))
+                return {}
+            case "self":
+                return {"host": registry.host.to_json()}
+            case "prepare":
+                self._prepare_mesh(registry)
+                return {}
+            case "rotate-key":
+                self._rotate_key(registry)
                 return {}
             case "claim":
                 return self._claim(registry, message)
@@ -239,6 +253,7 @@ class Cluster:
         if self._catalogue is not None:
             self._catalogue[1].stop()
             self._catalogue = None
+        self._close_mesh()
         self._mine.clear()
         self._own.keep(lease=0)
         if registry is not None:
@@ -261,7 +276,8 @@ class Cluster:
             network=network.id,
             host=registry.host.id,
             host_name=registry.host.name,
-            via=registry.host.address,
+            host_address=registry.host.address,
+            via="",
             mac="",
             addresses=(),
             is_up=False,
@@ -386,7 +402,8 @@ class Cluster:
             network=network.id,
             host=registry.host.id,
             host_name=registry.host.name,
-            via=registry.host.address,
+            host_address=registry.host.address,
+            via=network.underlay,
             container=container.id,
             names=called,
             mac=endpoint.mac,
@@ -406,11 +423,60 @@ class Cluster:
     def _begin_following(self, network: NetworkRecord) -> tuple[Remotes, Follower]:
         registry, member = self._present(), self._member
         if network.id not in self._followed and member is not None:
-            remotes = Remotes(network, registry.host.id, self._zones)
+            if network.is_encrypted:
+                self._prepare_mesh(registry)
+            tunnel = self._layout.tunnel if network.is_encrypted else None
+            remotes = Remotes(network, registry.host.id, self._zones, tunnel)
             prefix = entries.endpoints_prefix(network.id)
             follower = Follower(lambda: Etcd(member.access), prefix, remotes)
             self._followed[network.id] = remotes, follower
         return self._followed[network.id]
+
+    def _prepare_mesh(self, registry: Registry) -> None:
+        """Have the tunnel, with this host's key known to the others and theirs to it."""
+        member = self._member
+        if member is None:
+            return
+        mesh, follower = self._mesh or (Mesh(self._layout, self._own.id, member.advertise), None)
+        public_key = mesh.ensure_device()
+        if registry.host.public_key != public_key:
+            self._announce_key(public_key)
+        if follower is None:
+            follower = Follower(lambda: Etcd(member.access), entries.HOSTS, mesh)
+            self._mesh = mesh, follower
+        if not follower.wait_until_begun(_SNAPSHOT_SECONDS):
+            raise ClusterError(self._why or "etcd does not answer in time")
+        mesh.program()
+
+    def _close_mesh(self) -> None:
+        if self._mesh is not None:
+            self._mesh[1].stop()
+            self._mesh[0].remove()
+            self._mesh = None
+
+    def _forget(self, network_id: str) -> None:
+        """A network is gone, and with the last encrypted one the tunnel."""
+        self._unfollow(network_id)
+        networks = self._store.networks()
+        if not any(each.is_encrypted and each.state != "planned" for each in networks):
+            self._close_mesh()
+
+    def _announce_key(self, public_key: str) -> None:
+        registry = self._present()
+        registry.host = replace(registry.host, public_key=public_key)
+        registry.register_host()
+
+    def _rotate_key(self, registry: Registry) -> None:
+        if self._mesh is None:
+            raise Conflict(
+                "this host has no part in the tunnel: no encrypted network is used on it"
+            )
+        before = registry.host
+        try:
+            self._mesh[0].change_key(self._announce_key)
+        except BaseException:
+            registry.host = before
+            raise
 
     def _unfollow(self, network_id: str) -> None:
         remotes, follower = self._followed.pop(network_id, (None, None))

@@ -29,12 +29,16 @@ class Remotes:
 
     Args:
         host_id: Whose containers are not remote.
+        tunnel: The device that leads to the other hosts, if it is not just any.
     """
 
-    def __init__(self, network: NetworkRecord, host_id: str, zones: Zones) -> None:
+    def __init__(
+        self, network: NetworkRecord, host_id: str, zones: Zones, tunnel: str | None
+    ) -> None:
         self._network = network
         self._host_id = host_id
         self._zones = zones
+        self._tunnel = tunnel
         self._device = vxlan_name(network.id)
         self._known: dict[str, EndpointEntry] = {}
         self._lock = threading.Lock()
@@ -95,7 +99,7 @@ class Remotes:
             # Another device than the one told before knows nothing yet.
             added = self._known.values()
         try:
-            _core.change_remotes(self._device, _remotes(removed), _remotes(added))
+            _core.change_remotes(self._device, self._tunnel, _remotes(removed), _remotes(added))
             self._index = index
         except KernelError as error:
             self._index = 0

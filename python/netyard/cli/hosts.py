@@ -60,6 +60,13 @@ def leave(ctx: click.Context) -> None:
     Members(current_host(ctx)).leave()
 
 
+@host.command("rotate-key")
+@click.pass_context
+def rotate_key(ctx: click.Context) -> None:
+    """Have a new key for encrypted networks; connections go on."""
+    Members(current_host(ctx)).rotate_key()
+
+
 @host.command("ls")
 @format_option
 @click.pass_context

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from netyard.ipam.pool import Pool
@@ -87,6 +87,11 @@ def cursors_prefix(network_id: str) -> str:
     return f"{PREFIX}cursors/{network_id}/"
 
 
+def tunnel_address(host_id: str) -> IPv6Address:
+    """A host's address in the tunnel between the hosts: a link-local one, as its id makes it."""
+    return IPv6Address(0xFE80 << 112 | int(host_id[:16], 16))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostEntry:
     """A host of the cluster.
@@ -94,11 +99,13 @@ class HostEntry:
     Attributes:
         id: Of its root; the same for all its life.
         address: Where the others send to.
+        public_key: Of its end of the tunnel, in hexadecimal digits; ``""`` if it has none.
     """
 
     id: str
     name: str
     address: str
+    public_key: str = ""
 
     def to_json(self) -> str:
         """As etcd keeps it."""
@@ -117,7 +124,8 @@ class EndpointEntry:
     Attributes:
         host: The id of the host it is on.
         host_name: What that host is called.
-        via: That host's address, where frames for it are sent.
+        host_address: That host's address between the hosts.
+        via: Where frames for it are sent: the same, or its address in the tunnel.
         container: The container's id.
         names: What it is called on this network, the PTR name first.
         is_up: It can be reached; else it only keeps its addresses.
@@ -127,6 +135,7 @@ class EndpointEntry:
     network: str
     host: str
     host_name: str
+    host_address: str
     via: str
     container: str
     names: Sequence[str]

@@ -32,6 +32,7 @@ class _VxlanSpec:
     vni: int
     port: int
     local: Address
+    link: str | None
     mtu: int
 
 
@@ -58,10 +59,11 @@ class OverlayDriver:
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
         for network in networks:
-            mtu = _mtu(network)
+            link = _underlay_of(network)
+            mtu = mtu_of(network.options) or link.mtu - _OVERHEAD[_local(network).version]
             _core.create_bridges([_bridge_spec(network, mtu)])
             try:
-                _core.create_vxlan(_vxlan_spec(network, mtu))
+                _core.create_vxlan(_vxlan_spec(network, mtu, link.name))
             except NetyardError:
                 self.remove([network])
                 raise
@@ -105,16 +107,17 @@ class OverlayDriver:
         self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
 
 
-def _mtu(network: NetworkRecord) -> int:
-    """As asked for, or what is left of that of the way between the hosts (contract OV4)."""
-    wanted = mtu_of(network.options)
-    if wanted is not None:
-        return wanted
-    local = ip_address(network.underlay)
+def _local(network: NetworkRecord) -> Address:
+    return ip_address(network.underlay)
+
+
+def _underlay_of(network: NetworkRecord) -> _core.Link:
+    """The interface to the other hosts: its MTU is the way's (contract OV4)."""
+    local = _local(network)
     links = {link.index: link for link in _core.list_links()}
     for index, address, _ in _core.list_addresses():
         if address == local:
-            return links[index].mtu - _OVERHEAD[local.version]
+            return links[index]
     raise Conflict(
         f"this host does not have {local}, the address it is known by to the other hosts",
         hint="leave the cluster and join it with the present one",
@@ -134,12 +137,14 @@ def _bridge_spec(network: NetworkRecord, mtu: int) -> BridgeSpec:
     )
 
 
-def _vxlan_spec(network: NetworkRecord, mtu: int) -> _VxlanSpec:
+def _vxlan_spec(network: NetworkRecord, mtu: int, link: str) -> _VxlanSpec:
+    # With a link-local address the kernel sends and receives by this link only: the tunnel.
     return _VxlanSpec(
         name=vxlan_name(network.id),
         bridge=network.bridge,
         vni=network.vni,
         port=overlayopts.port_of(network.options),
-        local=ip_address(network.underlay),
+        local=_local(network),
+        link=link if network.is_encrypted else None,
         mtu=mtu,
     )

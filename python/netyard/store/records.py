@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from netyard.bridgeopts import mode_of
 from netyard.ipam.pool import Pool, address_from
 from netyard.options import Address
+from netyard.overlayopts import is_encrypted
 from netyard.parentopts import routes_by_device
 
 # The built-in network beside overlays; see `netyard.wayout`.
@@ -97,6 +98,11 @@ class NetworkRecord:
     def spans_hosts(self) -> bool:
         """Whether it is an overlay: shared with other hosts, by etcd."""
         return self.vni != 0
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is carried by the WireGuard tunnel between the hosts."""
+        return self.spans_hosts and is_encrypted(self.options)
 
     @property
     def is_way_out(self) -> bool:

@@ -16,6 +16,7 @@ mod neighbour;
 mod route;
 mod socket;
 mod vxlan;
+mod wireguard;
 
 pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
@@ -24,8 +25,9 @@ pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};
 pub use extack::attributes;
 pub use link::{
-    add_bridge, add_veth, delete_group, delete_link, list_links, open_port, rename_link, set_group,
-    set_hairpin, set_link_up, set_mac, set_state, BridgeSpec, FarEnd, LinkInfo, NearEnd,
+    add_bridge, add_veth, add_wireguard, delete_group, delete_link, list_links, open_port,
+    rename_link, set_group, set_hairpin, set_link_up, set_mac, set_state, BridgeSpec, FarEnd,
+    LinkInfo, NearEnd,
 };
 pub use neighbour::add_neighbour;
 pub use route::{
@@ -34,3 +36,4 @@ pub use route::{
 };
 pub use socket::{Protocol, Socket};
 pub use vxlan::{add_remote, add_vxlan, delete_remote, Remote, VxlanSpec};
+pub use wireguard::{Key, Peer, WireGuard};

@@ -74,6 +74,18 @@ pub fn add_bridge(batch: &mut Batch, spec: &BridgeSpec<'_>) {
     create(batch, "create bridge", spec.name, message);
 }
 
+/// Creates a WireGuard device, without key, peers or addresses. Same as
+/// `ip link add NAME mtu MTU type wireguard`.
+pub fn add_wireguard(batch: &mut Batch, name: &str, mtu: u32) {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Wireguard)]),
+    ];
+    create(batch, "create WireGuard device", name, message);
+}
+
 /// Creates a veth pair whose far end is born inside the container's namespace.
 ///
 /// Both ends get their final name and address here: nothing is moved or renamed afterwards, so a

@@ -21,6 +21,7 @@ const DUMP_TRIES: usize = 20;
 pub enum Protocol {
     Route,
     Netfilter,
+    Generic,
 }
 
 /// A netlink socket of the namespace the calling thread was in when it was opened.
@@ -48,6 +49,7 @@ impl Socket {
             // NETLINK_ROUTE is protocol 0, which rustix spells as none.
             Protocol::Route => None,
             Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::Generic => Some(netlink::GENERIC),
         };
         let fd = rustix::net::socket_with(
             AddressFamily::NETLINK,

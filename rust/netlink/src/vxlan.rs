@@ -24,6 +24,8 @@ pub struct VxlanSpec<'a> {
     pub port: u16,
     /// Our address between the hosts (the tunnel endpoint, VTEP).
     pub local: IpAddr,
+    /// The one interface to send and receive by, if it is not to be any.
+    pub link_index: Option<u32>,
     pub mtu: u32,
     pub bridge_index: u32,
 }
@@ -33,6 +35,8 @@ pub struct Remote<'a> {
     pub mac: [u8; 6],
     /// The other host's address between the hosts.
     pub host: IpAddr,
+    /// The interface that leads there, where the address alone does not say (link-local).
+    pub via_index: Option<u32>,
     pub addresses: &'a [IpAddr],
 }
 
@@ -43,22 +47,24 @@ pub struct Remote<'a> {
 /// nolearning proxy`, and `bridge link set dev NAME learning off flood off`.
 pub fn add_vxlan(batch: &mut Batch, spec: &VxlanSpec<'_>) {
     let mut message = up_message();
+    let mut data = vec![
+        InfoVxlan::Id(spec.vni),
+        InfoVxlan::Port(spec.port),
+        match spec.local {
+            IpAddr::V4(v4) => InfoVxlan::Local(v4),
+            IpAddr::V6(v6) => InfoVxlan::Local6(v6),
+        },
+        InfoVxlan::Learning(false),
+        InfoVxlan::Proxy(true),
+    ];
+    data.extend(spec.link_index.map(InfoVxlan::Link));
     message.attributes = vec![
         LinkAttribute::IfName(spec.name.into()),
         LinkAttribute::Mtu(spec.mtu),
         LinkAttribute::Controller(spec.bridge_index),
         LinkAttribute::LinkInfo(vec![
             Info::Kind(InfoKind::Vxlan),
-            Info::Data(InfoData::Vxlan(vec![
-                InfoVxlan::Id(spec.vni),
-                InfoVxlan::Port(spec.port),
-                match spec.local {
-                    IpAddr::V4(v4) => InfoVxlan::Local(v4),
-                    IpAddr::V6(v6) => InfoVxlan::Local6(v6),
-                },
-                InfoVxlan::Learning(false),
-                InfoVxlan::Proxy(true),
-            ])),
+            Info::Data(InfoData::Vxlan(data)),
         ]),
     ];
     create(batch, "create VXLAN device", spec.name, message);
@@ -101,15 +107,17 @@ fn entries(index: u32, remote: &Remote<'_>) -> Vec<(Subject, NeighbourMessage)> 
             message,
         )
     };
+    let mut there = vec![
+        mac.clone(),
+        NeighbourAttribute::Destination(address_of(remote.host)),
+    ];
+    there.extend(remote.via_index.map(NeighbourAttribute::IfIndex));
     let mut found = vec![
         entry(
             AddressFamily::Bridge,
             NeighbourState::Permanent,
             NeighbourFlags::Own,
-            vec![
-                mac.clone(),
-                NeighbourAttribute::Destination(address_of(remote.host)),
-            ],
+            there,
         ),
         // To the bridge "permanent" would be an address of its own; this is what it calls static.
         entry(

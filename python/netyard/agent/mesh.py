@@ -1,0 +1,203 @@
+"""The WireGuard tunnel between the hosts, which carries encrypted overlay networks.
+
+One device a host. Its private key is made here and never leaves: etcd has the public ones. Every
+host has an address in the tunnel that follows from its id, a link-local one: what VXLAN sends to it
+can go by this device only, and what comes for it can come by this device only, whatever the
+firewall says or does not say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from netyard import _core
+from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
+from netyard.cluster.etcd import Batch, Entry
+from netyard.errors import Conflict, KernelError, Unsupported
+from netyard.naming import Layout
+from netyard.options import Address
+
+_LOG = logging.getLogger("netyard.agent")
+# WireGuard's own is 51820, which others may have.
+PORT = 51821
+# Outer IP and UDP headers, and WireGuard's own with its tag (its white paper, 5.4.6).
+_OVERHEAD = {4: 60, 6: 80}
+_KEY_BYTES = 32
+# A host whose key is new is said hello to at once, and often enough to keep that session.
+_HELLO_SECONDS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class _TunnelSpec:
+    name: str
+    address: Address
+    prefix: int
+    mtu: int
+    private_key: bytes
+    port: int
+    sysctls: Sequence[tuple[str, str]]
+
+
+class Mesh:
+    """See the module; a `netyard.cluster.follow.Reader` of the hosts.
+
+    Args:
+        host_id: This host's.
+        underlay: Its address between the hosts.
+    """
+
+    def __init__(self, layout: Layout, host_id: str, underlay: str) -> None:
+        self._device = layout.tunnel
+        self._key_file = layout.tunnel_key
+        self._host_id = host_id
+        self._underlay = ip_address(underlay)
+        self._known: dict[str, HostEntry] = {}
+        self._lock = threading.Lock()
+
+    def ensure_device(self) -> str:
+        """Make the device if it is not there; its public key, in hexadecimal digits.
+
+        Raises:
+            Unsupported: if the kernel has no WireGuard, or no IPv6.
+        """
+        if not _core.knows_link_kind("wireguard"):
+            raise Unsupported(
+                "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
+            )
+        if not Path("/proc/sys/net/ipv6").exists():
+            raise Unsupported("--opt encrypted: this kernel has no IPv6, which the tunnel uses")
+        return self._configure(_read_key(self._key_file) or _new_key(self._key_file))
+
+    def change_key(self, announce: Callable[[str], object]) -> None:
+        """Have a new key.
+
+        The device takes it first, because only the kernel tells its public half; the others learn
+        it a few milliseconds later and say hello. The file comes last: an agent killed before that
+        has a successor that goes on with the old one.
+        """
+        key = secrets.token_bytes(_KEY_BYTES)
+        with self._lock:
+            before = _read_key(self._key_file)
+            public = self._configure(key)
+            try:
+                announce(public)
+            except BaseException:
+                if before is not None:
+                    self._configure(before)
+                raise
+            _write_key(self._key_file, key)
+            self._say_hello(self._known.values(), _HELLO_SECONDS)
+
+    def remove(self) -> None:
+        """Take the device away, and what it carries."""
+        _core.delete_links([self._device])
+
+    def replace(self, entries: Sequence[Entry]) -> None:
+        """See `Reader.replace`."""
+        with self._lock:
+            present = {entry.key.removeprefix(HOSTS) for entry in entries}
+            self._apply([each for each in self._known if each not in present], entries)
+
+    def change(self, batch: Batch) -> None:
+        """See `Reader.change`."""
+        with self._lock:
+            self._apply([key.removeprefix(HOSTS) for key in batch.deletes], batch.puts)
+
+    def program(self) -> None:
+        """Tell the device, which may have been made just now, of all the others."""
+        with self._lock:
+            self._say_hello(self._known.values(), 0)
+
+    def _configure(self, key: bytes) -> str:
+        spec = _TunnelSpec(
+            name=self._device,
+            address=tunnel_address(self._host_id),
+            prefix=64,
+            mtu=self._mtu(),
+            private_key=key,
+            port=PORT,
+            sysctls=_sysctls(self._device),
+        )
+        return _core.ensure_tunnel(spec).hex()
+
+    def _mtu(self) -> int:
+        links = {link.index: link for link in _core.list_links()}
+        for index, address, _ in _core.list_addresses():
+            if address == self._underlay:
+                return links[index].mtu - _OVERHEAD[self._underlay.version]
+        raise Conflict(f"this host does not have {self._underlay}, the address it advertises")
+
+    def _apply(self, gone: Iterable[str], entries: Iterable[Entry]) -> None:
+        found = [HostEntry.from_json(entry.value) for entry in entries]
+        others = {each.id: each for each in found if each.id != self._host_id and each.public_key}
+        before = {each: self._known.pop(each) for each in (*gone, *others) if each in self._known}
+        self._known |= others
+        kept = {each.public_key for each in self._known.values()}
+        removed = [key for each in before.values() if (key := each.public_key) not in kept]
+        new = [each for each in others.values() if each.id not in before]
+        renewed = [
+            each
+            for each in others.values()
+            if each.id in before and before[each.id].public_key != each.public_key
+        ]
+        try:
+            _core.change_peers(self._device, [bytes.fromhex(key) for key in removed], [], 0)
+        except KernelError as error:
+            _LOG.error("tunnel: %s", error)
+        self._say_hello(new, 0)
+        self._say_hello(renewed, _HELLO_SECONDS)
+
+    def _say_hello(self, hosts: Iterable[HostEntry], seconds: int) -> None:
+        peers = [
+            (
+                bytes.fromhex(each.public_key),
+                ip_address(each.address),
+                PORT,
+                tunnel_address(each.id),
+            )
+            for each in hosts
+        ]
+        try:
+            if peers:
+                _core.change_peers(self._device, [], peers, seconds)
+        except KernelError as error:
+            _LOG.error("tunnel: %s", error)
+
+
+def _sysctls(device: str) -> list[tuple[str, str]]:
+    return [
+        (f"net.ipv6.conf.{device}.disable_ipv6", "0"),
+        (f"net.ipv6.conf.{device}.addr_gen_mode", "1"),
+        (f"net.ipv6.conf.{device}.accept_ra", "0"),
+    ]
+
+
+def _read_key(path: Path) -> bytes | None:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return found if len(found) == _KEY_BYTES else None
+
+
+def _new_key(path: Path) -> bytes:
+    key = secrets.token_bytes(_KEY_BYTES)
+    _write_key(path, key)
+    return key
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    draft = path.with_suffix(".new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(key)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.rename(path)
