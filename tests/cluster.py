@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lab import Guest, Machine, wait_for
@@ -19,12 +21,26 @@ NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 ETCD = "10.99.0.2"
 ETCD_URL = f"http://{ETCD}:2379"
 
+# Who signs, etcd itself, one of its clients, and a stranger with a certificate of his own making.
+_CERTIFICATES = """
+cd "$1"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem
+for name in server client; do
+    openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+    echo "subjectAltName=IP:$2" > $name.ext
+    openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \\
+        -extfile $name.ext -out $name.pem
+done
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=stranger -keyout stranger.key -out stranger.pem
+"""
+
 
 class Cluster:
     """Machines with netyard, joined by a router, and one with etcd."""
 
     def __init__(self, hosts: int) -> None:
         self._machines: list[Machine] = []
+        self._files = tempfile.TemporaryDirectory(prefix="cluster-")
         self.router = self._machine("router")
         self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         self.etcd = self._machine("etcd")
@@ -60,14 +76,27 @@ class Cluster:
             f"route add default via {subnet}.1\nroute add default via {subnet6}::1\n",
         )
 
-    def start_etcd(self, *flags: str) -> None:
+    def start_etcd(self, *flags: str, scheme: str = "http") -> None:
         """Start etcd, or start it again on what it had."""
         self._etcd = self.etcd.popen(
             *("etcd", "--data-dir", "/var/lib/etcd", "--log-level", "error"),
-            *("--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", ETCD_URL),
+            *("--listen-client-urls", f"{scheme}://0.0.0.0:2379"),
+            *("--advertise-client-urls", f"{scheme}://{ETCD}:2379"),
             *("--listen-peer-urls", "http://127.0.0.1:2380", *flags),
         )
-        wait_for(lambda: self.etcdctl("endpoint", "health", check=False).returncode == 0)
+        port = ("nc", "-z", "127.0.0.1", "2379")
+        wait_for(lambda: self.etcd.run(*port, check=False).returncode == 0, what="etcd")
+        if scheme == "http":
+            wait_for(lambda: self.etcdctl("endpoint", "health", check=False).returncode == 0)
+
+    def start_etcd_with_tls(self) -> Path:
+        """The same with certificates; returns the directory with ca, cert and key of a client."""
+        directory = Path(self._files.name)
+        self.etcd.run("sh", "-ec", _CERTIFICATES, "sh", str(directory), ETCD)
+        files = {"cert": "server.pem", "key": "server.key", "trusted-ca": "ca.pem"}
+        flags = [f"--{name}-file={directory / file}" for name, file in files.items()]
+        self.start_etcd("--client-cert-auth", *flags, scheme="https")
+        return directory
 
     def stop_etcd(self) -> None:
         """End etcd as a crash would."""
@@ -103,6 +132,7 @@ class Cluster:
         """End all machines."""
         for machine in self._machines:
             machine.close()
+        self._files.cleanup()
 
 
 def address_of(machine: Machine) -> str:
@@ -122,11 +152,12 @@ def run(machine: Machine, name: str, network: str, *words: str) -> Guest:
 
 
 @contextlib.contextmanager
-def opened(hosts: int = 3) -> Iterator[Cluster]:
+def opened(hosts: int = 3, *, has_etcd: bool = True) -> Iterator[Cluster]:
     """A cluster for the duration of a block, its etcd running, its hosts not joined."""
     cluster = Cluster(hosts)
     try:
-        cluster.start_etcd()
+        if has_etcd:
+            cluster.start_etcd()
         yield cluster
     finally:
         cluster.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from netyard import _core, claiming, config, provision
 from netyard.agent import client as agent
-from netyard.cluster.membership import KEY, LEASE_SECONDS, Membership, parse
+from netyard.cluster.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.host import Host
 
@@ -80,10 +81,17 @@ class Members:
 
     def join_as(self, member: Membership) -> Member:
         """The same with settings that are checked already."""
-        _check_address(member.advertise)
-        claiming.join(self._host, member)
         root = self._host.layout.root
-        config.write_settings(root, {**config.read_settings(root), KEY: member.to_settings()})
+        settings = config.read_settings(root)
+        if KEY in settings:
+            raise Conflict(
+                f"this host is in a cluster already, as {settings[KEY].get('name')!r}",
+                hint="leave it first with 'netyard host leave'",
+            )
+        _check_address(member.advertise)
+        member = replace(member, access=_with_files(member.access))
+        claiming.join(self._host, member)
+        config.write_settings(root, {**settings, KEY: member.to_settings()})
         return next(each for each in self.list() if each.is_self)
 
     def leave(self) -> None:
@@ -139,6 +147,22 @@ class Members:
             if wanted == each.name or (wanted and each.id.startswith(wanted)):
                 return each
         raise NotFound(f"there is no host {wanted!r} in the cluster")
+
+
+def _with_files(access: Access) -> Access:
+    """The same with paths that mean the same to the agent, whose directory is another."""
+    found: dict[str, Any] = {}
+    for name in ("ca", "cert", "key"):
+        path = getattr(access, name)
+        if path:
+            found[name] = str(Path(path).absolute())
+            try:
+                Path(path).read_bytes()
+            except OSError as error:
+                raise Invalid(
+                    f"--{name}: {path!r} cannot be read: {error.strerror}", field=f"--{name}"
+                ) from error
+    return replace(access, **found)
 
 
 def _check_address(advertise: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -323,3 +323,49 @@ def test_a_host_is_away_longer_than_its_lease(trio: Cluster) -> None:
     wait_for(lambda: taken.address("net") not in ("", address), seconds=20)
     wait_for(lambda: names(client, "taken") == [taken.address("net")])
     assert client.ping("taken") and new.ping("taken") and here.ping("taken")
+
+
+_MANY = """
+from netyard.container import Container
+for number in range(100):
+    Container.run("sleep", "600", name=f"NAME-{number}", network="net")
+"""
+_NONE = """
+from netyard.container import Container
+for each in Container.list(all=True):
+    each.remove(force=True)
+"""
+
+
+def test_three_hosts_with_a_hundred_containers_each(trio: Cluster) -> None:
+    """All are reached and resolved from everywhere, no address is given twice, nothing is left."""
+    trio.hosts[0].ny("network", "create", "-d", "overlay", "--subnet", "10.7.0.0/16", "net")
+    for machine in trio.hosts:
+        wait_for(lambda machine=machine: knows(machine, "net"))  # type: ignore[misc]
+    at_once(trio, lambda machine: machine.python(_MANY.replace("NAME", machine.name), timeout=200))
+    listed = [machine.ny("network", "inspect", "-v", "net") for machine in trio.hosts]
+    endpoints = [json.loads(text)[0]["Endpoints"] for text in listed]
+    assert endpoints[0] == endpoints[1] == endpoints[2]
+    assert len({each["Addresses"][0] for each in endpoints[0].values()}) == 300
+    for machine in trio.hosts:
+        device = next(name for name in machine.links() if name.startswith("vx-"))
+        wait_for(
+            lambda machine=machine, device=device: (
+                machine.out("ip", "neigh", "show", "dev", device).count("PERMANENT") == 200
+            )
+        )  # type: ignore[misc]
+        client = Guest(machine, f"{machine.name}-50")
+        for other in trio.hosts:
+            for number in (0, 99):
+                assert client.ping(f"{other.name}-{number}")
+    at_once(trio, lambda machine: machine.python(_NONE, timeout=200))
+    trio.hosts[1].ny("network", "rm", "net")
+    for machine in trio.hosts:
+        wait_for(lambda machine=machine: not overlay_links(machine))  # type: ignore[misc]
+    assert not [key for key in trio.shared_keys() if "/endpoints/" in key or "/addresses/" in key]
+
+
+def at_once(found: Cluster, work: Callable[[Machine], object]) -> None:
+    """Do something on all hosts at the same time."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, found.hosts))

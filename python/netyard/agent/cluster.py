@@ -231,11 +231,12 @@ class Cluster:
         return self._registry
 
     def _join(self, member: Membership) -> Message:
+        if self._member == member:
+            # By the environment, which this agent was started with.
+            self._present()
+            return {}
         if self._member is not None:
-            raise Conflict(
-                f"this host is in a cluster already, as {self._member.name!r}",
-                hint="leave it first with 'netyard host leave'",
-            )
+            raise Conflict(f"this host is in a cluster already, as {self._member.name!r}")
         self._member = member
         try:
             self._enter(member)

@@ -278,21 +278,29 @@ def _reason(error: BaseException) -> str:
     """The one thing that matters out of what HTTP libraries wrap around it."""
     import ssl
 
+    for each in _wrapped(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is refused: {each.verify_message}"
+        if isinstance(each, ssl.SSLError):
+            return f"TLS failed: {(each.reason or each.strerror or '').replace('_', ' ').lower()}"
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+        if "timed out" in str(each):
+            return "it does not answer in time"
+    text = str(error)
+    return _message_of(text) or text.partition("\n")[0] or type(error).__name__
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those it came from, by whatever way it names them."""
     seen: BaseException | None = error
     while seen is not None:
-        inner = getattr(seen.args[0], "reason", None) if seen.args else None
-        for each in (seen, inner, getattr(inner, "__cause__", None)):
-            if isinstance(each, ssl.SSLCertVerificationError):
-                return f"its certificate is refused: {each.verify_message}"
-            if isinstance(each, ssl.SSLError):
-                return f"TLS failed: {str(each.reason or each).replace('_', ' ').lower()}"
-            if isinstance(each, OSError) and each.strerror:
-                return each.strerror
-        if "timed out" in str(seen):
-            return "it does not answer in time"
+        yield seen
+        for argument in seen.args:
+            for each in (argument, getattr(argument, "reason", None)):
+                if isinstance(each, BaseException):
+                    yield each
         seen = seen.__cause__ or seen.__context__
-    text = str(error)
-    return _message_of(text) or text.partition("\n")[0]
 
 
 def _message_of(text: str) -> str:
