@@ -156,6 +156,12 @@ def give_up(host: Host, container_id: str, endpoints: Sequence[EndpointRecord]) 
         agent.refresh(host.layout, [container_id], needed=False)
 
 
+def repair(host: Host) -> None:
+    """Have the kernel know the containers on other hosts anew, and no others."""
+    if any(network.spans_hosts for network in host.store.networks()):
+        ask(host, "repair")
+
+
 def _is_shared(host: Host, endpoint: EndpointRecord) -> bool:
     network = host.store.network(endpoint.network_id)
     return network is not None and network.spans_hosts

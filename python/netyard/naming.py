@@ -151,6 +151,10 @@ class Layout:
         """Where a container's network namespace is kept."""
         return self.namespaces / container_id
 
+    def remotes(self, network_id: str) -> Path:
+        """What an agent knew of a network's containers on other hosts."""
+        return self.run / f"remotes-{short(network_id)}"
+
     @property
     def containers(self) -> Path:
         return self.run / "c"

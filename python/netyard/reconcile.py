@@ -110,6 +110,10 @@ def reload(host: Host) -> Report:
                 report.restored.append(f"container {container.name}")
             except (NetyardError, OSError) as error:
                 report.lost.append(f"container {container.name}: {error}")
+        try:
+            claiming.repair(host)
+        except NetyardError as error:
+            report.lost.append(f"containers on other hosts: {error}")
         coexistence.sync(host.layout, host.store)
         # Once more: chains on interfaces can only be made when these are there.
         kernel.rebuild_table(host)

@@ -256,6 +256,8 @@ def test_etcd_is_killed(pair: Cluster) -> None:
     web, client = run(alpha, "web", "net"), run(beta, "client", "net")
     run(alpha, "gone", "net")
     alpha.ny("network", "create", "-d", "overlay", "idle")
+    kept = "grep -q client /run/netyard/remotes-*"
+    wait_for(lambda: alpha.run("sh", "-c", kept, check=False).returncode == 0)
     pair.stop_etcd()
     before = alpha.snapshot()
     assert web.ping("client") and client.ping("web")
@@ -369,3 +371,41 @@ def at_once(found: Cluster, work: Callable[[Machine], object]) -> None:
     """Do something on all hosts at the same time."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(work, found.hosts))
+
+
+def test_drift_is_repaired(pair: Cluster) -> None:
+    """What somebody did to the kernel: by `reload` at once, by the agent when etcd was away."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "net")
+    web, client = run(alpha, "web", "net"), run(beta, "client", "net")
+    wait_for(lambda: client.ping("web"))
+    device = next(name for name in beta.links() if name.startswith("vx-"))
+
+    def spoil() -> None:
+        beta.run("ip", "neigh", "flush", "dev", device, "nud", "permanent")
+        beta.run("ip", "neigh", "add", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", device)
+        mac = "02:00:00:00:00:78"
+        beta.run(
+            "bridge", "fdb", "add", mac, "dev", device, "dst", "10.99.1.2", "self", "permanent"
+        )
+        beta.run("ip", "neigh", "flush", "all")
+        client.run("ip", "neigh", "flush", "all", check=False)
+
+    def is_mended() -> bool:
+        known = beta.out("ip", "neigh", "show", "dev", device) + beta.out(
+            "bridge", "fdb", "show", "dev", device
+        )
+        return client.ping("web") and "00:77" not in known and "00:78" not in known
+
+    spoil()
+    assert not is_mended()
+    beta.ny("reload")
+    assert is_mended()
+    spoil()
+    pair.stop_etcd()
+    pair.start_etcd()
+    wait_for(is_mended, seconds=20)
+    beta.run("ip", "link", "del", device)
+    assert not client.ping("web")
+    beta.ny("reload")
+    assert client.ping("web") and web.ping("client")

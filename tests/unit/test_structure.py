@@ -56,6 +56,7 @@ LAYERS = [
         "drivers.parent",
         "agent.identity",
         "agent.zones",
+        "agent.drift",
         "agent.mesh",
         "agent.remotes",
         "agent.protocol",

@@ -45,6 +45,9 @@ class Catalogue:
         self._record([network_from_json(entry.value) for entry in entries], gone=None)
         self._is_current.set()
 
+    def resume(self) -> None:
+        """See `Reader.resume`: nothing to be done."""
+
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         self._record(

@@ -40,6 +40,7 @@ from netyard.store.store import Store
 
 _LOG = logging.getLogger("netyard.agent")
 _AWAY_SECONDS = 1.0
+_KEEP_SECONDS = 5.0
 _SNAPSHOT_SECONDS = 5.0
 # How long a claimed address may be of no endpoint in the store: its maker has not written it yet.
 _CLAIM_SECONDS = 120.0
@@ -112,6 +113,8 @@ class Cluster:
 
     def _work(self) -> None:
         due = time.monotonic()
+        for network in self._used_networks():
+            self._begin_following(network)
         while True:
             try:
                 job = self._jobs.get(timeout=max(0.0, due - time.monotonic()))
@@ -120,7 +123,11 @@ class Cluster:
                 continue
             if job is None:
                 return
-            job()
+            try:
+                job()
+            except Exception:
+                _LOG.exception("cluster")
+                self._is_behind = True
             if self._is_behind:
                 due = min(due, time.monotonic() + _AWAY_SECONDS)
 
@@ -138,7 +145,9 @@ class Cluster:
             self._note(str(error))
             return _AWAY_SECONDS
         self._note("")
-        return self._member.lease_seconds / 3
+        for remotes, _ in self._followed.values():
+            remotes.keep()
+        return min(self._member.lease_seconds / 3, _KEEP_SECONDS)
 
     def _note(self, why: str) -> None:
         if why != self._why:
@@ -178,6 +187,10 @@ class Cluster:
                 "hint": error.hint,
                 "holder": getattr(error, "holder", ""),
             }
+        except Exception as error:
+            # Whoever asks must not wait for a thread that is no more.
+            _LOG.exception("%s", message.get("what"))
+            return {"error": repr(error)}
 
     def _handle(self, message: Message) -> Message:
         what = message["what"]
@@ -185,6 +198,10 @@ class Cluster:
             return self._join(membership.parse(membership.KEY, message["settings"]))
         if what == "leave":
             return self._leave()
+        if what == "repair":
+            for remotes, _ in self._followed.values():
+                remotes.repair()
+            return {}
         if what == "endpoints":
             return {"endpoints": [each.to_json() for each in self._endpoints(message["network"])]}
         registry = self._present()
@@ -361,6 +378,8 @@ class Cluster:
             own = [each for each in local.values() if each.network_id == network.id]
             self._mine |= {each.id: each for each in shared if each.id in local}
             if own:
+                if network.is_encrypted:
+                    self._prepare_mesh(registry)
                 self._begin_following(network)
             for endpoint in own:
                 self._restore(registry, endpoint)
@@ -421,13 +440,24 @@ class Cluster:
             raise ClusterError(self._why or "etcd does not answer in time")
         remotes.program()
 
+    def _used_networks(self) -> list[NetworkRecord]:
+        """The networks of the cluster that containers of this host are on."""
+        return [
+            network
+            for network in self._store.networks()
+            if network.spans_hosts and self._store.endpoints_on(network.id)
+        ]
+
     def _begin_following(self, network: NetworkRecord) -> tuple[Remotes, Follower]:
-        registry, member = self._present(), self._member
+        member = self._member
         if network.id not in self._followed and member is not None:
-            if network.is_encrypted:
-                self._prepare_mesh(registry)
-            tunnel = self._layout.tunnel if network.is_encrypted else None
-            remotes = Remotes(network, registry.host.id, self._zones, tunnel)
+            remotes = Remotes(
+                network,
+                self._own.id,
+                self._zones,
+                tunnel=self._layout.tunnel if network.is_encrypted else None,
+                memory=self._layout.remotes(network.id),
+            )
             prefix = entries.endpoints_prefix(network.id)
             follower = Follower(lambda: Etcd(member.access), prefix, remotes)
             self._followed[network.id] = remotes, follower

@@ -105,6 +105,10 @@ class Mesh:
             present = {entry.key.removeprefix(HOSTS) for entry in entries}
             self._apply([each for each in self._known if each not in present], entries)
 
+    def resume(self) -> None:
+        """See `Reader.resume`."""
+        self.program()
+
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         with self._lock:

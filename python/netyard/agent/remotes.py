@@ -1,5 +1,7 @@
 """A network's containers on other hosts: kept reachable and resolvable as etcd has them.
 
+They are kept in a file as well, for an agent that is started while etcd is away.
+
 Called from the thread that follows the network's endpoints; needs no lock of the root, so a
 command that waits for it may hold that.
 """
@@ -11,8 +13,10 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 
 from netyard import _core
+from netyard.agent.drift import Remote, difference
 from netyard.agent.zones import Zones
 from netyard.cluster.entries import EndpointEntry, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
@@ -30,10 +34,17 @@ class Remotes:
     Args:
         host_id: Whose containers are not remote.
         tunnel: The device that leads to the other hosts, if it is not just any.
+        memory: The file they are kept in.
     """
 
     def __init__(
-        self, network: NetworkRecord, host_id: str, zones: Zones, tunnel: str | None
+        self,
+        network: NetworkRecord,
+        host_id: str,
+        zones: Zones,
+        *,
+        tunnel: str | None,
+        memory: Path,
     ) -> None:
         self._network = network
         self._host_id = host_id
@@ -44,6 +55,9 @@ class Remotes:
         self._lock = threading.Lock()
         self._index = 0
         self._prefix_length = len(endpoints_prefix(network.id))
+        self._memory = memory
+        self._is_kept = True
+        self._recall()
 
     def replace(self, entries: Sequence[Entry]) -> None:
         """See `Reader.replace`."""
@@ -51,11 +65,21 @@ class Remotes:
         with self._lock:
             gone = [each for each in self._known if each not in present]
             self._apply(gone, entries)
+            self._repair()
 
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         with self._lock:
             self._apply([key[self._prefix_length :] for key in batch.deletes], batch.puts)
+
+    def resume(self) -> None:
+        """See `Reader.resume`."""
+        self.repair()
+
+    def repair(self) -> None:
+        """Have the kernel know what it should, and nothing else, whatever was done to it."""
+        with self._lock:
+            self._repair()
 
     def program(self) -> None:
         """See to it that the device, which may have been made just now, knows everything."""
@@ -74,6 +98,40 @@ class Remotes:
             self._zones.change(self._network.id, list(self._known), [])
             self._tell_kernel(self._known.values(), [])
             self._known.clear()
+            self._memory.unlink(missing_ok=True)
+            self._is_kept = True
+
+    def keep(self) -> None:
+        """Write them to the file, if they have changed."""
+        with self._lock:
+            if not self._is_kept:
+                lines = "".join(f"{each.to_json()}\n" for each in self._known.values())
+                draft = self._memory.with_suffix(".new")
+                draft.write_text(lines)
+                draft.rename(self._memory)
+                self._is_kept = True
+
+    def _recall(self) -> None:
+        try:
+            lines = self._memory.read_text().splitlines()
+        except FileNotFoundError:
+            return
+        self._known = {each.id: each for each in map(EndpointEntry.from_json, lines)}
+        self._tell_kernel([], self._known.values())
+        self._tell_names([], self._known.values())
+
+    def _repair(self) -> None:
+        if not _index_of(self._device):
+            return
+        try:
+            present = _core.list_remotes(self._device)
+            removed, added = difference(_remotes(self._known.values()), *present)
+            if removed or added:
+                _core.change_remotes(self._device, self._tunnel, removed, added)
+                what = len({mac for mac, _, _ in (*removed, *added)})
+                _LOG.info("network %s: %d entries repaired", self._network.name, what)
+        except KernelError as error:
+            _LOG.error("network %s: %s", self._network.name, error)
 
     def _apply(self, gone: Iterable[str], entries: Iterable[Entry]) -> None:
         found = {each.id: each for each in map(_endpoint, entries)}
@@ -85,6 +143,7 @@ class Remotes:
         removed = [each for each in before.values() if remote.get(each.id) != each]
         added = [each for each in remote.values() if before.get(each.id) != each]
         if removed or added:
+            self._is_kept = False
             self._tell_kernel(removed, added)
             self._tell_names(removed, added)
 
@@ -129,9 +188,7 @@ def _addresses(endpoint: EndpointEntry) -> list[Address]:
     return [ip_address(text) for text in endpoint.addresses]
 
 
-def _remotes(
-    endpoints: Iterable[EndpointEntry],
-) -> list[tuple[bytes, Address, Sequence[Address]]]:
+def _remotes(endpoints: Iterable[EndpointEntry]) -> list[Remote]:
     return [
         (bytes.fromhex(each.mac.replace(":", "")), ip_address(each.via), _addresses(each))
         for each in endpoints

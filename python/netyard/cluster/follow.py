@@ -27,6 +27,9 @@ class Reader(Protocol):
     def change(self, batch: Batch) -> None:
         """This has changed."""
 
+    def resume(self) -> None:
+        """The connection was lost, and is there again: time to look at what was done meanwhile."""
+
 
 class Follower:
     """A thread that follows one prefix.
@@ -43,6 +46,7 @@ class Follower:
         self._has_begun = threading.Event()
         self._ended = threading.Event()
         self._revision = 0
+        self._pause = _PAUSE_MIN
         self._thread = threading.Thread(target=self._run, name=f"follow {prefix}", daemon=True)
         self._thread.start()
 
@@ -56,13 +60,11 @@ class Follower:
         self._ended.set()
 
     def _run(self) -> None:
-        pause = _PAUSE_MIN
         while self._is_wanted:
             etcd = self._connect()
             try:
                 if not self._revision:
                     self._take_snapshot(etcd)
-                pause = _PAUSE_MIN
                 self._watch(etcd)
             except Compacted:
                 _LOG.info("%s: the history is compacted, reading all of it again", self._prefix)
@@ -71,10 +73,14 @@ class Follower:
             except ClusterError as error:
                 if self._is_wanted:
                     _LOG.warning("following %s: %s", self._prefix, error)
+            except Exception:
+                # Whatever it was, what there is now counts.
+                _LOG.exception("following %s", self._prefix)
+                self._revision = 0
             finally:
                 etcd.close()
-            self._ended.wait(pause)
-            pause = min(pause * 2, _PAUSE_MAX)
+            self._ended.wait(self._pause)
+            self._pause = min(self._pause * 2, _PAUSE_MAX)
 
     def _take_snapshot(self, etcd: Etcd) -> None:
         snapshot = etcd.read(self._prefix)
@@ -83,8 +89,13 @@ class Follower:
             self._revision = snapshot.revision
             self._has_begun.set()
 
+    def _begin(self) -> None:
+        if self._pause > _PAUSE_MIN:
+            self._reader.resume()
+        self._pause = _PAUSE_MIN
+
     def _watch(self, etcd: Etcd) -> None:
-        for batch in etcd.watch(self._prefix, self._revision + 1):
+        for batch in etcd.watch(self._prefix, self._revision + 1, self._begin):
             if not self._is_wanted:
                 return
             self._reader.change(batch)

@@ -35,5 +35,5 @@ pub use route::{
     list_routes, RouteInfo,
 };
 pub use socket::{Protocol, Socket};
-pub use vxlan::{add_remote, add_vxlan, delete_remote, Remote, VxlanSpec};
+pub use vxlan::{add_remote, add_vxlan, delete_remote, list_remotes, Known, Remote, VxlanSpec};
 pub use wireguard::{Key, Peer, WireGuard};

@@ -2,18 +2,24 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_core::Parseable;
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkInfo as Info,
 };
 use netlink_packet_route::neighbour::{
-    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::address::family_of;
 use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::error::{Error, Result};
 use crate::link::{create, set_port, up_message};
 use crate::neighbour::address_of;
+use crate::socket::Socket;
+
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_GETNEIGH: u16 = 30;
 
 /// A VXLAN device to be made, a port of a bridge.
 pub struct VxlanSpec<'a> {
@@ -90,6 +96,79 @@ pub fn add_remote(batch: &mut Batch, index: u32, remote: &Remote<'_>) {
 pub fn delete_remote(batch: &mut Batch, index: u32, remote: &Remote<'_>) {
     for (subject, message) in entries(index, remote) {
         batch.push(subject, &RouteNetlinkMessage::DelNeighbour(message), 0);
+    }
+}
+
+/// The remote containers a VXLAN device knows: MAC and host, and addresses by MAC. Same as
+/// `bridge fdb show dev INDEX` and `ip neigh show dev INDEX nud permanent`.
+pub fn list_remotes(socket: &mut Socket, index: u32) -> Result<Known> {
+    let mut known = Known::default();
+    for family in [
+        AddressFamily::Bridge,
+        AddressFamily::Inet,
+        AddressFamily::Inet6,
+    ] {
+        let mut header = [0; 12];
+        header[0] = u8::from(family);
+        socket.dump("list remotes", RTM_GETNEIGH, &header, |kind, payload| {
+            if kind == RTM_NEWNEIGH {
+                let message =
+                    NeighbourMessage::parse(payload).map_err(|error| Error::Malformed {
+                        operation: "list remotes",
+                        detail: error.to_string(),
+                    })?;
+                if message.header.ifindex == index {
+                    note(&mut known, &message);
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(known)
+}
+
+/// What a device knows of remote containers.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub hosts: Vec<([u8; 6], IpAddr)>,
+    pub addresses: Vec<([u8; 6], IpAddr)>,
+}
+
+fn note(known: &mut Known, message: &NeighbourMessage) {
+    let mut mac = None;
+    let mut destination = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::LinkLayerAddress(bytes) => {
+                mac = <[u8; 6]>::try_from(bytes.as_slice()).ok();
+            }
+            NeighbourAttribute::Destination(address) => destination = to_ip(address),
+            _ => {}
+        }
+    }
+    let (Some(mac), Some(destination)) = (mac, destination) else {
+        return;
+    };
+    if message.header.family == AddressFamily::Bridge {
+        known.hosts.push((mac, destination));
+    } else if message.header.state == NeighbourState::Permanent {
+        known.addresses.push((mac, destination));
+    }
+}
+
+/// In a bridge's table the family is "bridge", so only the length tells what an address is.
+fn to_ip(address: &NeighbourAddress) -> Option<IpAddr> {
+    match address {
+        NeighbourAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        NeighbourAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        NeighbourAddress::Other(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(bytes.as_slice()).ok().map(IpAddr::from),
+            16 => <[u8; 16]>::try_from(bytes.as_slice())
+                .ok()
+                .map(IpAddr::from),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -60,6 +60,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(links::flush_flows, module)?,
         wrap_pyfunction!(overlay::create_vxlan, module)?,
         wrap_pyfunction!(overlay::change_remotes, module)?,
+        wrap_pyfunction!(overlay::list_remotes, module)?,
         wrap_pyfunction!(overlay::ensure_tunnel, module)?,
         wrap_pyfunction!(overlay::change_peers, module)?,
         wrap_pyfunction!(firewall::apply_nft, module)?,

@@ -90,6 +90,25 @@ pub(crate) fn change_remotes(
     Ok(())
 }
 
+/// MAC addresses, each with an address.
+type Pairs = Vec<(Vec<u8>, IpAddr)>;
+
+/// What a VXLAN device knows of containers on other hosts: their hosts, and their addresses.
+#[pyfunction]
+pub(crate) fn list_remotes(py: Python<'_>, ifname: String) -> PyResult<(Pairs, Pairs)> {
+    let known = py.detach(|| -> Outcome<netlink::Known> {
+        let mut socket = Socket::open(Protocol::Route)?;
+        Ok(netlink::list_remotes(&mut socket, index_of(&ifname)?)?)
+    })?;
+    let plain = |pairs: Vec<([u8; 6], IpAddr)>| {
+        pairs
+            .into_iter()
+            .map(|(mac, address)| (mac.to_vec(), address))
+            .collect()
+    };
+    Ok((plain(known.hosts), plain(known.addresses)))
+}
+
 type Entry = ([u8; 6], IpAddr, Vec<IpAddr>);
 
 fn with_macs(remotes: Vec<Remote>) -> PyResult<Vec<Entry>> {
