@@ -23,19 +23,25 @@ __all__ = [
     "bind_namespace",
     "build_profile",
     "change_addresses",
+    "change_peers",
+    "change_remotes",
     "create_bridges",
     "create_dummy",
     "create_namespace",
     "create_shim",
     "create_vlan",
+    "create_vxlan",
     "create_wire",
     "delete_links",
     "detach_children",
+    "ensure_tunnel",
     "flush_flows",
     "knows_link_kind",
+    "knows_wireguard",
     "list_addresses",
     "list_chains",
     "list_links",
+    "list_remotes",
     "list_routes",
     "make_mount_point",
     "namespace_identity",
@@ -290,6 +296,7 @@ def change_addresses(
 ) -> None: ...
 def knows_link_kind(kind: str) -> bool: ...
 def create_vxlan(spec: _VxlanSpec) -> None: ...
+def knows_wireguard() -> bool: ...
 def list_remotes(
     ifname: str,
 ) -> tuple[list[tuple[bytes, _Address]], list[tuple[bytes, _Address]]]: ...

@@ -40,7 +40,7 @@ def find_ground(
         )
     claiming.check_member(host)
     is_encrypted = overlayopts.is_encrypted(options)
-    if is_encrypted and not _core.knows_link_kind("wireguard"):
+    if is_encrypted and not _core.knows_wireguard():
         raise Unsupported(
             "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
         )

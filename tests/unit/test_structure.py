@@ -79,7 +79,7 @@ LAYERS = [
     {"adopting"},
     {"container"},
     {"reconcile"},
-    {"demo.stage", "demo.bridges", "demo.l2"},
+    {"demo.stage", "demo.bridges", "demo.l2", "demo.overlay"},
     {"cli"},
 ]
 _RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from netyard import provision
@@ -40,7 +40,7 @@ class Catalogue:
         """Wait until the store has what there was at first; whether it has."""
         return self._is_current.wait(seconds)
 
-    def replace(self, entries: Sequence[Entry]) -> None:
+    def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
         self._record([network_from_json(entry.value) for entry in entries], gone=None)
         self._is_current.set()

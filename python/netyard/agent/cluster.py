@@ -366,23 +366,15 @@ class Cluster:
         """Make etcd have what is here, and nothing else of this host."""
         registry = self._present()
         local = {each.id: each for each in self._store.endpoints()}
-        for network in self._store.networks():
-            if not network.spans_hosts:
-                continue
-            shared = [
-                each
-                for each in registry.endpoints(network.id)
-                if each.host == registry.host.id and not self._is_fresh(each.id)
-            ]
-            self._release(registry, [each for each in shared if each.id not in local])
-            own = [each for each in local.values() if each.network_id == network.id]
-            self._mine |= {each.id: each for each in shared if each.id in local}
-            if own:
-                if network.is_encrypted:
-                    self._prepare_mesh(registry)
-                self._begin_following(network)
-            for endpoint in own:
-                self._restore(registry, endpoint)
+        shared = [each for each in registry.own_endpoints() if not self._is_fresh(each.id)]
+        self._release(registry, [each for each in shared if each.id not in local])
+        self._mine |= {each.id: each for each in shared if each.id in local}
+        for network in self._used_networks():
+            if network.is_encrypted:
+                self._prepare_mesh(registry)
+            self._begin_following(network)
+        for endpoint in local.values():
+            self._restore(registry, endpoint)
         self._is_behind = False
 
     def _restore(self, registry: Registry, endpoint: EndpointRecord) -> None:

@@ -60,6 +60,7 @@ class Mesh:
         self._underlay = ip_address(underlay)
         self._known: dict[str, HostEntry] = {}
         self._lock = threading.Lock()
+        self._is_new = False
 
     def ensure_device(self) -> str:
         """Make the device if it is not there; its public key, in hexadecimal digits.
@@ -67,12 +68,13 @@ class Mesh:
         Raises:
             Unsupported: if the kernel has no WireGuard, or no IPv6.
         """
-        if not _core.knows_link_kind("wireguard"):
+        if not _core.knows_wireguard():
             raise Unsupported(
                 "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
             )
         if not Path("/proc/sys/net/ipv6").exists():
             raise Unsupported("--opt encrypted: this kernel has no IPv6, which the tunnel uses")
+        self._is_new = self._device not in {link.name for link in _core.list_links()}
         return self._configure(_read_key(self._key_file) or _new_key(self._key_file))
 
     def change_key(self, announce: Callable[[str], object]) -> None:
@@ -99,11 +101,12 @@ class Mesh:
         """Take the device away, and what it carries."""
         _core.delete_links([self._device])
 
-    def replace(self, entries: Sequence[Entry]) -> None:
+    def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
+        present = list(entries)
         with self._lock:
-            present = {entry.key.removeprefix(HOSTS) for entry in entries}
-            self._apply([each for each in self._known if each not in present], entries)
+            ids = {entry.key.removeprefix(HOSTS) for entry in present}
+            self._apply([each for each in self._known if each not in ids], present)
 
     def resume(self) -> None:
         """See `Reader.resume`."""
@@ -115,9 +118,14 @@ class Mesh:
             self._apply([key.removeprefix(HOSTS) for key in batch.deletes], batch.puts)
 
     def program(self) -> None:
-        """Tell the device, which may have been made just now, of all the others."""
+        """Tell the device of all the others.
+
+        One that was made just now says hello: they may think they have a session with it.
+        """
         with self._lock:
-            self._say_hello(self._known.values(), 0)
+            seconds = _HELLO_SECONDS if self._is_new else 0
+            self._is_new = False
+            self._say_hello(self._known.values(), seconds)
 
     def _configure(self, key: bytes) -> str:
         spec = _TunnelSpec(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -59,18 +59,19 @@ class Remotes:
         self._is_kept = True
         self._recall()
 
-    def replace(self, entries: Sequence[Entry]) -> None:
+    def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
-        present = {entry.key[self._prefix_length :] for entry in entries}
+        present = [_endpoint(entry) for entry in entries]
         with self._lock:
-            gone = [each for each in self._known if each not in present]
-            self._apply(gone, entries)
+            ids = {each.id for each in present}
+            self._apply([each for each in self._known if each not in ids], present)
             self._repair()
 
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         with self._lock:
-            self._apply([key[self._prefix_length :] for key in batch.deletes], batch.puts)
+            gone = [key[self._prefix_length :] for key in batch.deletes]
+            self._apply(gone, [_endpoint(entry) for entry in batch.puts])
 
     def resume(self) -> None:
         """See `Reader.resume`."""
@@ -133,8 +134,8 @@ class Remotes:
         except KernelError as error:
             _LOG.error("network %s: %s", self._network.name, error)
 
-    def _apply(self, gone: Iterable[str], entries: Iterable[Entry]) -> None:
-        found = {each.id: each for each in map(_endpoint, entries)}
+    def _apply(self, gone: Iterable[str], present: Iterable[EndpointEntry]) -> None:
+        found = {each.id: each for each in present}
         remote = {
             each.id: each for each in found.values() if each.is_up and each.host != self._host_id
         }

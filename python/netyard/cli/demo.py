@@ -9,14 +9,15 @@ import click
 
 
 @click.command()
-@click.argument("scene", type=click.Choice(["bridge", "l2"]), default="bridge")
+@click.argument("scene", type=click.Choice(["bridge", "l2", "overlay"]), default="bridge")
 @click.option("--inside", is_flag=True, hidden=True)
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
 @click.pass_context
 def demo(ctx: click.Context, scene: str, inside: bool, output_format: str) -> None:
     """Show it all at work, on a throw-away machine: needs root, touches nothing.
 
-    SCENE is bridge, or l2 for macvlan and ipvlan: containers on the wire.
+    SCENE is bridge, l2 for macvlan and ipvlan: containers on the wire, or overlay: two hosts, one
+    network.
     """
     from netyard.demo import stage
     from netyard.host import check_privileges

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORT = 2379
 _TIMEOUT_SECONDS = 3.0
+_PAGE = 1000
 # A connection on which nothing comes is asked after 5 s and given up 6 s later.
 _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -129,8 +130,26 @@ class Etcd:
         wanted = [{"request_range": {**_range(each, True), "limit": limit}} for each in prefixes]
         return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
 
+    def pages(self, prefix: str) -> Iterator[Snapshot]:
+        """Everything that begins with a prefix, at one moment, piece by piece."""
+        first, revision = prefix, 0
+        while True:
+            body = {"key": _encode(first), "range_end": _encode(end_of(prefix)), "limit": _PAGE}
+            answer = self._ask("/kv/range", {**body, "revision": revision})
+            revision = revision or int(answer["header"]["revision"])
+            found = [_entry(each) for each in answer.get("kvs", [])]
+            yield Snapshot(revision, found)
+            if not answer.get("more"):
+                return
+            first = f"{found[-1].key}\0"
+
+    def keys_of(self, lease: int) -> list[str]:
+        """The keys that go with a lease."""
+        answer = self._ask("/lease/timetolive", {"ID": lease, "keys": True})
+        return [_decode(key) for key in answer.get("keys", [])]
+
     def get(self, *keys: str) -> Snapshot:
-        """These keys, as far as they are there, at one moment."""
+        """These keys, as far as they are there, at one moment; at most 128."""
         wanted = [{"request_range": _range(each, False)} for each in keys]
         return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Protocol
 
 from netyard.cluster.etcd import Batch, Compacted, Entry, Etcd
@@ -21,7 +22,7 @@ _PAUSE_MIN, _PAUSE_MAX = 0.1, 2.0
 class Reader(Protocol):
     """Who is told; called from the follower's thread only."""
 
-    def replace(self, entries: Sequence[Entry]) -> None:
+    def replace(self, entries: Iterable[Entry]) -> None:
         """This is all there is."""
 
     def change(self, batch: Batch) -> None:
@@ -83,11 +84,11 @@ class Follower:
             self._pause = min(self._pause * 2, _PAUSE_MAX)
 
     def _take_snapshot(self, etcd: Etcd) -> None:
-        snapshot = etcd.read(self._prefix)
-        if self._is_wanted:
-            self._reader.replace(snapshot.entries)
-            self._revision = snapshot.revision
-            self._has_begun.set()
+        pages = etcd.pages(self._prefix)
+        first = next(pages)
+        self._reader.replace(entry for page in chain([first], pages) for entry in page.entries)
+        self._revision = first.revision
+        self._has_begun.set()
 
     def _begin(self) -> None:
         if self._pause > _PAUSE_MIN:

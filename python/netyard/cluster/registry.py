@@ -30,6 +30,7 @@ from netyard.store.records import NetworkRecord
 # How often an allocation is tried when other hosts are quicker.
 _TRIES = 100
 _PAGE = 256
+_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Registry:
         raise _crowded(f"network {network.name!r}")
 
     def _refuse_in_use(self, network: NetworkRecord) -> None:
-        found = [_endpoint(each) for each in self._read_endpoints(network.id)]
+        found = self.endpoints(network.id)
         if not found:
             return
         users: dict[str, list[str]] = {}
@@ -171,12 +172,19 @@ class Registry:
             hint="remove or disconnect them first",
         )
 
-    def _read_endpoints(self, network_id: str) -> Sequence[Entry]:
-        return self._etcd.read(entries.endpoints_prefix(network_id)).entries
-
     def endpoints(self, network_id: str) -> list[EndpointEntry]:
         """A network's endpoints on all hosts."""
-        return [_endpoint(each) for each in self._read_endpoints(network_id)]
+        pages = self._etcd.pages(entries.endpoints_prefix(network_id))
+        return [_endpoint(entry) for page in pages for entry in page.entries]
+
+    def own_endpoints(self) -> list[EndpointEntry]:
+        """This host's endpoints."""
+        prefix = f"{entries.PREFIX}endpoints/"
+        keys = [key for key in self._etcd.keys_of(self.lease) if key.startswith(prefix)]
+        found: list[EndpointEntry] = []
+        for start in range(0, len(keys), _BATCH):
+            found += map(_endpoint, self._etcd.get(*keys[start : start + _BATCH]).entries)
+        return found
 
     # -- endpoints --------------------------------------------------------------------------
 

@@ -29,7 +29,11 @@ HOST = IPv4Address("192.0.2.10")
 NEIGHBOUR = IPv4Address("192.0.2.20")
 PAGE = "hello from web"
 PATIENCE_SECONDS = 0.4
-SCENES = {"bridge": "netyard.demo.bridges", "l2": "netyard.demo.l2"}
+SCENES = {
+    "bridge": "netyard.demo.bridges",
+    "l2": "netyard.demo.l2",
+    "overlay": "netyard.demo.overlay",
+}
 _NEIGHBOUR_NAMESPACE = "/run/neighbour"
 
 # What containers and the neighbour run: no tool but Python is needed on the machine.

@@ -63,6 +63,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(overlay::list_remotes, module)?,
         wrap_pyfunction!(overlay::ensure_tunnel, module)?,
         wrap_pyfunction!(overlay::change_peers, module)?,
+        wrap_pyfunction!(overlay::knows_wireguard, module)?,
         wrap_pyfunction!(firewall::apply_nft, module)?,
         wrap_pyfunction!(firewall::list_chains, module)?,
         wrap_pyfunction!(namespaces::create_namespace, module)?,

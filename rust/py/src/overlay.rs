@@ -184,6 +184,19 @@ fn configure_tunnel(
     Ok(device.public_key(&spec.name)?)
 }
 
+/// Whether the kernel has WireGuard, loading its module if need be.
+#[pyfunction]
+pub(crate) fn knows_wireguard(py: Python<'_>) -> PyResult<bool> {
+    let known = py.detach(|| -> Outcome<bool> {
+        match netlink::WireGuard::open() {
+            Ok(_) => Ok(true),
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    Ok(known)
+}
+
 /// Public key, address and port between the hosts, and address in the tunnel, of another host.
 type Peer = (Vec<u8>, IpAddr, u16, IpAddr);
 
