@@ -29,7 +29,7 @@ import warm
 
 # In the VM lab, where every process takes long to start.
 _IS_EMULATED = "NETYARD_EMULATED" in os.environ
-_SLOWNESS = 10 if _IS_EMULATED else 1
+SLOWNESS = 10 if _IS_EMULATED else 1
 
 HOST, HOST6 = "192.0.2.10", "2001:db8::10"
 NEIGHBOUR, NEIGHBOUR6 = "192.0.2.20", "2001:db8::20"
@@ -65,7 +65,7 @@ while True:
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
     """What a condition gives once it is true; a failed test if it stays false."""
-    deadline = time.monotonic() + seconds * _SLOWNESS
+    deadline = time.monotonic() + seconds * SLOWNESS
     while True:
         found = condition()
         if found:
@@ -133,7 +133,7 @@ class Machine:
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,
             text=True,
-            timeout=timeout * _SLOWNESS,
+            timeout=timeout * SLOWNESS,
             env={**os.environ, **(env or {})},
         )
         return self._checked(done, check=check)
@@ -168,7 +168,7 @@ class Machine:
         if not _IS_EMULATED:
             command = (sys.executable, "-m", "netyard", *arguments)
             return self.run(*command, check=check, timeout=timeout)
-        return self._checked(warm.run(self.pid, arguments, timeout * _SLOWNESS), check=check)
+        return self._checked(warm.run(self.pid, arguments, timeout * SLOWNESS), check=check)
 
     def ny(self, *arguments: str) -> str:
         """The output of ``netyard`` on the machine."""

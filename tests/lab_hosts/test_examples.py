@@ -84,6 +84,14 @@ def test_demo_of_macvlan_and_ipvlan() -> None:
     assert f"{shown} of {shown} as they should be" in done.stdout
 
 
+def test_demo_of_overlays() -> None:
+    """``demo overlay``: two hosts and an etcd on a throw-away machine."""
+    command = [sys.executable, "-m", "netyard", "demo", "overlay"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 of 9 as they should be" in done.stdout
+
+
 def test_demo_as_json() -> None:
     """``--format json`` for programs."""
     done = subprocess.run(
