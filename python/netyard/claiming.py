@@ -158,7 +158,7 @@ def give_up(host: Host, container_id: str, endpoints: Sequence[EndpointRecord]) 
 
 def repair(host: Host) -> None:
     """Have the kernel know the containers on other hosts anew, and no others."""
-    if any(network.spans_hosts for network in host.store.networks()):
+    if config.load(host.layout.root).cluster is not None:
         ask(host, "repair")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard import ports
-from netyard.errors import Invalid, NetyardError
+from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
 from netyard.host import Host
 from netyard.inspect import shown_driver
@@ -78,7 +78,13 @@ def prune_networks(host: Host, filters: Sequence[str] = ()) -> list[str]:
             record = network.record
             if record.is_builtin or _is_used(host, record) or not wanted.match(record):
                 continue
-            network.remove()
+            try:
+                network.remove()
+            except Conflict:
+                if not record.spans_hosts:
+                    raise
+                # In use on another host.
+                continue
             removed.append(record.name)
     return removed
 

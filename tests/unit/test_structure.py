@@ -151,8 +151,8 @@ def test_cold_start_imports_little() -> None:
     assert "netyard.host" not in loaded
 
 
-def test_programs_are_started_in_four_places() -> None:
-    """The shim, the agent, the demonstration, and other firewalls' own tools for their chains."""
+def test_programs_are_started_in_few_places() -> None:
+    """The shim, the agent, demonstrations, and other firewalls' own tools for their chains."""
     users = {
         _name(path)
         for path in PACKAGE.rglob("*.py")
@@ -160,4 +160,4 @@ def test_programs_are_started_in_four_places() -> None:
         or "subprocess.run" in path.read_text()
         or "os.system" in path.read_text()
     }
-    assert users == {"runtime.shim", "agent.client", "demo.stage", "coexistence"}
+    assert users == {"runtime.shim", "agent.client", "demo.stage", "demo.overlay", "coexistence"}
