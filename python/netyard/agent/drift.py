@@ -28,12 +28,12 @@ def difference(
     present |= {mac: (min(some, key=str), some) for mac, some in own.items()}
     known = {mac: (host, set(some)) for mac, host, some in wanted}
     removed: list[Remote] = [
-        (mac, host, list(some))
+        (mac, host, sorted(some, key=str))
         for mac, (host, some) in present.items()
         if known.get(mac) != (host, some)
     ]
     added: list[Remote] = [
-        (mac, host, list(some))
+        (mac, host, sorted(some, key=str))
         for mac, (host, some) in known.items()
         if present.get(mac) != (host, some)
     ]
