@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab import HOST, INTERNET, NEIGHBOUR, SERVER, Guest, Lab, Machine, wait_for
+from lab import HOST, INTERNET, NEIGHBOUR, SERVER, SLOWNESS, Guest, Lab, Machine, wait_for
 
 _CGROUPS = "cpu cpuacct cpuset memory devices freezer blkio pids"
 _DOCKERD = (
@@ -50,11 +50,11 @@ def beside(lab: Lab) -> Lab:
 
 def _start_dockerd(host: Machine) -> subprocess.Popen[bytes]:
     started = host.popen("sh", "-c", _DOCKERD)
-    wait_for(
-        lambda: host.run("docker", "info", check=False).returncode == 0,
-        seconds=40,
-        what="dockerd: " + host.run("tail", "-n5", "/run/dockerd.log", check=False).stdout,
-    )
+    try:
+        wait_for(lambda: host.run("docker", "info", check=False).returncode == 0, seconds=40)
+    except AssertionError as error:
+        log = host.run("tail", "-n", "20", "/run/dockerd.log", check=False).stdout
+        raise AssertionError(f"dockerd did not start: {log}") from error
     return started
 
 
@@ -74,7 +74,7 @@ def test_dockerd(beside: Lab) -> None:
     host.run(*f"docker run -d --name theirs -p 9000:80 {say}".split())
     wait_for(lambda: beside.neighbour.fetch(HOST, 9000) == "docker\n")
     host.run("kill", host.out("cat", "/run/dockerd.pid"))
-    first.wait(timeout=40)
+    first.wait(timeout=40 * SLOWNESS)
     host.run("rm", "-f", "/run/dockerd.pid")
     _start_dockerd(host)
     wait_for(lambda: _problems(beside) == [], what="after its restart")

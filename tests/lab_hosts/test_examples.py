@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Machine
+from lab import SLOWNESS, Machine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -65,7 +65,10 @@ def test_demo() -> None:
 
     before = machine()
     done = subprocess.run(
-        [sys.executable, "-m", "netyard", "demo"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "netyard", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=60 * SLOWNESS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 of 10 as they should be" in done.stdout
@@ -76,7 +79,10 @@ def test_demo() -> None:
 def test_demo_of_macvlan_and_ipvlan() -> None:
     """``demo l2``: what this kernel lacks is said, the rest is as it should be."""
     done = subprocess.run(
-        [sys.executable, "-m", "netyard", "demo", "l2"], capture_output=True, text=True, timeout=90
+        [sys.executable, "-m", "netyard", "demo", "l2"],
+        capture_output=True,
+        text=True,
+        timeout=90 * SLOWNESS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     shown = 11 + 2 * ("ipvlan is not shown" not in done.stdout)
@@ -87,7 +93,7 @@ def test_demo_of_macvlan_and_ipvlan() -> None:
 def test_demo_of_overlays() -> None:
     """``demo overlay``: two hosts and an etcd on a throw-away machine."""
     command = [sys.executable, "-m", "netyard", "demo", "overlay"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 * SLOWNESS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 of 9 as they should be" in done.stdout
 
@@ -98,7 +104,7 @@ def test_demo_as_json() -> None:
         [sys.executable, "-m", "netyard", "demo", "--format", "json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * SLOWNESS,
     )
     steps = json.loads(done.stdout)
     assert len(steps) == 10
