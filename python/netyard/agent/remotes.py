@@ -26,6 +26,9 @@ from netyard.options import Address
 from netyard.store.records import NetworkRecord
 
 _LOG = logging.getLogger("netyard.agent")
+# In the file, before the id of one that is no more.
+_GONE = "-"
+_FEW = 1000
 
 
 class Remotes:
@@ -56,7 +59,8 @@ class Remotes:
         self._index = 0
         self._prefix_length = len(endpoints_prefix(network.id))
         self._memory = memory
-        self._is_kept = True
+        self._unsaved: list[str] = []
+        self._saved = 0
         self._recall()
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -100,24 +104,38 @@ class Remotes:
             self._tell_kernel(self._known.values(), [])
             self._known.clear()
             self._memory.unlink(missing_ok=True)
-            self._is_kept = True
+            self._unsaved.clear()
+            self._saved = 0
 
     def keep(self) -> None:
-        """Write them to the file, if they have changed."""
+        """Write to the file what has changed; all of it, when half of what it holds is old."""
         with self._lock:
-            if not self._is_kept:
-                lines = "".join(f"{each.to_json()}\n" for each in self._known.values())
-                draft = self._memory.with_suffix(".new")
-                draft.write_text(lines)
-                draft.rename(self._memory)
-                self._is_kept = True
+            unsaved, self._unsaved = self._unsaved, []
+            if not unsaved:
+                return
+            if self._saved + len(unsaved) <= 2 * len(self._known) + _FEW:
+                with self._memory.open("a") as stream:
+                    stream.writelines(unsaved)
+                self._saved += len(unsaved)
+                return
+            draft = self._memory.with_suffix(".new")
+            draft.write_text("".join(f"{each.to_json()}\n" for each in self._known.values()))
+            draft.rename(self._memory)
+            self._saved = len(self._known)
 
     def _recall(self) -> None:
         try:
-            lines = self._memory.read_text().splitlines()
+            lines = self._memory.read_text().split("\n")
         except FileNotFoundError:
             return
-        self._known = {each.id: each for each in map(EndpointEntry.from_json, lines)}
+        self._saved = len(lines)
+        # The last is empty, or was cut off when an agent was killed.
+        for line in lines[:-1]:
+            if line.startswith(_GONE):
+                self._known.pop(line.removeprefix(_GONE), None)
+            else:
+                endpoint = EndpointEntry.from_json(line)
+                self._known[endpoint.id] = endpoint
         self._tell_kernel([], self._known.values())
         self._tell_names([], self._known.values())
 
@@ -144,7 +162,8 @@ class Remotes:
         removed = [each for each in before.values() if remote.get(each.id) != each]
         added = [each for each in remote.values() if before.get(each.id) != each]
         if removed or added:
-            self._is_kept = False
+            self._unsaved += [f"{_GONE}{each.id}\n" for each in removed if each.id not in remote]
+            self._unsaved += [f"{each.to_json()}\n" for each in added]
             self._tell_kernel(removed, added)
             self._tell_names(removed, added)
 

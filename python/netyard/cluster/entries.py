@@ -16,6 +16,7 @@ With the lease of a host, everything that is there only because the host is goes
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -150,7 +151,11 @@ class EndpointEntry:
     @classmethod
     def from_json(cls, text: str) -> EndpointEntry:
         """From what etcd keeps."""
-        return cls(**json.loads(text))
+        found = json.loads(text)
+        for key in ("network", "host", "host_name", "host_address", "via"):
+            # The same for many, of whom a hundred thousand may be in memory.
+            found[key] = sys.intern(found[key])
+        return cls(**found)
 
 
 def network_to_json(network: NetworkRecord) -> str:

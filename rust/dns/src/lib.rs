@@ -10,6 +10,7 @@ mod forward;
 mod random;
 mod reactor;
 mod server;
+mod sharded;
 mod sources;
 mod tcp;
 mod udp;

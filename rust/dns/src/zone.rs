@@ -1,9 +1,10 @@
-//! The names of one network: an immutable snapshot, replaced whole when an endpoint comes or goes.
+//! The names of one network: an immutable snapshot, replaced when an endpoint comes or goes. Copies
+//! share what has not changed, so that one more of a hundred thousand is cheap.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::sharded::Sharded;
 use crate::wire::{encode_name, encode_name_as_is};
 use crate::{Error, Result};
 
@@ -24,9 +25,9 @@ pub struct Zone {
     suffix: Box<[u8]>,
     network: String,
     subnets: Vec<(IpAddr, u8)>,
-    endpoints: HashMap<String, Arc<EndpointNames>>,
-    names: HashMap<Arc<[u8]>, Arc<[IpAddr]>>,
-    reverse: HashMap<IpAddr, Arc<[u8]>>,
+    endpoints: Sharded<String, Arc<EndpointNames>>,
+    names: Sharded<Arc<[u8]>, Arc<[IpAddr]>>,
+    reverse: Sharded<IpAddr, Arc<[u8]>>,
 }
 
 impl Zone {
@@ -57,7 +58,7 @@ impl Zone {
     fn insert(&mut self, endpoint: EndpointNames) -> Result<()> {
         for name in &endpoint.names {
             let wire = encode_name(name).ok_or_else(|| Error::Name(name.clone()))?;
-            let slot = self.names.entry(wire.into()).or_default();
+            let slot = self.names.piece(&*wire).entry(wire.into()).or_default();
             let mut all = slot.to_vec();
             all.extend(
                 endpoint
@@ -73,23 +74,28 @@ impl Zone {
                 .ok_or_else(|| Error::Name(full.clone()))?
                 .into();
             for address in &endpoint.addresses {
-                self.reverse.insert(*address, wire.clone());
+                self.reverse.piece(address).insert(*address, wire.clone());
             }
         }
         self.endpoints
+            .piece(endpoint.id.as_str())
             .insert(endpoint.id.clone(), Arc::new(endpoint));
         Ok(())
     }
 
     fn remove(&mut self, id: &str) {
-        let Some(endpoint) = self.endpoints.remove(id) else {
+        if self.endpoints.get(id).is_none() {
+            return;
+        }
+        let Some(endpoint) = self.endpoints.piece(id).remove(id) else {
             return;
         };
         for name in &endpoint.names {
             let Some(wire) = encode_name(name) else {
                 continue;
             };
-            let Some(slot) = self.names.get_mut(&*wire) else {
+            let names = self.names.piece(&*wire);
+            let Some(slot) = names.get_mut(&*wire) else {
                 continue;
             };
             let left: Vec<IpAddr> = slot
@@ -98,13 +104,13 @@ impl Zone {
                 .copied()
                 .collect();
             if left.is_empty() {
-                self.names.remove(&*wire);
+                names.remove(&*wire);
             } else {
                 *slot = left.into();
             }
         }
         for address in &endpoint.addresses {
-            self.reverse.remove(address);
+            self.reverse.piece(address).remove(address);
         }
     }
 
