@@ -51,6 +51,10 @@ def test_join_and_leave(pair: Cluster) -> None:
     alpha.ny("host", "leave")
     assert pair.shared_keys() == ["/netyard/v1/generation"]
     assert "this host is in no cluster" in alpha.refused("host", "leave")
+    alpha.ny(*JOIN.split())
+    pair.stop_etcd()
+    alpha.ny("host", "leave")
+    assert "cluster" not in json.loads(alpha.ny("config"))
     assert alpha.links() == beta.links() == {"lo", "eth0"}
 
 

@@ -409,3 +409,20 @@ def test_drift_is_repaired(pair: Cluster) -> None:
     assert not client.ping("web")
     beta.ny("reload")
     assert client.ping("web") and web.ping("client")
+
+
+def test_etcd_has_lost_everything(pair: Cluster) -> None:
+    """Hosts notice that it is not the etcd they knew, and what is made then is seen by all."""
+    alpha, beta = pair.hosts
+    alpha.ny("network", "create", "-d", "overlay", "lost")
+    for number in range(3):
+        alpha.ny("network", "create", "-d", "overlay", f"more{number}")
+    wait_for(lambda: knows(beta, "more2"))
+    pair.stop_etcd()
+    pair.etcd.run("rm", "-rf", "/var/lib/etcd")
+    pair.start_etcd()
+    for machine in pair.hosts:
+        wait_for(lambda machine=machine: not knows(machine, "lost"), seconds=20)  # type: ignore[misc]
+    alpha.ny("network", "create", "-d", "overlay", "new")
+    web, client = run(alpha, "web", "new"), run(beta, "client", "new")
+    wait_for(lambda: client.ping("web") and web.ping("client"))

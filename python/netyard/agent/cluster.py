@@ -25,7 +25,7 @@ from netyard.agent.remotes import Remotes
 from netyard.agent.zones import Zones
 from netyard.cluster import entries, membership
 from netyard.cluster.entries import EndpointEntry, HostEntry
-from netyard.cluster.etcd import Etcd
+from netyard.cluster.etcd import Etcd, LeaseLost
 from netyard.cluster.follow import Follower
 from netyard.cluster.membership import Membership
 from netyard.cluster.registry import Registry
@@ -179,7 +179,13 @@ class Cluster:
 
     def _handled(self, message: Message) -> Message:
         try:
-            return self._handle(message)
+            try:
+                return self._handle(message)
+            except LeaseLost:
+                # Nobody has noticed yet, and it is no reason to refuse.
+                if self._member is not None:
+                    self._enter(self._member)
+                return self._handle(message)
         except NetyardError as error:
             return {
                 "refused": type(error).__name__,
@@ -274,8 +280,12 @@ class Cluster:
         self._close_mesh()
         self._mine.clear()
         self._own.keep(lease=0)
-        if registry is not None:
-            registry.leave()
+        try:
+            if registry is not None:
+                registry.leave()
+        except ClusterError as error:
+            # The others learn of it when the lease ends.
+            _LOG.warning("leaving: %s", error)
         return {}
 
     def _endpoints(self, network_id: str) -> list[EndpointEntry]:

@@ -41,6 +41,10 @@ class Compacted(Exception):
     """The history a watch was to resume from is gone: take a new snapshot."""
 
 
+class LeaseLost(ClusterError):
+    """The lease a key was to go with has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A key and its value.
@@ -214,6 +218,9 @@ class Etcd:
                     if "error" in message or result.get("canceled"):
                         raise ClusterError(f"etcd at {client.base_url} ended the watch of {prefix}")
                     if result.get("created"):
+                        if int(result["header"]["revision"]) < revision - 1:
+                            # Not the etcd we knew: it has less history than we have seen.
+                            raise Compacted
                         began()
                     else:
                         yield _batch(result)
@@ -239,6 +246,10 @@ class Etcd:
                 answer: dict[str, Any] = client.post(client.get_url(path), json=body)
                 return answer
             except (Etcd3Exception, OSError) as error:
+                if "lease not found" in _message_of(error):
+                    raise LeaseLost(
+                        f"etcd at {client.base_url}: the host's lease has ended"
+                    ) from error
                 why = why or _unreachable(client.base_url, error)
                 self._clients.append(self._clients.pop(0))
         raise why or ClusterError("no etcd is configured")
@@ -308,8 +319,7 @@ def _reason(error: BaseException) -> str:
             return each.strerror
         if "timed out" in str(each):
             return "it does not answer in time"
-    text = str(error)
-    return _message_of(text) or text.partition("\n")[0] or type(error).__name__
+    return _message_of(error) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def _wrapped(error: BaseException) -> Iterator[BaseException]:
@@ -324,9 +334,10 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__ or seen.__context__
 
 
-def _message_of(text: str) -> str:
+def _message_of(error: BaseException) -> str:
+    """What etcd itself says."""
     try:
-        return str(json.loads(text)["error"])
+        return str(json.loads(getattr(error, "detail_text", ""))["error"])
     except (ValueError, KeyError, TypeError):
         return ""
 
