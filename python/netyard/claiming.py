@@ -105,7 +105,7 @@ def remove_network(host: Host, network: NetworkRecord) -> None:
     Raises:
         Conflict: if containers of any host are on it; it names them.
     """
-    ask(host, "remove", network=network.id)
+    ask(host, "remove", network=entries.network_to_json(network))
 
 
 def endpoints(host: Host, network: NetworkRecord) -> list[EndpointEntry]:

@@ -20,7 +20,7 @@ def network_event(
     attributes = {"name": network.name, "type": network.driver}
     if container_id:
         attributes = {"container": container_id, **attributes}
-    _record(store, "network", action, network.id, attributes)
+    _record(store, "network", action, network.id, attributes, scope=network.scope)
 
 
 def container_event(store: Store, action: str, container: ContainerRecord, **more: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from netyard import _core, claiming, config, provision
 from netyard.agent import client as agent
 from netyard.cluster.membership import KEY, LEASE_SECONDS, Access, Membership, parse
-from netyard.errors import Conflict, Invalid, NotFound
+from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.host import Host
 
 
@@ -91,7 +91,11 @@ class Members:
         _check_address(member.advertise)
         member = replace(member, access=_with_files(member.access))
         claiming.join(self._host, member)
-        config.write_settings(root, {**settings, KEY: member.to_settings()})
+        try:
+            config.write_settings(root, {**settings, KEY: member.to_settings()})
+        except OSError as error:
+            claiming.leave(self._host)
+            raise StoreError(f"the settings cannot be kept: {error.strerror}") from error
         return next(each for each in self.list() if each.is_self)
 
     def leave(self) -> None:

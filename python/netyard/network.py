@@ -334,6 +334,7 @@ def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
         except Conflict:
             if not attempts_left:
                 raise
+    change.on_failure(lambda: claiming.remove_network(host, record))
     with host.store.transaction():
         host.store.add_network(record)
         events.network_event(host.store, "create", record)

@@ -25,11 +25,11 @@ _OPTIONS = {bridgeopts.ICC: "false"}
 
 def is_needed(store: Store, endpoints: Sequence[EndpointRecord]) -> bool:
     """Whether a container with these endpoints, leaving out the way out itself, lacks one."""
-    networks = [network for each in endpoints if (network := store.network(each.network_id))]
-    has_overlay = any(network.spans_hosts and not network.is_internal for network in networks)
+    pairs = [(each, found) for each in endpoints if (found := store.network(each.network_id))]
+    has_overlay = any(network.spans_hosts and not network.is_internal for _, network in pairs)
     return has_overlay and not any(
         network.route_via(each, version) is not None
-        for each, network in zip(endpoints, networks, strict=True)
+        for each, network in pairs
         if not network.is_way_out
         for version in (4, 6)
     )

@@ -47,7 +47,7 @@ class FakeEtcd:
     def _found(self, first: str, end: str) -> list[Entry]:
         return [self.kept[key] for key in sorted(self.kept) if first <= key < end]
 
-    def read(self, *prefixes: str, limit: int = 0) -> Snapshot:
+    def read(self, *prefixes: str) -> Snapshot:
         found = [entry for each in prefixes for entry in self._found(each, each + "\x7f")]
         return Snapshot(self.revision, found)
 

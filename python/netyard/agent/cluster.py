@@ -81,6 +81,7 @@ class Cluster:
         except NetyardError as error:
             _LOG.error("%s", error)
         if self._member is not None:
+            self._jobs.put(self._resume)
             self._start_thread()
 
     def stop(self) -> None:
@@ -113,8 +114,6 @@ class Cluster:
 
     def _work(self) -> None:
         due = time.monotonic()
-        for network in self._used_networks():
-            self._begin_following(network)
         while True:
             try:
                 job = self._jobs.get(timeout=max(0.0, due - time.monotonic()))
@@ -130,6 +129,11 @@ class Cluster:
                 self._is_behind = True
             if self._is_behind:
                 due = min(due, time.monotonic() + _AWAY_SECONDS)
+
+    def _resume(self) -> None:
+        """Follow what was followed before, with etcd or without."""
+        for network in self._used_networks():
+            self._begin_following(network)
 
     def _keep(self) -> float:
         """Keep the lease and catch up; in how many seconds to do so again."""
@@ -221,7 +225,7 @@ class Cluster:
                 registry.add_network(entries.network_from_json(message["network"]))
                 return {}
             case "remove":
-                registry.remove_network(self._network(message["network"]))
+                registry.remove_network(entries.network_from_json(message["network"]))
                 return {}
             case "self":
                 return {"host": registry.host.to_json()}
@@ -264,7 +268,7 @@ class Cluster:
         try:
             self._enter(member)
         except BaseException:
-            self._member = self._registry = None
+            self._leave()
             raise
         if self._catalogue is not None:
             self._catalogue[0].wait_until_current(_SNAPSHOT_SECONDS)
@@ -382,7 +386,7 @@ class Cluster:
         for network in self._used_networks():
             if network.is_encrypted:
                 self._prepare_mesh(registry)
-            self._begin_following(network)
+        self._resume()
         for endpoint in local.values():
             self._restore(registry, endpoint)
         self._is_behind = False

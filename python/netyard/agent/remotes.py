@@ -61,6 +61,7 @@ class Remotes:
         self._memory = memory
         self._unsaved: list[str] = []
         self._saved = 0
+        self._is_dropped = False
         self._recall()
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -103,6 +104,8 @@ class Remotes:
             self._zones.change(self._network.id, list(self._known), [])
             self._tell_kernel(self._known.values(), [])
             self._known.clear()
+            # The thread that calls may be about to bring one more change.
+            self._is_dropped = True
             self._memory.unlink(missing_ok=True)
             self._unsaved.clear()
             self._saved = 0
@@ -153,6 +156,8 @@ class Remotes:
             _LOG.error("network %s: %s", self._network.name, error)
 
     def _apply(self, gone: Iterable[str], present: Iterable[EndpointEntry]) -> None:
+        if self._is_dropped:
+            return
         found = {each.id: each for each in present}
         remote = {
             each.id: each for each in found.values() if each.is_up and each.host != self._host_id

@@ -125,13 +125,9 @@ class Etcd:
         self._access = access
         self._clients: list[Etcd3Client] = []
 
-    def read(self, *prefixes: str, limit: int = 0) -> Snapshot:
-        """Everything that begins with one of these, at one moment.
-
-        Args:
-            limit: At most so many entries for each, in the order of keys; 0 for all.
-        """
-        wanted = [{"request_range": {**_range(each, True), "limit": limit}} for each in prefixes]
+    def read(self, *prefixes: str) -> Snapshot:
+        """Everything that begins with one of these, at one moment."""
+        wanted = [{"request_range": _range(each, True)} for each in prefixes]
         return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
 
     def pages(self, prefix: str) -> Iterator[Snapshot]:

@@ -66,7 +66,8 @@ class BridgeDriver:
         for version in (4, 6):
             if sum(pool.version == version for pool in network.pools) > 1:
                 raise Invalid(
-                    f"--subnet: a bridge network has one IPv{version} subnet, not several",
+                    f"--subnet: a network of driver {self.name} has one IPv{version} subnet, not "
+                    "several",
                     field="--subnet",
                 )
 
@@ -104,15 +105,20 @@ class BridgeDriver:
             raise Conflict(f"bridge {network.bridge!r}, which is not netyard's, is gone")
         if bridge is None:
             self.create([network])
+        self._restore_ports(network, plans)
+
+    def _restore_ports(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
+        """Put host ends back into the bridge, and make those that are gone."""
+        present = {link.name: link for link in _core.list_links()}
+        bridge = present[network.bridge]
         stray = [
-            (plan.endpoint.host_ifname, network.bridge, plan.has_ports)
+            (name, network.bridge, plan.has_ports)
             for plan in plans
-            if (link := present.get(plan.endpoint.host_ifname))
-            and (bridge is None or link.master != bridge.index or not link.is_up)
+            if (link := present.get(name := plan.endpoint.host_ifname))
+            and (link.master != bridge.index or not link.is_up)
         ]
         _core.restore_ports(stray)
-        missing = [plan for plan in plans if plan.endpoint.host_ifname not in present]
-        self.attach(missing)
+        self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
 
 
 def _bridge_spec(network: NetworkRecord) -> BridgeSpec:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from pathlib import Path
 
 from netyard import _core, overlayopts
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.bridge import BridgeSpec, endpoint_spec
+from netyard.drivers.bridge import BridgeDriver, BridgeSpec, endpoint_spec
 from netyard.drivers.interface import speaks_ipv6
-from netyard.errors import Conflict, Invalid, NetyardError
+from netyard.errors import Conflict, NetyardError
 from netyard.naming import bridge_mac, vxlan_name
 from netyard.netopts import mtu_of
 from netyard.options import Address
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.store.records import NetworkRecord
 
 # Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, 4).
 _OVERHEAD = {4: 50, 6: 70}
@@ -36,8 +35,8 @@ class _VxlanSpec:
     mtu: int
 
 
-class OverlayDriver:
-    """Networks that span hosts."""
+class OverlayDriver(BridgeDriver):
+    """Networks that span hosts: endpoints are those of a bridge."""
 
     name = "overlay"
     is_creatable = True
@@ -46,15 +45,6 @@ class OverlayDriver:
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
         return overlayopts.normalise(options)
-
-    def check(self, network: NetworkRecord) -> None:
-        """See `Driver.check`."""
-        for version in (4, 6):
-            if sum(pool.version == version for pool in network.pools) > 1:
-                raise Invalid(
-                    f"--subnet: an overlay network has one IPv{version} subnet, not several",
-                    field="--subnet",
-                )
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
@@ -82,29 +72,13 @@ class OverlayDriver:
         ]
         _core.attach(specs)
 
-    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
-        """See `Driver.detach`."""
-        _core.delete_links([endpoint.host_ifname for endpoint in endpoints])
-
-    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
-        """See `Driver.let_go`: the kernel takes both ends of a pair."""
-
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
-        present = {link.name: link for link in _core.list_links()}
-        if not {network.bridge, vxlan_name(network.id)} <= set(present):
+        present = {link.name for link in _core.list_links()}
+        if not {network.bridge, vxlan_name(network.id)} <= present:
             self.remove([network])
             self.create([network])
-            present = {link.name: link for link in _core.list_links()}
-        bridge = present[network.bridge]
-        stray = [
-            (name, network.bridge, plan.has_ports)
-            for plan in plans
-            if (link := present.get(name := plan.endpoint.host_ifname))
-            and (link.master != bridge.index or not link.is_up)
-        ]
-        _core.restore_ports(stray)
-        self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
+        self._restore_ports(network, plans)
 
 
 def _local(network: NetworkRecord) -> Address:
