@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from netyard import claiming, events, leasing, lifecycle, provision, publishing, wayout
 from netyard import endpoint as endpoints
+from netyard import events, leasing, lifecycle, provision, publishing, wayout
 from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
+from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.host import Change, Host
 from netyard.lifecycle import Names
@@ -49,7 +50,7 @@ def _join(
     change.on_failure(lambda: endpoints.forget(host, made))
     if is_up:
         provision.ensure_device(change, network)
-        claiming.follow(host, network)
+        cluster.follow(host, network)
         with endpoints.opened_namespace(host, container) as namespace:
             _attach(change, container, [*before, made], made, namespace)
     return made
@@ -90,7 +91,7 @@ def _attach(
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
         carriers = endpoints.gateway_endpoints(store, everything)
-    claiming.publish(host, [made])
+    cluster.publish(host, [made])
     places = publishing.Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, spec)
@@ -137,7 +138,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         return
     with change.store.transaction():
         endpoints.forget(change.host, gone)
-    claiming.give_up(change.host, container.id, [gone])
+    cluster.give_up(change.host, container.id, [gone])
 
 
 def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from netyard import _core, claiming, names, netopts, parentopts
+from netyard import _core, names, netopts, parentopts
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
@@ -112,7 +113,7 @@ def _claim(
             check_wanted(store, network, address)
     # It claims under the endpoint's id, and gives up what is claimed for none in the store.
     change.on_failure(lambda: agent.refresh(host.layout, [container.id], needed=False))
-    claimed = claiming.claim(host, network, container, endpoint.id, wanted)
+    claimed = cluster.claim(host, network, container, endpoint.id, wanted)
     for address in claimed:
         store.add_lease(network.id, address, endpoint.id)
     found: dict[str, object] = {f"ip{each.version}": str(each) for each in claimed}

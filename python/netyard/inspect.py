@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import claiming, ports, publishing, wayout
+from netyard import ports, publishing, wayout
+from netyard.cluster import client as cluster
 from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
@@ -68,7 +69,7 @@ def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False
 
 def _shared(host: Host, network: NetworkRecord, *, verbose: bool) -> dict[str, Any]:
     """What an overlay is on all hosts: VNI, the hosts with containers on it, and these."""
-    there = [each for each in claiming.endpoints(host, network) if each.is_up]
+    there = [each for each in cluster.endpoints(host, network) if each.is_up]
     peers = {each.host_address: each.host_name for each in there}
     shared: dict[str, Any] = {
         "Vni": network.vni,

@@ -16,7 +16,6 @@ from pathlib import Path
 from netyard import (
     _core,
     bridgeopts,
-    claiming,
     clock,
     config,
     events,
@@ -29,6 +28,7 @@ from netyard import (
 )
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.host import Change, Host
 from netyard.naming import short
@@ -159,7 +159,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         network = store.network(each.network_id)
         if network is not None:
             provision.ensure_device(change, network)
-            claiming.follow(host, network)
+            cluster.follow(host, network)
     wanted = publishing.requests_of(spec)
     carriers = endpoints.gateway_endpoints(store, attached)
     refresh = Names(change, container.id)
@@ -171,7 +171,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     if leasing.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
         carriers = endpoints.gateway_endpoints(store, attached)
-    claiming.publish(host, joining)
+    cluster.publish(host, joining)
     endpoints.settle(store, joining)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
@@ -547,4 +547,4 @@ def discard(host: Host, container: ContainerRecord) -> None:
             endpoints.forget(host, each)
         store.delete_container(container.id)
         events.container_event(store, "destroy", container)
-    claiming.give_up(host, container.id, attached)
+    cluster.give_up(host, container.id, attached)

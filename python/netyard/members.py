@@ -8,8 +8,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from netyard import _core, claiming, config, provision
+from netyard import _core, config, provision
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.cluster.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.host import Host
@@ -90,11 +91,11 @@ class Members:
             )
         _check_address(member.advertise)
         member = replace(member, access=_with_files(member.access))
-        claiming.join(self._host, member)
+        cluster.join(self._host, member)
         try:
             config.write_settings(root, {**settings, KEY: member.to_settings()})
         except OSError as error:
-            claiming.leave(self._host)
+            cluster.leave(self._host)
             raise StoreError(f"the settings cannot be kept: {error.strerror}") from error
         return next(each for each in self.list() if each.is_self)
 
@@ -117,7 +118,7 @@ class Members:
                 )
             for network in shared:
                 provision.forget(host, network)
-        claiming.leave(host)
+        cluster.leave(host)
         settings = config.read_settings(host.layout.root)
         settings.pop(KEY, None)
         config.write_settings(host.layout.root, settings)
@@ -130,14 +131,14 @@ class Members:
         Raises:
             Conflict: if no encrypted network is used on this host.
         """
-        claiming.rotate_key(self._host)
+        cluster.rotate_key(self._host)
 
     def list(self) -> list[Member]:
         """The hosts that are there, by name."""
-        own = claiming.check_member(self._host).name
+        own = cluster.check_member(self._host).name
         found = [
             Member(each.id, each.name, each.address, each.name == own)
-            for each in claiming.hosts(self._host)
+            for each in cluster.hosts(self._host)
         ]
         return sorted(found, key=lambda each: each.name)
 

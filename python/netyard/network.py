@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netyard import claiming, connecting, events, parentopts, provision
+from netyard import connecting, events, parentopts, provision
 from netyard.agent import client as agent
 from netyard.builtin import ensure_builtin
+from netyard.cluster import client as cluster
 from netyard.cluster.entries import DRIVER
 from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
 from netyard.host import Change, Host, default_host
@@ -327,14 +328,14 @@ def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
         record = replace(plan(host, spec), state="planned")
         _check_name_free(host, record)
         try:
-            claiming.add_network(host, record)
+            cluster.add_network(host, record)
             break
         except NameInUse:
             raise
         except Conflict:
             if not attempts_left:
                 raise
-    change.on_failure(lambda: claiming.remove_network(host, record))
+    change.on_failure(lambda: cluster.remove_network(host, record))
     with host.store.transaction():
         host.store.add_network(record)
         events.network_event(host.store, "create", record)
@@ -363,7 +364,7 @@ def _remove(change: Change, record: NetworkRecord) -> None:
             hint="remove or disconnect them first",
         )
     if record.spans_hosts:
-        claiming.remove_network(host, record)
+        cluster.remove_network(host, record)
         provision.forget(host, record)
     else:
         provision.discard(host, record)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
-from netyard import _core, claiming, overlayopts
+from netyard import _core, overlayopts
+from netyard.cluster import client as cluster
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
@@ -38,14 +39,14 @@ def find_ground(
             "cluster gives",
             field="--ipam-driver",
         )
-    claiming.check_member(host)
+    cluster.check_member(host)
     is_encrypted = overlayopts.is_encrypted(options)
     if is_encrypted and not _core.knows_wireguard():
         raise Unsupported(
             "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
         )
-    own = claiming.own_host(host)
-    others = claiming.networks(host)
+    own = cluster.own_host(host)
+    others = cluster.networks(host)
     if any(other.name == spec.name for other in others):
         raise NameInUse(f"a network named {spec.name!r} exists", holder=spec.name)
     return Ground(
@@ -55,7 +56,7 @@ def find_ground(
         subnets=[parse_subnet("--subnet", word) for word in spec.subnets],
         gateways=[parse_address("--gateway", word) for word in spec.gateways],
         others=others,
-        avoid=[ip_network(each.address) for each in claiming.hosts(host)],
+        avoid=[ip_network(each.address) for each in cluster.hosts(host)],
         sources=GLOBAL_SOURCES,
         vni=_vni(options, others),
         underlay=str(tunnel_address(own.id)) if is_encrypted else own.address,

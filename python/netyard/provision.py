@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from netyard import claiming, coexistence, kernel, parentopts, parentplan
+from netyard import coexistence, kernel, parentopts, parentplan
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.host import Change, Host
@@ -27,7 +28,7 @@ def ensure_device(change: Change, record: NetworkRecord) -> None:
 
 def make_in_kernel(host: Host, record: NetworkRecord) -> None:
     """The kernel's side of a network: rules before the device, so that it is never open."""
-    claiming.prepare(host, record)
+    cluster.prepare(host, record)
     kernel.admit(host, record)
     find_driver(record.driver).create([record])
     kernel.ensure_forwarding(host, record)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from netyard import (
     _core,
     adopting,
-    claiming,
     coexistence,
     connecting,
     kernel,
@@ -17,6 +16,7 @@ from netyard import (
 )
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
 from netyard.host import Change, Host
@@ -98,7 +98,7 @@ def reload(host: Host) -> Report:
             if network.takes_endpoints and network.state == "ready":
                 kernel.ensure_forwarding(host, network)
                 try:
-                    claiming.prepare(host, network)
+                    cluster.prepare(host, network)
                     driver(network.driver).restore(network, [])
                     report.restored.append(f"network {network.name}")
                 except NetyardError as error:
@@ -111,7 +111,7 @@ def reload(host: Host) -> Report:
             except (NetyardError, OSError) as error:
                 report.lost.append(f"container {container.name}: {error}")
         try:
-            claiming.repair(host)
+            cluster.repair(host)
         except NetyardError as error:
             report.lost.append(f"containers on other hosts: {error}")
         coexistence.sync(host.layout, host.store)

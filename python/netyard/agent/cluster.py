@@ -33,7 +33,7 @@ from netyard.errors import ClusterError, Conflict, NetyardError
 from netyard.host import Host
 from netyard.lifecycle import hostname_of
 from netyard.naming import Layout
-from netyard.reclaiming import give_new_addresses
+from netyard.readdressing import give_new_addresses
 from netyard.spec import ContainerSpec
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.store.store import Store

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netyard import _core, claiming, lifecycle
+from netyard import _core, lifecycle
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
+from netyard.cluster import client as cluster
 from netyard.host import Host
 from netyard.naming import overlay_mac
 from netyard.options import Address, format_mac
@@ -30,7 +31,7 @@ def give_new_addresses(host: Host, endpoint_id: str) -> list[Address]:
         if before is None or container is None or network is None:
             return []
         wanted: dict[int, Address | None] = {each.version: None for each in before.addresses}
-        claimed = claiming.claim(host, network, container, endpoint_id, wanted)
+        claimed = cluster.claim(host, network, container, endpoint_id, wanted)
         after = _moved(network, before, claimed)
         if before.is_joined:
             _change_interface(host, network, container, before, after)
