@@ -5,6 +5,9 @@ drop forwarded packets in iptables' FORWARD chain, or firewalld rejects what is 
 zones, netyard's bridges are entered there, too: accepted both ways, because what may reach a
 container is decided, finally, by netyard's own drops.
 
+Of what is for the host itself only the tunnel of encrypted overlay networks is let in, which
+checks who sends. Plain VXLAN checks nothing: the admin says from where it may come.
+
 Their chains are changed with their own tools, `iptables` and `firewall-cmd`, so that these can go
 on reading them; nothing is ever flushed, and only entries of this root are taken out again.
 """
@@ -21,37 +24,63 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netyard import _core, config
+from netyard import _core, config, overlayopts
 from netyard.errors import NetyardError
 from netyard.naming import Layout
 from netyard.store.store import Store
 
 _LOG = logging.getLogger("netyard.coexistence")
 _TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
-_FORWARD_HOOK = 2
+_INPUT_HOOK, _FORWARD_HOOK = 1, 2
 _ZONE = "trusted"
 _ZONED = "firewalld-interfaces"
+_PORT = f"{overlayopts.TUNNEL_PORT}/udp"
+_PORT_ZONE = "firewalld-port-zone"
 _SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """What drops packets that are for the host itself.
+
+    Attributes:
+        name: As it is called.
+        family: ``ip``, ``ip6`` or ``inet``.
+        lets_in: Whether netyard can let something in there.
+    """
+
+    name: str
+    family: str
+    lets_in: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """Who else filters forwarded packets here.
+    """Who else filters here.
 
     Attributes:
         chains: Tool and chain to enter bridges in, such as ``("iptables", "DOCKER-USER")``.
+        inputs: The same for what is to reach the host itself.
+        guards: Whatever drops what is for the host.
         has_docker, has_firewalld, has_ufw: Whose chains there are.
         others: Other chains that drop forwarded packets, which netyard cannot enter anything in.
     """
 
     chains: Sequence[tuple[str, str]] = ()
+    inputs: Sequence[tuple[str, str]] = ()
+    guards: Sequence[Guard] = ()
     has_docker: bool = False
     has_firewalld: bool = False
     has_ufw: bool = False
     others: Sequence[str] = field(default=())
 
     def __bool__(self) -> bool:
-        return bool(self.chains) or self.has_firewalld
+        return bool(self.chains or self.inputs) or self.has_firewalld
+
+    def guards_of(self, version: int) -> list[Guard]:
+        """Those that see packets of an IP version."""
+        families = ("inet", "ip" if version == 4 else "ip6")
+        return [guard for guard in self.guards if guard.family in families]
 
 
 def find(own_table: str) -> Found:
@@ -60,7 +89,7 @@ def find(own_table: str) -> Found:
         present = [chain for chain in _core.list_chains() if chain.table != own_table]
     except NetyardError:
         return Found()
-    chains, others = [], []
+    chains, inputs, guards, others = [], [], [], []
     names = {(chain.family, chain.table, chain.name) for chain in present}
     for chain in present:
         if (chain.table, chain.name) == ("filter", "FORWARD") and chain.family in _TOOLS:
@@ -69,18 +98,27 @@ def find(own_table: str) -> Found:
                 chains.append((_TOOLS[chain.family], "DOCKER-USER" if has_docker else "FORWARD"))
         elif chain.hook == _FORWARD_HOOK and chain.drops and not chain.table.startswith("netyard"):
             others.append(f"{chain.family} {chain.table} {chain.name}")
-    chains += _legacy_chains()
+        elif chain.hook == _INPUT_HOOK and chain.drops:
+            is_known = (chain.table, chain.name) == ("filter", "INPUT") and chain.family in _TOOLS
+            name = f"chain {chain.family} {chain.table} {chain.name}"
+            guards.append(Guard(name, chain.family, is_known))
+            if is_known:
+                inputs.append((_TOOLS[chain.family], "INPUT"))
+    has_firewalld = ("inet", "firewalld", "filter_FORWARD") in names
+    legacy = _legacy_tools()
     return Found(
-        chains=chains,
+        chains=[*chains, *((tool, "FORWARD") for tool in legacy)],
+        inputs=[*inputs, *((tool, "INPUT") for tool in legacy)],
+        guards=[*guards, *([Guard("firewalld", "inet", True)] if has_firewalld else [])],
         has_docker=any(name == "DOCKER-USER" for _, _, name in names),
-        has_firewalld=("inet", "firewalld", "filter_FORWARD") in names,
+        has_firewalld=has_firewalld,
         has_ufw=any(name.startswith("ufw") for _, _, name in names),
         others=others,
     )
 
 
-def _legacy_chains() -> list[tuple[str, str]]:
-    """FORWARD of the older iptables, which keeps its rules beside nf_tables."""
+def _legacy_tools() -> list[str]:
+    """The older iptables, where it filters: it keeps its rules beside nf_tables."""
     found = []
     for path, tool in (
         ("/proc/net/ip_tables_names", "iptables-legacy"),
@@ -91,7 +129,7 @@ def _legacy_chains() -> list[tuple[str, str]]:
         except OSError:
             continue
         if has_filter and shutil.which(tool):
-            found.append((tool, "FORWARD"))
+            found.append(tool)
     return found
 
 
@@ -120,17 +158,28 @@ def _locked(layout: Layout) -> Iterator[None]:
 
 
 def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
-    bridges = sorted(
-        network.bridge
+    networks = [
+        network
         for network in store.networks()
-        if network.bridge and network.state in ("making", "ready") and not network.is_internal
-    )
-    opens = config.load(layout.root).opens_host_firewall
+        if network.bridge and network.state in ("making", "ready")
+    ]
+    bridges = sorted(network.bridge for network in networks if not network.is_internal)
+    internal = sorted(network.bridge for network in networks if network.is_internal)
+    settings = config.load(layout.root)
+    opens = settings.opens_host_firewall
+    has_tunnel = opens and any(network.is_encrypted for network in networks)
+    comment = f"netyard:{layout.table}"
     done: list[str] = []
     for tool, chain in found.chains:
-        done += _sync_chain(tool, chain, _wanted(bridges, opens=opens), f"netyard:{layout.table}")
+        rules = [*_wanted(bridges, opens=opens), *_wanted_within(internal)]
+        done += _sync_chain(tool, chain, rules, comment)
+    for tool, chain in found.inputs:
+        rules = _wanted_tunnel(layout.tunnel) if has_tunnel else []
+        done += _sync_chain(tool, chain, rules, comment)
     if found.has_firewalld:
-        done += _sync_zone(store, bridges)
+        done += _sync_zone(store, [*bridges, *internal, *([layout.tunnel] if has_tunnel else [])])
+        underlay = settings.cluster.advertise if has_tunnel and settings.cluster else None
+        done += _sync_port(store, underlay)
     return done
 
 
@@ -142,6 +191,17 @@ def _wanted(bridges: Iterable[str], *, opens: bool) -> list[list[str]]:
         for bridge in bridges
         for rule in (["-i", bridge], ["-o", bridge, *([] if opens else replies)])
     ]
+
+
+def _wanted_within(bridges: Iterable[str]) -> list[list[str]]:
+    """With br_netfilter, frames from port to port pass there as well."""
+    return [["-i", bridge, "-o", bridge] for bridge in bridges]
+
+
+def _wanted_tunnel(tunnel: str) -> list[list[str]]:
+    """What is for the tunnel, and what comes by it."""
+    port = str(overlayopts.TUNNEL_PORT)
+    return [["-p", "udp", "-m", "udp", "--dport", port], ["-i", tunnel]]
 
 
 def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment: str) -> list[str]:
@@ -159,16 +219,16 @@ def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment:
     for at, rule in enumerate(present):
         if rule not in rules or rule in present[:at]:
             _run(tool, "-w", "-D", chain, *rule)
-            done.append(f"{tool}: took {' '.join(rule[:2])} out of {chain}")
+            done.append(f"{tool}: took {' '.join(rule[: -len(marked)])} out of {chain}")
     for rule in rules:
         if rule not in present:
             _run(tool, "-w", "-I", chain, "1", *rule)
-            done.append(f"{tool}: entered {' '.join(rule[:2])} in {chain}")
+            done.append(f"{tool}: entered {' '.join(rule[: -len(marked)])} in {chain}")
     return done
 
 
 def _sync_zone(store: Store, bridges: Sequence[str]) -> list[str]:
-    """Put bridges into firewalld's zone of what it does not filter."""
+    """Put bridges, and the tunnel, into firewalld's zone of what it does not filter."""
     listed = _run("firewall-cmd", f"--zone={_ZONE}", "--list-interfaces")
     if listed is None:
         return []
@@ -186,6 +246,42 @@ def _sync_zone(store: Store, bridges: Sequence[str]) -> list[str]:
     if ours != set(bridges):
         store.write_meta(_ZONED, " ".join(bridges) or None)
     return done
+
+
+def _sync_port(store: Store, underlay: str | None) -> list[str]:
+    """Let what is for the tunnel into the zone that this address of the host is in."""
+    before = store.read_meta(_PORT_ZONE)
+    zone = _zone_of(underlay) if underlay else None
+    done = []
+    if before and before != zone and _is_open(before):
+        _run("firewall-cmd", f"--zone={before}", f"--remove-port={_PORT}")
+        done.append(f"firewalld: closed {_PORT} in zone {before}")
+    if zone and not _is_open(zone):
+        _run("firewall-cmd", f"--zone={zone}", f"--add-port={_PORT}")
+        done.append(f"firewalld: opened {_PORT} in zone {zone}")
+    if before != zone:
+        store.write_meta(_PORT_ZONE, zone)
+    return done
+
+
+def _is_open(zone: str) -> bool:
+    return _PORT in (_run("firewall-cmd", f"--zone={zone}", "--list-ports") or "").split()
+
+
+def _zone_of(underlay: str) -> str | None:
+    """The zone of the interface that has an address; firewalld's default one if it has none."""
+    links = {link.index: link.name for link in _core.list_links()}
+    devices = {
+        links[index] for index, address, _ in _core.list_addresses() if str(address) == underlay
+    }
+    zone = None
+    for line in (_run("firewall-cmd", "--get-active-zones") or "").splitlines():
+        # A zone's name, then what is in it on lines that begin with a space.
+        if not line.startswith(" "):
+            zone = line.split()[0]
+        elif devices & set(line.split()):
+            return zone
+    return (_run("firewall-cmd", "--get-default-zone") or "").strip() or None
 
 
 def _run(*command: str) -> str | None:

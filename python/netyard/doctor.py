@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
-from netyard import _core, coexistence, config, parentopts, ports
+from netyard import _core, coexistence, config, overlayopts, parentopts, ports
 from netyard.coexistence import Found
 from netyard.host import Host
 
@@ -34,7 +35,7 @@ def examine(host: Host) -> list[Finding]:
     found = coexistence.find(host.layout.table)
     done = coexistence.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
-    findings += [*_forwarding(host), *_parents(host), *_shadowed(host)]
+    findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
     return findings or [Finding("ok", "nothing is in the way")]
 
 
@@ -63,6 +64,33 @@ def _firewalls(host: Host, found: Found) -> Iterator[Finding]:
         yield Finding(
             "problem", f"chain {chain} drops what is forwarded: accept netyard's bridges in it"
         )
+
+
+def _underlays(host: Host, found: Found) -> Iterator[Finding]:
+    """What must come in from the other hosts, for overlay networks."""
+    settings = config.load(host.layout.root)
+    if settings.cluster is None:
+        return
+    version = ip_address(settings.cluster.advertise).version
+    networks = [
+        each for each in host.store.networks() if each.spans_hosts and each.state == "ready"
+    ]
+    for guard in found.guards_of(version):
+        for network in networks:
+            what = f"UDP port {overlayopts.port_of(network.options)} from the other hosts"
+            if network.is_encrypted and guard.lets_in and settings.opens_host_firewall:
+                yield Finding(
+                    "note", f"{guard.name} lets in the tunnel of network {network.name!r}"
+                )
+                continue
+            if network.is_encrypted:
+                tunnel = host.layout.tunnel
+                what = f"UDP port {overlayopts.TUNNEL_PORT} and what comes in by {tunnel}"
+            yield Finding(
+                "note",
+                f"{guard.name} filters what is for this host: for network {network.name!r} it "
+                f"must let in {what}",
+            )
 
 
 def _parents(host: Host) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ PORT = "vxlan-port"
 ENCRYPTED = "encrypted"
 
 DEFAULT_PORT = 4789
+# The tunnel's, for encrypted networks. WireGuard's own is 51820, which others may have.
+TUNNEL_PORT = 51821
 _PORT_MIN, _PORT_MAX = 1024, 49151
 _VNI_MAX = (1 << 24) - 1
 

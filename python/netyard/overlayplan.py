@@ -6,9 +6,9 @@ Looks at the store and asks the cluster; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
-from netyard import _core, overlayopts
+from netyard import _core, coexistence, overlayopts
 from netyard.cluster import client as cluster
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
@@ -83,6 +83,15 @@ def check(host: Host, record: NetworkRecord) -> None:
 
 def find_warnings(record: NetworkRecord) -> list[str]:
     """What is allowed and will not work as its maker may think."""
+    found = []
     if record.vni < VNI_FIRST:
-        return [f"VXLAN network identifiers below {VNI_FIRST} are often the physical network's"]
-    return []
+        found.append(
+            f"VXLAN network identifiers below {VNI_FIRST} are often the physical network's"
+        )
+    if not record.is_encrypted:
+        port = overlayopts.port_of(record.options)
+        found += [
+            f"{guard.name} filters what is for this host: allow UDP port {port} from the others"
+            for guard in coexistence.find("").guards_of(ip_address(record.underlay).version)
+        ]
+    return found

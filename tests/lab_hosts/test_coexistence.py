@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import firewalls
 from lab import HOST, INTERNET, NEIGHBOUR, SERVER, SLOWNESS, Guest, Lab, Machine, wait_for
 
 _CGROUPS = "cpu cpuacct cpuset memory devices freezer blkio pids"
@@ -95,13 +96,7 @@ def test_dockerd(beside: Lab) -> None:
 def test_firewalld(beside: Lab) -> None:
     """FW30: its start, and `firewall-cmd --reload`, leave netyard's networks as they were."""
     host = beside.host
-    host.run("mkdir", "-p", "/run/dbus")
-    host.popen("dbus-daemon", "--system", "--nofork", "--nopidfile")
-    wait_for(
-        lambda: host.run("test", "-S", "/run/dbus/system_bus_socket", check=False).returncode == 0
-    )
-    host.popen("firewalld", "--nofork", "--nopid")
-    wait_for(lambda: host.run("firewall-cmd", "--state", check=False).returncode == 0, seconds=20)
+    firewalls.start_firewalld(host)
     wait_for(lambda: _problems(beside) == [], what="beside firewalld")
     for _ in range(2):
         host.run("firewall-cmd", "--reload")
@@ -118,21 +113,10 @@ def test_firewalld(beside: Lab) -> None:
     assert len(host.out("firewall-cmd", "--zone=trusted", "--list-interfaces").split()) == 2
 
 
-def _enable_ufw(host: Machine) -> None:
-    """Its files are the machine's own: work on copies of them."""
-    host.run(
-        "sh",
-        "-c",
-        "cp -a /etc/ufw /run/ufw && mount --bind /run/ufw /etc/ufw && mkdir -p /var/lib/ufw && "
-        "cp -a /etc/default /run/default && mount --bind /run/default /etc/default",
-    )
-    host.run("ufw", "--force", "enable")
-
-
 def test_ufw(beside: Lab) -> None:
     """FW31: denying what is forwarded does not shut containers off; reloading changes nothing."""
     host = beside.host
-    _enable_ufw(host)
+    firewalls.enable_ufw(host)
     wait_for(lambda: _problems(beside) == [], what="beside ufw")
     host.run("ufw", "reload")
     wait_for(lambda: _problems(beside) == [], what="after a reload")
@@ -140,11 +124,33 @@ def test_ufw(beside: Lab) -> None:
     assert "ufw" in report and "does not apply to published ports" in report
 
 
+@pytest.mark.parametrize("whose", ["docker", "firewalld"])
+def test_internal_networks(lab: Lab, whose: str) -> None:
+    """FW27, FW30: with br_netfilter what stays within a network is forwarded, too, and passes."""
+    host = lab.host
+    for word in ("iptables", "ip6tables"):
+        host.run("sh", "-c", f"echo 1 > /proc/sys/net/bridge/bridge-nf-call-{word}")
+    if whose == "docker":
+        host.run("iptables", "-P", "FORWARD", "DROP")
+        host.run("ip6tables", "-P", "FORWARD", "DROP")
+    else:
+        firewalls.start_firewalld(host)
+    host.ny("network", "create", "--internal", "--ipv6", "net")
+    for name in ("one", "two"):
+        host.ny("run", "-d", "--name", name, "--network", "net", "sleep", "600")
+    one, two = Guest(host, "one"), Guest(host, "two")
+    assert one.ping(two.address("net"))
+    assert one.ping(two.address("net", version=6))
+    host.ny("rm", "-f", "one", "two")
+    host.ny("network", "rm", "net")
+    assert "netyard" not in host.out("iptables", "-S")
+
+
 def test_the_hosts_firewall_may_decide(lab: Lab) -> None:
     """FW31, US2: by choice, `ufw route` rules decide about published ports."""
     lab.serve_internet()
     host = lab.host
-    _enable_ufw(host)
+    firewalls.enable_ufw(host)
     host.ny("config", "set", "host-firewall", "decides")
     _serve(host)
     web = Guest(host, "web")

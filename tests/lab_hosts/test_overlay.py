@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cluster
+import firewalls
 from cluster import Cluster, run
 from lab import SERVER, Guest, Machine, wait_for
 
@@ -426,3 +427,22 @@ def test_etcd_has_lost_everything(pair: Cluster) -> None:
     alpha.ny("network", "create", "-d", "overlay", "new")
     web, client = run(alpha, "web", "new"), run(beta, "client", "new")
     wait_for(lambda: client.ping("web") and web.ping("client"))
+
+
+def test_firewalls_of_the_hosts(pair: Cluster) -> None:
+    """FW31: plain VXLAN is not let in by itself; who makes the network is told what to allow."""
+    alpha, beta = pair.hosts
+    firewalls.enable_ufw(alpha)
+    firewalls.start_firewalld(beta)
+    told = alpha.netyard("network", "create", "-d", "overlay", "net").stderr
+    assert "chain ip filter INPUT filters what is for this host: allow UDP port 4789" in told
+    assert "ip6" not in told, "the underlay is IPv4"
+    web, client = run(alpha, "web", "net"), run(beta, "client", "net")
+    assert not web.ping("client")
+    assert not client.ping("web")
+    assert "network 'net' it must let in UDP port 4789 from the other hosts" in alpha.ny("doctor")
+    assert "firewalld filters what is for this host" in beta.ny("doctor")
+    alpha.run(*"ufw allow proto udp from 10.99.2.2 to any port 4789".split())
+    beta.run("firewall-cmd", "--add-port=4789/udp")
+    assert web.ping("client")
+    assert client.ping("web")

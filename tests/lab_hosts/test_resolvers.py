@@ -153,13 +153,18 @@ def test_answers_of_upstreams_are_kept(lab: Lab, host: Machine) -> None:
 def test_many_questions_at_once(lab: Lab, host: Machine) -> None:
     """DN17, DN20: a slow upstream with hundreds of questions on their way; local names at once."""
     slow = (
-        "import socket,threading,time\n"
-        "s=socket.socket(2,2); s.bind(('0.0.0.0',53))\n"
-        "def late(data,peer):\n"
-        " time.sleep(0.8); s.sendto(data[:2]+b'\\x81\\x80'+data[4:6]+b'\\0\\0\\0\\0\\0\\0'"
-        "+data[12:data.index(b'\\0',12)+5],peer)\n"
+        "import select,socket,time\n"
+        "from collections import deque\n"
+        "s=socket.socket(2,2); s.bind(('0.0.0.0',53)); late=deque()\n"
         "while True:\n"
-        " d,p=s.recvfrom(999); threading.Thread(target=late,args=(d,p)).start()\n"
+        " wait=max(0,late[0][0]-time.monotonic()) if late else None\n"
+        " if select.select([s],[],[],wait)[0]:\n"
+        "  data,peer=s.recvfrom(999)\n"
+        "  answer=data[:2]+b'\\x81\\x80'+data[4:6]+b'\\0\\0\\0\\0\\0\\0'"
+        "+data[12:data.index(b'\\0',12)+5]\n"
+        "  late.append((time.monotonic()+0.8,answer,peer))\n"
+        " while late and late[0][0]<=time.monotonic():\n"
+        "  s.sendto(*late.popleft()[1:])\n"
     )
     lab.internet.popen(sys.executable, "-S", "-c", slow)
     host.ny("network", "create", "net")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import cluster
+import firewalls
 from cluster import Cluster, run
 from lab import SERVER, Guest, Machine, wait_for
 
@@ -157,3 +158,27 @@ def test_a_new_key_and_no_connection_lost(pair: Cluster) -> None:
     alpha.ny("ps")
     wait_for(lambda: client.ping("web"))
     assert public_keys(pair) == keys[-1]
+
+
+def test_firewalls_of_the_hosts(pair: Cluster) -> None:
+    """FW30, FW31: ufw and firewalld let the tunnel in, after they reload as well, and while it is."""
+    alpha, beta = pair.hosts
+    firewalls.enable_ufw(alpha)
+    firewalls.start_firewalld(beta)
+    web, client = run(alpha, "web", "net"), run(beta, "client", "net")
+    wait_for(lambda: client.ping("web"))
+    assert web.ping("client")
+    assert "lets in the tunnel" in alpha.ny("doctor")
+    assert "firewalld lets in the tunnel" in beta.ny("doctor")
+    alpha.run("ufw", "reload")
+    beta.run("firewall-cmd", "--reload")
+    for machine in pair.hosts:
+        # The others' keys do not make up for a closed firewall: a new session is needed.
+        machine.ny("host", "rotate-key")
+    wait_for(lambda: client.ping("web") and web.ping("client"), what="after a reload")
+    for machine in pair.hosts:
+        machine.ny("rm", "-f", *machine.ny("ps", "-aq").split())
+    alpha.ny("network", "rm", "net")
+    wait_for(lambda: "51821" not in alpha.out("iptables", "-S", "INPUT"))
+    wait_for(lambda: not beta.out("firewall-cmd", "--list-ports"))
+    assert not beta.out("firewall-cmd", "--zone=trusted", "--list-interfaces")

@@ -23,10 +23,9 @@ from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import Conflict, KernelError, Unsupported
 from netyard.naming import Layout
 from netyard.options import Address
+from netyard.overlayopts import TUNNEL_PORT
 
 _LOG = logging.getLogger("netyard.agent")
-# WireGuard's own is 51820, which others may have.
-PORT = 51821
 # Outer IP and UDP headers, and WireGuard's own with its tag (its white paper, 5.4.6).
 _OVERHEAD = {4: 60, 6: 80}
 _KEY_BYTES = 32
@@ -134,7 +133,7 @@ class Mesh:
             prefix=64,
             mtu=self._mtu(),
             private_key=key,
-            port=PORT,
+            port=TUNNEL_PORT,
             sysctls=_sysctls(self._device),
         )
         return _core.ensure_tunnel(spec).hex()
@@ -171,7 +170,7 @@ class Mesh:
             (
                 bytes.fromhex(each.public_key),
                 ip_address(each.address),
-                PORT,
+                TUNNEL_PORT,
                 tunnel_address(each.id),
             )
             for each in hosts

@@ -99,7 +99,7 @@ def create(
     )
     if made.parent and "parent" not in options and not internal:
         note(_chosen_parent(made))
-    if subnet or opt or made.parent:
+    if subnet or opt or made.parent or made.record.spans_hosts:
         for sentence in made.warnings():
             warn(sentence)
     click.echo(made.id)

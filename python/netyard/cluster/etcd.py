@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from netyard import clock
 from netyard.cluster.membership import Access
 from netyard.errors import ClusterError
 
@@ -35,6 +36,10 @@ _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 11_000),
 ]
+
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h).
+_TOO_EARLY_OR_LATE = (9, 10)
 
 
 class Compacted(Exception):
@@ -308,7 +313,7 @@ def _reason(error: BaseException) -> str:
 
     for each in _wrapped(error):
         if isinstance(each, ssl.SSLCertVerificationError):
-            return f"its certificate is refused: {each.verify_message}"
+            return f"its certificate is refused: {each.verify_message}{_clock(each.verify_code)}"
         if isinstance(each, ssl.SSLError):
             return f"TLS failed: {(each.reason or each.strerror or '').replace('_', ' ').lower()}"
         if isinstance(each, OSError) and each.strerror:
@@ -316,6 +321,15 @@ def _reason(error: BaseException) -> str:
         if "timed out" in str(each):
             return "it does not answer in time"
     return _message_of(error) or str(error).partition("\n")[0] or type(error).__name__
+
+
+def _clock(verify_code: int) -> str:
+    """What time it is, if that may be what is wrong."""
+    return (
+        f": by this host's clock it is {clock.now()[:10]}"
+        if verify_code in _TOO_EARLY_OR_LATE
+        else ""
+    )
 
 
 def _wrapped(error: BaseException) -> Iterator[BaseException]:
