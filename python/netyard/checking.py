@@ -6,7 +6,6 @@ import csv
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,12 +112,12 @@ def with_first(
     """The requests, what was given for "the first network" put into the first."""
     head, *tail = requests or [NetworkRequest(network="bridge")]
     if head.network == "default":
-        head = replace(head, network="bridge")
+        head = head._replace(network="bridge")
     for key, value in first.items():
         if value and getattr(head, key):
             raise Invalid(f"--network: {key} is given both for the network and for the container")
     given = {key: value for key, value in first.items() if value}
-    return (replace(head, **given), *tail)
+    return (head._replace(**given), *tail)
 
 
 def check_mode(

@@ -21,8 +21,8 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core, config, overlayopts
 from netyard.errors import NetyardError
@@ -39,8 +39,7 @@ _PORT_ZONE = "firewalld-port-zone"
 _SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """What drops packets that are for the host itself.
 
     Attributes:
@@ -54,8 +53,7 @@ class Guard:
     lets_in: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Who else filters here.
 
     Attributes:
@@ -72,7 +70,7 @@ class Found:
     has_docker: bool = False
     has_firewalld: bool = False
     has_ufw: bool = False
-    others: Sequence[str] = field(default=())
+    others: Sequence[str] = ()
 
     def __bool__(self) -> bool:
         return bool(self.chains or self.inputs) or self.has_firewalld

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netyard import bridgeopts, netopts, overlayopts, parentopts
 from netyard.cluster.membership import KEY as CLUSTER
@@ -25,8 +24,7 @@ from netyard.options import Address, parse_address, parse_domain, parse_subnet
 FILE = "config.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """The settings, checked.
 
     Attributes:
@@ -46,10 +44,10 @@ class Config:
     """
 
     pools: tuple[Source, ...] = DEFAULT_SOURCES
-    bridge_options: Mapping[str, str] = field(default_factory=dict)
+    bridge_options: Mapping[str, str] = {}
     bridge_address: str = ""
     bridge_range: str = ""
-    network_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    network_options: Mapping[str, Mapping[str, str]] = {}
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

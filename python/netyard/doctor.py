@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core, coexistence, config, overlayopts, parentopts, ports
 from netyard.coexistence import Found
@@ -17,8 +17,7 @@ _FORWARDING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing found.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -81,7 +80,7 @@ def plan(
             found[f"ip{version}"] = str(lease(store, network, endpoint_id, address, version))
     if found:
         store.update_endpoint(endpoint_id, **found)
-    return replace(endpoint, **found)  # type: ignore[arg-type]
+    return endpoint._replace(**found)  # type: ignore[arg-type]
 
 
 def _wanted_addresses(

@@ -27,9 +27,8 @@ A second table, of the ``bridge`` family, keeps containers apart on networks wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from netyard import bridgeopts
 from netyard.options import Address
@@ -44,8 +43,7 @@ _LOCALHOST6 = IPv6Address("::1")
 _ANY6 = IPv6Address("::")
 
 
-@dataclass(frozen=True, slots=True)
-class SetSpec:
+class SetSpec(NamedTuple):
     """A set or map, in ``nft``'s type names."""
 
     name: str
@@ -61,8 +59,7 @@ TRUSTED = SetSpec("trusted", ("ifname", "ifname"))
 LOOPED6 = SetSpec("looped6", ("ipv6_addr",))
 
 
-@dataclass(frozen=True, slots=True)
-class FamilySets:
+class FamilySets(NamedTuple):
     """The sets there are once for IPv4 and once for IPv6.
 
     Attributes:
@@ -113,7 +110,7 @@ class FamilySets:
 
     def all(self) -> list[SetSpec]:
         """All of them."""
-        return [getattr(self, each.name) for each in fields(self)]
+        return list(self)
 
 
 FAMILIES = {version: FamilySets.of(version) for version in (4, 6)}

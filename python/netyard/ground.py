@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from netyard.ipam.defaults import Source
 from netyard.options import Address, Subnet
 from netyard.store.records import NetworkRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Ground(NamedTuple):
     """A device, and what follows from it for the network.
 
     Attributes:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netyard.agent import client as agent
 from netyard.errors import NetyardError, PermissionDenied, StoreError
 from netyard.naming import Layout
 from netyard.store.store import Store
@@ -83,7 +82,10 @@ class Host:
         self.store = Store(self.layout.database, create=True)
         self._thread_lock = threading.RLock()
         self._change: Change | None = None
-        agent.revive(self.layout)
+        if self.layout.agent_socket.exists():
+            from netyard.agent import client as agent
+
+            agent.revive(self.layout)
 
     def close(self) -> None:
         """Close the store."""

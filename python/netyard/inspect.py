@@ -14,11 +14,6 @@ from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 
-def shown_driver(network: NetworkRecord) -> str:
-    """The driver's name as Docker shows it."""
-    return "null" if network.driver == "none" else network.driver
-
-
 def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
     """Contract NI1, NI2."""
     pools = () if network.is_config_only else network.pools
@@ -28,7 +23,7 @@ def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False
         "Id": network.id,
         "Created": network.created,
         "Scope": network.scope,
-        "Driver": shown_driver(network),
+        "Driver": network.shown_driver,
         "EnableIPv4": network.has_ipv4,
         "EnableIPv6": network.has_ipv6,
         "IPAM": {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import IPv4Address, ip_interface
 
 from netyard import _core
@@ -92,7 +91,7 @@ def apply(
     Args:
         address: ``None`` if the lease was lost: then it has none, and no way out by it.
     """
-    after = replace(before, ip4=str(address or ""), lease=lease)
+    after = before._replace(ip4=str(address or ""), lease=lease)
     network = host.store.network(before.network_id)
     if network is None:
         return before
@@ -104,7 +103,7 @@ def apply(
     text = lease.to_json() if lease else ""
     with host.store.transaction():
         host.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
-    endpoints.flush_flows_of([replace(before, ip6="")] if removed else [])
+    endpoints.flush_flows_of([before._replace(ip6="")] if removed else [])
     endpoints.route_defaults(host, container)
     return after
 

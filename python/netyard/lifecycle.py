@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from netyard import (
@@ -64,7 +63,7 @@ def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord:
     if container.state != "running" or container.kind == "adopted" or is_alive(container):
         return container
     finish(host, container.id)
-    return host.store.container(container.id) or replace(container, state="exited")
+    return host.store.container(container.id) or container._replace(state="exited")
 
 
 def hostname_of(container: ContainerRecord, spec: ContainerSpec) -> str:
@@ -251,7 +250,7 @@ def _environment(spec: ContainerSpec, hostname: str) -> list[str]:
 def environment_of(container: ContainerRecord, extra: Sequence[str] = ()) -> list[str]:
     """What a further process in a container gets."""
     spec = ContainerSpec.from_json(container.spec)
-    joined = replace(spec, environment=[*spec.environment, *extra])
+    joined = spec._replace(environment=[*spec.environment, *extra])
     return _environment(joined, hostname_of(container, spec))
 
 

@@ -8,7 +8,6 @@ from netyard import ports
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
 from netyard.host import Host
-from netyard.inspect import shown_driver
 from netyard.network import Network
 from netyard.network import find as find_network
 from netyard.publishing import requests_of
@@ -25,7 +24,7 @@ def select_networks(host: Host, filters: Sequence[str]) -> list[Network]:
         Invalid: for a filter that is none.
     """
     tests: dict[str, Test[NetworkRecord]] = {
-        "driver": lambda network, value: shown_driver(network) == value,
+        "driver": lambda network, value: network.shown_driver == value,
         "scope": lambda network, value: value == network.scope,
         "id": lambda network, value: matches(network.id, value),
         "name": lambda network, value: matches(network.name, value),

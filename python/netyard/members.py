@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netyard import _core, config, provision
 from netyard.agent import client as agent
@@ -16,8 +15,7 @@ from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.host import Host
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A host of the cluster, as this one sees it.
 
     Attributes:
@@ -90,7 +88,7 @@ class Members:
                 hint="leave it first with 'netyard host leave'",
             )
         _check_address(member.advertise)
-        member = replace(member, access=_with_files(member.access))
+        member = member._replace(access=_with_files(member.access))
         cluster.join(self._host, member)
         try:
             config.write_settings(root, {**settings, KEY: member.to_settings()})
@@ -167,7 +165,7 @@ def _with_files(access: Access) -> Access:
                 raise Invalid(
                     f"--{name}: {path!r} cannot be read: {error.strerror}", field=f"--{name}"
                 ) from error
-    return replace(access, **found)
+    return access._replace(**found)
 
 
 def _check_address(advertise: str) -> None:

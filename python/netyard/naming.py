@@ -6,10 +6,7 @@ object can be traced to its owner by its name.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +16,7 @@ _RUNTIME = Path("/run")
 
 def new_id() -> str:
     """A fresh 64-digit id."""
-    return secrets.token_hex(32)
+    return os.urandom(32).hex()
 
 
 def short(full_id: str) -> str:
@@ -53,12 +50,12 @@ def new_host_ifname() -> str:
     Random, not derived: the kernel takes a dead container's interface away in the background, so
     the next start must not need the same name.
     """
-    return f"ny-{secrets.token_hex(6)}"
+    return f"ny-{os.urandom(6).hex()}"
 
 
 def new_mac() -> bytes:
     """A random unicast MAC address of the locally administered range (RFC 7042)."""
-    return _local_unicast(secrets.token_bytes(6))
+    return _local_unicast(os.urandom(6))
 
 
 def overlay_mac(network_id: str, address: str) -> bytes:
@@ -67,23 +64,30 @@ def overlay_mac(network_id: str, address: str) -> bytes:
     Derived, so that whoever has the address next is reached by those who knew the one before:
     announcements do not cross hosts.
     """
-    return _local_unicast(hashlib.sha256(f"{network_id} {address}".encode()).digest()[:6])
+    return _local_unicast(_digest(f"{network_id} {address}".encode())[:6])
 
 
 def bridge_mac(network_id: str) -> bytes:
     """A bridge's MAC address: the same when it is made again, for containers that remember it."""
-    return _local_unicast(hashlib.sha256(network_id.encode()).digest()[:6])
+    return _local_unicast(_digest(network_id.encode())[:6])
+
+
+def _digest(data: bytes) -> bytes:
+    # Brings OpenSSL in, which takes longer to load than most commands to run.
+    import hashlib
+
+    return hashlib.sha256(data).digest()
 
 
 def _local_unicast(octets: bytes) -> bytes:
     return bytes([(octets[0] & 0xFC) | 0x02]) + octets[1:]
 
 
-@dataclass(frozen=True)
 class Layout:
     """Paths and names of one root."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     @classmethod
     def of(cls, root: str | os.PathLike[str] | None) -> Layout:
@@ -96,7 +100,7 @@ class Layout:
         """Empty for the default root, else a short hash of the path."""
         if self.root == DEFAULT_ROOT:
             return ""
-        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+        return _digest(os.fsencode(self.root)).hex()[:8]
 
     def _tagged(self, word: str, joint: str) -> str:
         return f"{word}{joint}{self._tag}" if self._tag else word

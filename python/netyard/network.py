@@ -1,28 +1,22 @@
-"""Networks: created, found, joined, left, removed."""
+"""Networks as users have them. What it takes to make and remove one is in `netyard.networks`.
+
+Listing and finding must stay quick, so that is imported by what needs it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netyard import connecting, events, parentopts, provision
-from netyard.agent import client as agent
-from netyard.builtin import ensure_builtin
-from netyard.cluster import client as cluster
-from netyard.cluster.entries import DRIVER
-from netyard.errors import Conflict, Forbidden, Invalid, NameInUse, NotFound
-from netyard.host import Change, Host, default_host
-from netyard.planning import find_warnings, plan
+from netyard import parentopts
+from netyard.errors import Conflict, Invalid, NotFound
+from netyard.host import Host, default_host
 from netyard.spec import NetworkRequest, NetworkSpec
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 if TYPE_CHECKING:
     from netyard.container import Container
-
-# How often a shared network is planned anew when other hosts are quicker.
-_TRIES = 20
 
 
 class Network:
@@ -128,6 +122,8 @@ class Network:
         Example:
             >>> Network.create("my-net", subnet="172.28.0.0/16", ip_range="172.28.5.0/24")
         """
+        from netyard import networks
+
         host = host or default_host()
         spec = NetworkSpec(
             name=name,
@@ -150,11 +146,8 @@ class Network:
             config_from=config_from,
         )
         with host.change() as change:
-            ensure_builtin(host)
-            record = _make_shared(change, spec) if spec.driver == DRIVER else plan(host, spec)
-            if not record.spans_hosts:
-                _make(change, record)
-        return cls(host, record)
+            _ensure_builtin(host)
+            return cls(host, networks.create(change, spec))
 
     @classmethod
     def get(cls, wanted: str, *, host: Host | None = None) -> Network:
@@ -180,13 +173,15 @@ class Network:
             from netyard.listing import select_networks
 
             return select_networks(host, filters)
-        ensure_builtin(host)
+        _ensure_builtin(host)
         complete = ("ready", "planned")
         found = [each for each in host.store.networks() if each.state in complete]
         return [cls(host, each) for each in sorted(found, key=lambda each: natural(each.name))]
 
     def warnings(self) -> Sequence[str]:
         """What is allowed and will not work as one may think, a sentence each."""
+        from netyard.planning import find_warnings
+
         return find_warnings(self._record)
 
     def connect(
@@ -221,6 +216,8 @@ class Network:
         Example:
             >>> net.connect("web", aliases=["db"], ip="172.28.0.20")
         """
+        from netyard import connecting
+
         request = NetworkRequest(
             network=self.id,
             ip=ip,
@@ -245,6 +242,8 @@ class Network:
             Conflict: if it is not on this network.
             Invalid: for the networks ``host`` and ``none``.
         """
+        from netyard import connecting
+
         wanted = container if isinstance(container, str) else container.id
         try:
             connecting.disconnect(self.host, self._record, wanted)
@@ -259,8 +258,10 @@ class Network:
             Forbidden: for a built-in one.
             Conflict: if containers are on it, running or not; it names them.
         """
+        from netyard import networks
+
         with self.host.change() as change:
-            _remove(change, find(self.host, self.id))
+            networks.remove(change, find(self.host, self.id))
 
     def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
         """The network as Docker's ``network inspect`` shows it.
@@ -276,6 +277,8 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
+        from netyard import connecting
+
         with self.host.change():
             for endpoint in self.host.store.endpoints_on(self.id):
                 connecting.disconnect(self.host, self._record, endpoint.container_id)
@@ -291,93 +294,24 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
     ]
 
 
+def _ensure_builtin(host: Host) -> None:
+    """Have the built-in networks recorded; they are, but for the first time."""
+    if not host.store.has_network_named("none"):
+        from netyard.builtin import ensure_builtin
+
+        ensure_builtin(host)
+
+
 def _words(values: str | Sequence[str]) -> Sequence[str]:
     return [values] if isinstance(values, str) else list(values)
 
 
 def find(host: Host, wanted: str) -> NetworkRecord:
     """The one network a user means."""
-    ensure_builtin(host)
+    _ensure_builtin(host)
     found = host.store.find_network(wanted)
     if not found:
         raise NotFound(f"there is no network {wanted!r}")
     if len(found) > 1:
         raise Invalid(f"network id {wanted!r} is ambiguous: give more digits", value=wanted)
     return found[0]
-
-
-def _make(change: Change, record: NetworkRecord) -> None:
-    host, store = change.host, change.store
-    with store.transaction():
-        _check_name_free(host, record)
-        store.add_network(record)
-    change.on_failure(lambda: provision.discard(host, record))
-    provision.make_in_kernel(host, record)
-    with store.transaction():
-        store.set_network_state(record.id, "ready")
-        events.network_event(store, "create", record)
-
-
-def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
-    """Make a network known to all hosts; each makes its own part when a container needs it.
-
-    Where subnet and VNI are chosen, another host may choose them at the same time: then again.
-    """
-    host = change.host
-    for attempts_left in reversed(range(_TRIES)):
-        record = replace(plan(host, spec), state="planned")
-        _check_name_free(host, record)
-        try:
-            cluster.add_network(host, record)
-            break
-        except NameInUse:
-            raise
-        except Conflict:
-            if not attempts_left:
-                raise
-    change.on_failure(lambda: cluster.remove_network(host, record))
-    with host.store.transaction():
-        host.store.add_network(record)
-        events.network_event(host.store, "create", record)
-    return record
-
-
-def _check_name_free(host: Host, record: NetworkRecord) -> None:
-    if host.store.has_network_named(record.name):
-        raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
-
-
-def _remove(change: Change, record: NetworkRecord) -> None:
-    host = change.host
-    if record.is_builtin:
-        raise Forbidden(f"network {record.name!r} is built in and cannot be removed")
-    _check_unused_settings(host, record)
-    users = [
-        owner.name
-        for endpoint in host.store.endpoints_on(record.id)
-        if (owner := host.store.container(endpoint.container_id))
-    ]
-    if users:
-        raise Conflict(
-            f"network {record.name!r} is used by containers {', '.join(sorted(users))}",
-            holder=", ".join(sorted(users)),
-            hint="remove or disconnect them first",
-        )
-    if record.spans_hosts:
-        cluster.remove_network(host, record)
-        provision.forget(host, record)
-    else:
-        provision.discard(host, record)
-    events.network_event(host.store, "destroy", record)
-    change.afterwards(lambda: agent.forget_network(host.layout, record.id))
-    provision.tidy_up(host)
-
-
-def _check_unused_settings(host: Host, record: NetworkRecord) -> None:
-    """Settings other networks were made from stay (contract NC16)."""
-    made = [each.name for each in host.store.networks() if each.config_from == record.name]
-    if record.is_config_only and made:
-        raise Forbidden(
-            f"network {record.name!r} holds the settings of {', '.join(made)}",
-            hint="remove those first",
-        )

@@ -6,19 +6,16 @@ Looks at the store and at the host's interfaces; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
 from netyard import (
     bridgeopts,
-    bridgeplan,
     clock,
     config,
     netopts,
     overlayopts,
-    overlayplan,
     parentopts,
-    parentplan,
 )
 from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
@@ -50,11 +47,16 @@ class _Device(Protocol):
     def find_warnings(self, record: NetworkRecord, /) -> list[str]: ...
 
 
-_DEVICES: Mapping[str, _Device] = {
-    "bridge": bridgeplan,
-    "overlay": overlayplan,
-    "parent": parentplan,
+_DEVICES = {
+    "bridge": "netyard.bridgeplan",
+    "overlay": "netyard.overlayplan",
+    "parent": "netyard.parentplan",
 }
+
+
+def _device(kind: str) -> _Device:
+    """The module that plans for a kind of device, imported when there is one."""
+    return cast(_Device, import_module(_DEVICES[kind]))
 
 
 def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
@@ -176,8 +178,7 @@ def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord
     if not found:
         raise NotFound(f"--config-from: there is no config-only network {spec.config_from!r}")
     source = found[0]
-    full = replace(
-        spec,
+    full = spec._replace(
         subnets=[str(pool.subnet) for pool in source.pools],
         gateways=[str(pool.gateway) for pool in source.pools if pool.gateway],
         ip_ranges=[str(pool.ip_range) for pool in source.pools if pool.ip_range],
@@ -190,7 +191,7 @@ def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord
         ipam_options=source.ipam_options,
         config_from="",
     )
-    return replace(_plan_network(host, full, settings), config_from=source.name)
+    return _plan_network(host, full, settings)._replace(config_from=source.name)
 
 
 def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
@@ -200,7 +201,7 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
     network_id = new_id()
     defaults = settings.network_options.get(driver.name, {})
     options = {**defaults, **driver.normalise(spec.options)}
-    device = _DEVICES[driver.device]
+    device = _device(driver.device)
     ground = device.find_ground(host, spec, options, network_id)
     ipv4, ipv6 = _families(spec, options, ground.subnets)
     families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
@@ -329,5 +330,5 @@ def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool)
 
 def find_warnings(record: NetworkRecord) -> list[str]:
     """What is allowed and will not work as its maker may think."""
-    device = _DEVICES.get(find_driver(record.driver).device)
-    return device.find_warnings(record) if device else []
+    kind = find_driver(record.driver).device
+    return _device(kind).find_warnings(record) if kind in _DEVICES else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from netyard import _core, lifecycle, ports, publishing
 from netyard import endpoint as endpoints
@@ -40,7 +39,7 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
                 )
             made = publishing.publish(change, container, requests, places)
             _let_hairpin(host, carriers.values())
-        _remember(host, container, replace(spec, publish=(*spec.publish, *texts)))
+        _remember(host, container, spec._replace(publish=(*spec.publish, *texts)))
         return made
 
 
@@ -68,7 +67,7 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
             kept = left
-        _remember(host, container, replace(spec, publish=tuple(kept)))
+        _remember(host, container, spec._replace(publish=tuple(kept)))
         if gone:
             publishing.unpublish(host, container.id, gone)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard.errors import Exhausted, Invalid, PortInUse
 from netyard.options import Address, parse_address
@@ -20,8 +20,7 @@ _PORT_MAX = 65535
 _DEFAULT_RANGE = (49153, 65535)
 
 
-@dataclass(frozen=True, slots=True)
-class PortRequest:
+class PortRequest(NamedTuple):
     """One container port to be published.
 
     Attributes:

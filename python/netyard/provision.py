@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
 from netyard import coexistence, kernel, parentopts, parentplan
 from netyard.agent import client as agent
@@ -48,7 +47,7 @@ def discard(host: Host, record: NetworkRecord) -> None:
         host.store.set_network_state(record.id, "removing")
     if record.driver in parentopts.KINDS and parentplan.sharers(host, record):
         # What they stand on together goes with the last of them.
-        record = replace(record, is_foreign=True)
+        record = record._replace(is_foreign=True)
     find_driver(record.driver).remove([record])
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from netyard import _core, bridgeopts, config, firewall, kernel, parentopts, ports
 from netyard.config import Config
@@ -32,8 +32,7 @@ def requests_of(spec: ContainerSpec) -> list[PortRequest]:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where a container's ports can be published.
 
     Attributes:

@@ -5,8 +5,6 @@ That happens to a host that was silent for longer than its lease: it finds out w
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from netyard import _core, lifecycle
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
@@ -53,7 +51,7 @@ def _moved(
     derived = format_mac(overlay_mac(network.id, str(before.addresses[0])))
     if before.mac == derived:
         texts["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
-    return replace(before, **texts)  # type: ignore[arg-type]
+    return before._replace(**texts)  # type: ignore[arg-type]
 
 
 def _change_interface(

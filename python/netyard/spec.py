@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkRequest:
+class NetworkRequest(NamedTuple):
     """One network a container is to join.
 
     Attributes:
@@ -29,13 +28,12 @@ class NetworkRequest:
     mac_address: str | None = None
     aliases: Sequence[str] = ()
     link_local_ips: Sequence[str] = ()
-    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    driver_opts: Mapping[str, str] = {}
     gw_priority: int = 0
     links: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSpec:
+class ContainerSpec(NamedTuple):
     """What a container was asked to be.
 
     Attributes:
@@ -69,17 +67,19 @@ class ContainerSpec:
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
-    sysctls: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = {}
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
     dns_search: Sequence[str] = ()
     dns_options: Sequence[str] = ()
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
     def to_json(self) -> str:
         """The form the store keeps: what differs from the defaults."""
-        bare = asdict(ContainerSpec())
-        return json.dumps({key: value for key, value in asdict(self).items() if value != bare[key]})
+        told = {name: value for name, value in self._asdict().items() if value != _BARE[name]}
+        if self.networks:
+            told["networks"] = [request._asdict() for request in self.networks]
+        return json.dumps(told)
 
     @classmethod
     def from_json(cls, text: str) -> ContainerSpec:
@@ -94,8 +94,10 @@ class ContainerSpec:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSpec:
+_BARE = ContainerSpec()._asdict()
+
+
+class NetworkSpec(NamedTuple):
     """A network as users ask for it; see `netyard.network.Network.create`."""
 
     name: str
@@ -103,16 +105,16 @@ class NetworkSpec:
     subnets: Sequence[str] = ()
     gateways: Sequence[str] = ()
     ip_ranges: Sequence[str] = ()
-    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    auxiliary: Mapping[str, str] = {}
     ipv4: bool | None = None
     ipv6: bool | None = None
     is_internal: bool = False
     is_attachable: bool = False
     is_ingress: bool = False
     scope: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] = {}
     is_config_only: bool = False
     config_from: str = ""

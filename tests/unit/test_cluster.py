@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -144,8 +143,8 @@ def test_addresses_go_round(etcd: FakeEtcd) -> None:
     assert [str(each) for each in given] == [f"10.7.0.{number}" for number in range(2, 7)]
     with pytest.raises(Exhausted, match=r"network 'net' has no free address left in 10.7.0.0/29"):
         alpha.claim(NETWORK, endpoint(alpha, "late"), {4: None})
-    alpha.release([replace(endpoint(alpha, "c2"), addresses=["10.7.0.4"])])
-    beta.release([replace(endpoint(beta, "c1"), addresses=["10.7.0.3"])])
+    alpha.release([endpoint(alpha, "c2")._replace(addresses=["10.7.0.4"])])
+    beta.release([endpoint(beta, "c1")._replace(addresses=["10.7.0.3"])])
     assert str(alpha.claim(NETWORK, endpoint(alpha, "new"), {4: None})[0]) == "10.7.0.3"
 
 
@@ -160,7 +159,7 @@ def test_a_wanted_address(etcd: FakeEtcd) -> None:
         beta.claim(NETWORK, endpoint(beta, "other"), wanted)
     with pytest.raises(Conflict, match="used by containers web on host alpha"):
         beta.remove_network(NETWORK)
-    alpha.release([replace(endpoint(alpha, "web"), addresses=["10.7.0.5"])])
+    alpha.release([endpoint(alpha, "web")._replace(addresses=["10.7.0.5"])])
     beta.remove_network(NETWORK)
     with pytest.raises(NotFound, match="there is no network 'net' any more"):
         alpha.claim(NETWORK, endpoint(alpha, "web"), wanted)
@@ -170,7 +169,7 @@ def test_what_a_silent_host_has_left(etcd: FakeEtcd) -> None:
     """Its addresses are free with its lease; back, it has those that still are."""
     alpha, beta = member(etcd, "alpha", 1), member(etcd, "beta", 2)
     one, two = (
-        replace(endpoint(alpha, name), addresses=[f"10.7.0.{n}"])
+        endpoint(alpha, name)._replace(addresses=[f"10.7.0.{n}"])
         for name, n in (("a", 2), ("b", 3))
     )
     for each in (one, two):
@@ -192,15 +191,15 @@ def test_what_a_silent_host_has_left(etcd: FakeEtcd) -> None:
 def test_networks_are_apart(etcd: FakeEtcd) -> None:
     """Name, VNI and subnets are one network's."""
     alpha = member(etcd, "alpha", 1)
-    other = replace(
-        NETWORK, id="b" * 64, name="other", vni=4097, pools=(Pool(ip_network("10.8.0.0/24")),)
+    other = NETWORK._replace(
+        id="b" * 64, name="other", vni=4097, pools=(Pool(ip_network("10.8.0.0/24")),)
     )
     with pytest.raises(NameInUse):
-        alpha.add_network(replace(other, name="net"))
+        alpha.add_network(other._replace(name="net"))
     with pytest.raises(Conflict, match="identifier 4096 is network 'net''s"):
-        alpha.add_network(replace(other, vni=4096))
+        alpha.add_network(other._replace(vni=4096))
     with pytest.raises(SubnetOverlap, match=r"10.7.0.0/16 overlaps 10.7.0.0/29 of network 'net'"):
-        alpha.add_network(replace(other, pools=(Pool(ip_network("10.7.0.0/16")),)))
+        alpha.add_network(other._replace(pools=(Pool(ip_network("10.7.0.0/16")),)))
     alpha.add_network(other)
     alpha.add_network(other)
     assert {network.name for network in alpha.cluster().networks} == {"net", "other"}
@@ -211,7 +210,7 @@ def test_a_host_name_is_one_hosts(etcd: FakeEtcd) -> None:
     member(etcd, "alpha", 1).register_host()
     member(etcd, "alpha", 5).register_host()
     stranger = member(etcd, "alpha", 2)
-    stranger.host = replace(stranger.host, id="f" * 64)
+    stranger.host = stranger.host._replace(id="f" * 64)
     with pytest.raises(NameInUse, match="another host of this cluster is called 'alpha'"):
         stranger.register_host()
 

@@ -74,6 +74,7 @@ LAYERS = [
     {"lifecycle", "members", "agent.catalogue"},
     {"connecting", "readdressing", "inspect", "agent.server", "agent.leases", "agent.cluster"},
     {"planning", "builtin"},
+    {"networks"},
     {"network"},
     {"making", "listing", "portchange", "doctor"},
     {"adopting"},

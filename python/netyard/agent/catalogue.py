@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from netyard import provision
 from netyard.agent import client as agent
@@ -78,7 +77,7 @@ class Catalogue:
             return
         with host.store.transaction():
             underlay = self._tunnel if network.is_encrypted else self._underlay
-            host.store.add_network(replace(network, underlay=underlay))
+            host.store.add_network(network._replace(underlay=underlay))
 
     def _remove(self, host: Host, network: NetworkRecord) -> None:
         if host.store.endpoints_on(network.id):

@@ -92,9 +92,8 @@ def release_leases(layout: Layout, endpoint_ids: Sequence[str]) -> None:
 
 
 def revive(layout: Layout) -> None:
-    """Start the agent again if it was killed: then its socket is there and nobody listens."""
-    if layout.agent_socket.exists() and request(layout, {"op": "ping"}) is None:
-        start(layout)
+    """Start the agent again if it was killed and left its socket, on which nobody listens."""
+    ensure(layout)
 
 
 def ensure(layout: Layout) -> None:

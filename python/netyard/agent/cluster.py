@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -320,7 +319,7 @@ class Cluster:
         }
         self._claimed[endpoint.id] = time.monotonic()
         found = [str(each) for each in registry.claim(network, endpoint, wanted)]
-        self._mine[endpoint.id] = replace(endpoint, addresses=found)
+        self._mine[endpoint.id] = endpoint._replace(addresses=found)
         return {"addresses": found}
 
     def _network(self, network_id: str) -> NetworkRecord:
@@ -500,7 +499,7 @@ class Cluster:
 
     def _announce_key(self, public_key: str) -> None:
         registry = self._present()
-        registry.host = replace(registry.host, public_key=public_key)
+        registry.host = registry.host._replace(public_key=public_key)
         registry.register_host()
 
     def _rotate_key(self, registry: Registry) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
@@ -33,8 +32,7 @@ _KEY_BYTES = 32
 _HELLO_SECONDS = 25
 
 
-@dataclass(frozen=True, slots=True)
-class _TunnelSpec:
+class _TunnelSpec(NamedTuple):
     name: str
     address: Address
     prefix: int
@@ -83,7 +81,7 @@ class Mesh:
         it a few milliseconds later and say hello. The file comes last: an agent killed before that
         has a successor that goes on with the old one.
         """
-        key = secrets.token_bytes(_KEY_BYTES)
+        key = os.urandom(_KEY_BYTES)
         with self._lock:
             before = _read_key(self._key_file)
             public = self._configure(key)
@@ -199,7 +197,7 @@ def _read_key(path: Path) -> bytes | None:
 
 
 def _new_key(path: Path) -> bytes:
-    key = secrets.token_bytes(_KEY_BYTES)
+    key = os.urandom(_KEY_BYTES)
     _write_key(path, key)
     return key
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from netyard import _core, coexistence, config, names
 from netyard.agent import protocol
@@ -38,8 +38,7 @@ _IDLE_SECONDS = 5.0
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     networks: list[str]
     upstreams: list[tuple[Address, str, int]] | None
     keeps_single_labels: bool
@@ -47,8 +46,7 @@ class _View:
     links: list[tuple[str, str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
+class _Listener(NamedTuple):
     container: str
     namespace: int
     address: IPv4Address

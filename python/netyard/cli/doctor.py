@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import click
 
@@ -19,6 +18,6 @@ def doctor(ctx: click.Context, output_format: str) -> None:
 
     for finding in examine(current_host(ctx)):
         if output_format == "json":
-            click.echo(json.dumps(asdict(finding)))
+            click.echo(json.dumps(finding._asdict()))
         else:
             click.echo(f"{finding.level:8} {finding.text}")

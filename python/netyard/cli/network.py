@@ -7,13 +7,11 @@ from typing import Any
 
 import click
 
-from netyard.checking import parse_priority
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
 from netyard.errors import NotFound
-from netyard.inspect import shown_driver
 from netyard.naming import short
 from netyard.network import Network
 from netyard.options import parse_bool, parse_pairs
@@ -136,7 +134,7 @@ def ls(
             {
                 "ID": shown,
                 "Name": each.name,
-                "Driver": shown_driver(record),
+                "Driver": record.shown_driver,
                 "Scope": record.scope,
                 "IPv4": str(record.has_ipv4).lower(),
                 "IPv6": str(record.has_ipv6).lower(),
@@ -235,6 +233,7 @@ def connect(
 ) -> None:
     """Give a container an interface on a network."""
     # Loaded here, because other commands about networks do without containers.
+    from netyard.checking import parse_priority
     from netyard.cli.unpublished import warn_unpublished
     from netyard.container import Container
 

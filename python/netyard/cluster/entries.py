@@ -18,9 +18,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from netyard.ipam.pool import Pool
 from netyard.naming import bridge_name
@@ -93,8 +92,7 @@ def tunnel_address(host_id: str) -> IPv6Address:
     return IPv6Address(0xFE80 << 112 | int(host_id[:16], 16))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostEntry:
+class HostEntry(NamedTuple):
     """A host of the cluster.
 
     Attributes:
@@ -110,7 +108,7 @@ class HostEntry:
 
     def to_json(self) -> str:
         """As etcd keeps it."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> HostEntry:
@@ -118,8 +116,7 @@ class HostEntry:
         return cls(**json.loads(text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointEntry:
+class EndpointEntry(NamedTuple):
     """A container's attachment to a network that spans hosts.
 
     Attributes:
@@ -146,7 +143,7 @@ class EndpointEntry:
 
     def to_json(self) -> str:
         """As etcd keeps it."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> EndpointEntry:

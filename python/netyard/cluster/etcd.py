@@ -13,8 +13,7 @@ import json
 import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from netyard import clock
@@ -50,8 +49,7 @@ class LeaseLost(ClusterError):
     """The lease a key was to go with has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A key and its value.
 
     Attributes:
@@ -65,16 +63,14 @@ class Entry:
     lease: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What there was at a revision."""
 
     revision: int
     entries: Sequence[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Changes as a watch reports them, and up to which revision that is all."""
 
     revision: int
@@ -82,8 +78,7 @@ class Batch:
     deletes: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """A key to be written, to go with a lease if that is not 0."""
 
     key: str
@@ -91,24 +86,21 @@ class Put:
     lease: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """A key to be removed, or all that begin with it."""
 
     key: str
     is_prefix: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(NamedTuple):
     """Condition: nobody has written this key, or any that begins with it."""
 
     key: str
     is_prefix: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(NamedTuple):
     """Condition: this key is there; as it was written at a revision, if one is given."""
 
     key: str

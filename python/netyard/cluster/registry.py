@@ -7,9 +7,9 @@ address is taken under the condition that nobody has it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import count
+from typing import NamedTuple
 
 from netyard.cluster import entries
 from netyard.cluster.entries import EndpointEntry, HostEntry
@@ -33,8 +33,7 @@ _PAGE = 256
 _BATCH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """The networks there were at one moment."""
 
     networks: Sequence[NetworkRecord]
@@ -209,7 +208,7 @@ class Registry:
                     address, cursor = self._next_free(network, version)
                     moved.append(cursor)
                 chosen.append(address)
-            mine = replace(endpoint, addresses=[str(each) for each in chosen])
+            mine = endpoint._replace(addresses=[str(each) for each in chosen])
             if self._take(network, mine, moved):
                 return chosen
             self._explain(network, endpoint, [each for each in wanted.values() if each])

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core
 from netyard.container import Container
@@ -69,8 +70,7 @@ class Step:
     is_right: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     namespace: int
     ifname: str
     addresses: Sequence[tuple[Address, int]]
@@ -126,8 +126,7 @@ def show(scene: str, say: Callable[[str], None]) -> list[Step]:
     return demonstration.steps
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(NamedTuple):
     """Who takes part: the host, its containers, and the neighbour on its wire."""
 
     host: Host

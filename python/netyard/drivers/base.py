@@ -7,16 +7,14 @@ does all of its list or, raising, nothing of it; taking away what is already gon
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointPlan:
+class EndpointPlan(NamedTuple):
     """An endpoint about to be made.
 
     Attributes:

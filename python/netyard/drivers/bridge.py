@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core
 from netyard.bridgeopts import has_bridge_address, mode_of, normalise
@@ -21,8 +21,7 @@ from netyard.store.records import EndpointRecord, NetworkRecord
 _GROUP = 0x4E59
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeSpec:
+class BridgeSpec(NamedTuple):
     """A bridge to be made, as `_core` takes it."""
 
     name: str
@@ -32,8 +31,7 @@ class BridgeSpec:
     sysctls: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointSpec:
+class EndpointSpec(NamedTuple):
     """An endpoint to be made, as `_core` takes it."""
 
     namespace: int

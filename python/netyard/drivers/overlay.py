@@ -7,8 +7,8 @@ it has been told of (`netyard.agent.remotes`), learns nothing and floods nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from netyard import _core, overlayopts
 from netyard.drivers.base import EndpointPlan
@@ -24,8 +24,7 @@ from netyard.store.records import NetworkRecord
 _OVERHEAD = {4: 50, 6: 70}
 
 
-@dataclass(frozen=True, slots=True)
-class _VxlanSpec:
+class _VxlanSpec(NamedTuple):
     name: str
     bridge: str
     vni: int
@@ -67,7 +66,7 @@ class OverlayDriver(BridgeDriver):
         """See `Driver.attach`."""
         links = {link.name: link.mtu for link in _core.list_links()}
         specs = [
-            replace(endpoint_spec(plan), mtu=links.get(plan.network.bridge), neighbours=())
+            endpoint_spec(plan)._replace(mtu=links.get(plan.network.bridge), neighbours=())
             for plan in plans
         ]
         _core.attach(specs)

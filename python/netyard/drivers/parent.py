@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core, parentopts
 from netyard.drivers.base import EndpointPlan
@@ -27,8 +27,7 @@ _GROUP_MARK = 0x1000_0000
 _GROUP_DIGITS = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ChildSpec:
+class _ChildSpec(NamedTuple):
     namespace: int | None
     parent: str
     ifname: str
@@ -205,7 +204,7 @@ def _make_host_interface(network: NetworkRecord) -> None:
     child = _child(network, name, addresses)
     mac = bridge_mac(network.id) if child.kind == "macvlan" else None
     has_ipv6 = any(address.version == 6 for address, _ in addresses)
-    _core.create_shim(replace(child, mac=mac, sysctls=interface_sysctls(name, has_ipv6, True)))
+    _core.create_shim(child._replace(mac=mac, sysctls=interface_sysctls(name, has_ipv6, True)))
 
 
 def _child(
@@ -234,8 +233,7 @@ def _child_of(plan: EndpointPlan) -> _ChildSpec:
         and endpoint.address(pool.version) is not None
         and endpoint.address(pool.version) not in pool.subnet
     ]
-    return replace(
-        _child(network, endpoint.ifname, addresses_of(network, endpoint)),
+    return _child(network, endpoint.ifname, addresses_of(network, endpoint))._replace(
         namespace=plan.namespace,
         mac=bytes.fromhex(endpoint.mac.replace(":", "")) or None,
         group=group_of(endpoint),

@@ -6,7 +6,6 @@ A driver package names its class in the entry point group ``netyard.drivers``.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from netyard.drivers.base import Driver
 from netyard.errors import NotFound
@@ -41,6 +40,9 @@ def _load(name: str) -> Driver:
         module, _, attribute = _OWN[name].partition(":")
         made: Driver = getattr(import_module(module), attribute)()
         return made
+    # Slow to import, and needed for others' drivers only.
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=_GROUP):
         if entry.name == name:
             other: Driver = entry.load()()

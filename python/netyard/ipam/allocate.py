@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from heapq import merge
 from ipaddress import IPv6Network
 
@@ -134,7 +133,7 @@ def _place(pools: list[Pool], ip_range: Subnet, errors: list[NetyardError]) -> N
     elif pools[index].ip_range is not None:
         errors.append(Invalid(f"--ip-range: {pools[index].subnet} has two ranges"))
     else:
-        pools[index] = replace(pools[index], ip_range=ip_range)
+        pools[index] = pools[index]._replace(ip_range=ip_range)
 
 
 def _place_gateway(pools: list[Pool], gateway: Address, errors: list[NetyardError]) -> None:
@@ -148,7 +147,7 @@ def _place_gateway(pools: list[Pool], gateway: Address, errors: list[NetyardErro
     elif reserved := pools[index].is_reserved(gateway):
         errors.append(AddressInUse(f"--gateway: {gateway} is {reserved} of {pools[index].subnet}"))
     else:
-        pools[index] = replace(pools[index], gateway=gateway)
+        pools[index] = pools[index]._replace(gateway=gateway)
 
 
 def _place_auxiliary(
@@ -159,7 +158,7 @@ def _place_auxiliary(
         errors.append(Invalid(f"--aux-address: {name}={address} is in no subnet of this network"))
     else:
         pool = pools[index]
-        pools[index] = replace(pool, auxiliary=(*pool.auxiliary, (name, address)))
+        pools[index] = pool._replace(auxiliary=(*pool.auxiliary, (name, address)))
 
 
 def _with_gateway(pool: Pool) -> Pool:
@@ -167,7 +166,7 @@ def _with_gateway(pool: Pool) -> Pool:
     number = lowest_free(pool.first_dynamic(), pool.last_dynamic(), sorted(pool.taken_at_start()))
     if number is None:
         raise Exhausted(f"--subnet: {pool.subnet} has no address for a gateway")
-    return replace(pool, gateway=address_from(number, pool.version))
+    return pool._replace(gateway=address_from(number, pool.version))
 
 
 def lease(

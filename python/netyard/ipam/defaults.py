@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netyard.errors import Exhausted, Invalid
 from netyard.ipam.pool import overlapping
 from netyard.options import Subnet, parse_subnet
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A large range and the size of the subnets that are cut from it."""
 
     base: Subnet

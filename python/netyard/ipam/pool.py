@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from netyard.errors import Exhausted
 from netyard.options import Address, Subnet
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """One subnet of a network and what is known about it.
 
     Attributes:
@@ -89,7 +88,7 @@ def with_host_address(pool: Pool) -> Pool:
     if number is None:
         raise Exhausted(f"--subnet: {pool.subnet} has no address for the host")
     own = (HOST, address_from(number, pool.version))
-    return replace(pool, auxiliary=(*pool.auxiliary, own))
+    return pool._replace(auxiliary=(*pool.auxiliary, own))
 
 
 def _keeps_ends(subnet: Subnet) -> bool:

@@ -12,8 +12,8 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard import _core
 from netyard.errors import StartFailed, StateError
@@ -41,8 +41,7 @@ def path(layout: Layout) -> Path:
     return target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class Launch(NamedTuple):
     """What a supervisor is told.
 
     Attributes:
@@ -70,7 +69,7 @@ class Launch:
     privileged: bool = False
     capabilities: int | None = None
     attached: int = 0
-    on_exit: Sequence[str] = field(default_factory=tuple)
+    on_exit: Sequence[str] = ()
 
     def options(self) -> list[str]:
         """The shim's command line, without descriptors."""
@@ -190,8 +189,7 @@ def _environment_pipe(environment: Sequence[str]) -> int:
     return fd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exec:
+class Exec(NamedTuple):
     """One more process for a running container."""
 
     target: int

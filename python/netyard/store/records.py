@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from netyard.bridgeopts import mode_of
 from netyard.ipam.pool import Pool, address_from
@@ -19,8 +19,7 @@ WAY_OUT = "netyard_gwbridge"
 MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkRecord:
+class NetworkRecord(NamedTuple):
     """A network as it should exist.
 
     Attributes:
@@ -37,14 +36,14 @@ class NetworkRecord:
     is_attachable: bool = False
     has_ipv4: bool = True
     has_ipv6: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
     bridge: str = ""
     state: str = "ready"
     is_config_only: bool = False
     config_from: str = ""
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam_options: Mapping[str, str] = {}
     is_foreign: bool = False
     vni: int = 0
     underlay: str = ""
@@ -125,13 +124,17 @@ class NetworkRecord:
         return self.driver not in ("host", "none") and not self.is_config_only
 
     @property
+    def shown_driver(self) -> str:
+        """The driver's name as Docker shows it."""
+        return "null" if self.driver == "none" else self.driver
+
+    @property
     def has_name_service(self) -> bool:
         """Whether containers on it get the embedded name server (contract DN1)."""
         return self.takes_endpoints and not self.is_builtin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(NamedTuple):
     """What a DHCP server granted beside the address (RFC 2131).
 
     Attributes:
@@ -148,11 +151,10 @@ class Lease:
 
     def to_json(self) -> str:
         """As the store keeps it."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRecord:
+class EndpointRecord(NamedTuple):
     """One container's attachment to one network.
 
     Attributes:
@@ -176,7 +178,7 @@ class EndpointRecord:
     state: str = "down"
     gw_priority: int = 0
     link_local: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
     links: tuple[tuple[str, str], ...] = ()
     lease: Lease | None = None
 
@@ -196,8 +198,7 @@ class EndpointRecord:
         return ip_address(text) if text else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerRecord:
+class ContainerRecord(NamedTuple):
     """A container as it should exist. ``spec`` is the JSON of `netyard.spec.ContainerSpec`."""
 
     id: str
@@ -215,8 +216,7 @@ class ContainerRecord:
     was_loopback_up: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class Publication(NamedTuple):
     """A published port in force, of one family.
 
     Attributes:

@@ -1,0 +1,111 @@
+"""Networks made and removed, here and for all hosts of a cluster."""
+
+from __future__ import annotations
+
+from netyard import events, provision
+from netyard.agent import client as agent
+from netyard.cluster import client as cluster
+from netyard.cluster.entries import DRIVER
+from netyard.errors import Conflict, Forbidden, NameInUse
+from netyard.host import Change, Host
+from netyard.planning import plan
+from netyard.spec import NetworkSpec
+from netyard.store.records import NetworkRecord
+
+# How often a shared network is planned anew when other hosts are quicker.
+_TRIES = 20
+
+
+def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
+    """Make a network.
+
+    Raises:
+        NetyardError: what keeps it from being made; see `netyard.network.Network.create`.
+    """
+    if spec.driver == DRIVER and not spec.is_config_only:
+        return _make_shared(change, spec)
+    record = plan(change.host, spec)
+    _make(change, record)
+    return record
+
+
+def _make(change: Change, record: NetworkRecord) -> None:
+    host, store = change.host, change.store
+    with store.transaction():
+        _check_name_free(host, record)
+        store.add_network(record)
+    change.on_failure(lambda: provision.discard(host, record))
+    provision.make_in_kernel(host, record)
+    with store.transaction():
+        store.set_network_state(record.id, "ready")
+        events.network_event(store, "create", record)
+
+
+def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
+    """Make a network known to all hosts; each makes its own part when a container needs it.
+
+    Where subnet and VNI are chosen, another host may choose them at the same time: then again.
+    """
+    host = change.host
+    for attempts_left in reversed(range(_TRIES)):
+        record = plan(host, spec)._replace(state="planned")
+        _check_name_free(host, record)
+        try:
+            cluster.add_network(host, record)
+            break
+        except NameInUse:
+            raise
+        except Conflict:
+            if not attempts_left:
+                raise
+    change.on_failure(lambda: cluster.remove_network(host, record))
+    with host.store.transaction():
+        host.store.add_network(record)
+        events.network_event(host.store, "create", record)
+    return record
+
+
+def _check_name_free(host: Host, record: NetworkRecord) -> None:
+    if host.store.has_network_named(record.name):
+        raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
+
+
+def remove(change: Change, record: NetworkRecord) -> None:
+    """Take a network away that nothing is on.
+
+    Raises:
+        Forbidden, Conflict: as they say.
+    """
+    host = change.host
+    if record.is_builtin:
+        raise Forbidden(f"network {record.name!r} is built in and cannot be removed")
+    _check_unused_settings(host, record)
+    users = [
+        owner.name
+        for endpoint in host.store.endpoints_on(record.id)
+        if (owner := host.store.container(endpoint.container_id))
+    ]
+    if users:
+        raise Conflict(
+            f"network {record.name!r} is used by containers {', '.join(sorted(users))}",
+            holder=", ".join(sorted(users)),
+            hint="remove or disconnect them first",
+        )
+    if record.spans_hosts:
+        cluster.remove_network(host, record)
+        provision.forget(host, record)
+    else:
+        provision.discard(host, record)
+    events.network_event(host.store, "destroy", record)
+    change.afterwards(lambda: agent.forget_network(host.layout, record.id))
+    provision.tidy_up(host)
+
+
+def _check_unused_settings(host: Host, record: NetworkRecord) -> None:
+    """Settings other networks were made from stay (contract NC16)."""
+    made = [each.name for each in host.store.networks() if each.config_from == record.name]
+    if record.is_config_only and made:
+        raise Forbidden(
+            f"network {record.name!r} holds the settings of {', '.join(made)}",
+            hint="remove those first",
+        )
