@@ -55,8 +55,9 @@ def test_leases_outlive_jumps(pair: Cluster) -> None:
         late = run(alpha, f"late{number}", "net")
         wait_for(lambda number=number: client.ping(f"late{number}"))  # type: ignore[misc]
         assert late.ping("client")
+    # Back, etcd 3.4 itself ends no lease until its own clock has caught up; 3.5 does.
     pair.cut(alpha)
-    _jump(-400)
+    _jump(400)
     wait_for(lambda: _names(beta) == ["beta"], seconds=20, what="never dead")
     wait_for(lambda: client.dig("web") == "", what="its names stay")
     pair.mend(alpha)
