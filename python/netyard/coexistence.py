@@ -19,7 +19,7 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -175,9 +175,12 @@ def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
         rules = _wanted_tunnel(layout.tunnel) if has_tunnel else []
         done += _sync_chain(tool, chain, rules, comment)
     if found.has_firewalld:
-        done += _sync_zone(store, [*bridges, *internal, *([layout.tunnel] if has_tunnel else [])])
+        zones = _zones()
+        done += _sync_zone(
+            store, zones, [*bridges, *internal, *([layout.tunnel] if has_tunnel else [])]
+        )
         underlay = settings.cluster.advertise if has_tunnel and settings.cluster else None
-        done += _sync_port(store, underlay)
+        done += _sync_port(store, zones, underlay)
     return done
 
 
@@ -225,36 +228,54 @@ def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment:
     return done
 
 
-def _sync_zone(store: Store, bridges: Sequence[str]) -> list[str]:
+class _Zone(NamedTuple):
+    interfaces: list[str]
+    ports: list[str]
+
+
+def _zones() -> dict[str, _Zone]:
+    """firewalld's zones: a name by itself, then what is in it on lines that begin with a space."""
+    zones: dict[str, _Zone] = {}
+    zone = _Zone([], [])
+    for line in (_run("firewall-cmd", "--list-all-zones") or "").splitlines():
+        key, _, rest = line.strip().partition(": ")
+        if line and not line.startswith(" "):
+            zone = zones[line.split()[0]] = _Zone([], [])
+        elif key == "interfaces":
+            zone.interfaces.extend(rest.split())
+        elif key == "ports":
+            zone.ports.extend(rest.split())
+    return zones
+
+
+def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str]) -> list[str]:
     """Put bridges, and the tunnel, into firewalld's zone of what it does not filter."""
-    listed = _run("firewall-cmd", f"--zone={_ZONE}", "--list-interfaces")
-    if listed is None:
+    if _ZONE not in zones:
         return []
-    present = set(listed.split())
+    present = set(zones[_ZONE].interfaces)
     ours = set((store.read_meta(_ZONED) or "").split())
-    done = []
-    for bridge in sorted(ours - set(bridges)):
-        if bridge in present:
-            _run("firewall-cmd", f"--zone={_ZONE}", f"--remove-interface={bridge}")
-            done.append(f"firewalld: took {bridge} out of zone {_ZONE}")
-    for bridge in bridges:
-        if bridge not in present:
-            _run("firewall-cmd", f"--zone={_ZONE}", f"--change-interface={bridge}")
-            done.append(f"firewalld: put {bridge} into zone {_ZONE}")
+    gone = sorted((ours - set(bridges)) & present)
+    new = [bridge for bridge in bridges if bridge not in present]
+    for flag, some in (("--remove-interface", gone), ("--change-interface", new)):
+        if some:
+            _run("firewall-cmd", f"--zone={_ZONE}", *(f"{flag}={bridge}" for bridge in some))
     if ours != set(bridges):
         store.write_meta(_ZONED, " ".join(bridges) or None)
-    return done
+    return [
+        *(f"firewalld: took {bridge} out of zone {_ZONE}" for bridge in gone),
+        *(f"firewalld: put {bridge} into zone {_ZONE}" for bridge in new),
+    ]
 
 
-def _sync_port(store: Store, underlay: str | None) -> list[str]:
+def _sync_port(store: Store, zones: Mapping[str, _Zone], underlay: str | None) -> list[str]:
     """Let what is for the tunnel into the zone that this address of the host is in."""
     before = store.read_meta(_PORT_ZONE)
-    zone = _zone_of(underlay) if underlay else None
+    zone = _zone_of(zones, underlay) if underlay else None
     done = []
-    if before and before != zone and _is_open(before):
+    if before and before != zone and before in zones and _PORT in zones[before].ports:
         _run("firewall-cmd", f"--zone={before}", f"--remove-port={_PORT}")
         done.append(f"firewalld: closed {_PORT} in zone {before}")
-    if zone and not _is_open(zone):
+    if zone and _PORT not in zones[zone].ports:
         _run("firewall-cmd", f"--zone={zone}", f"--add-port={_PORT}")
         done.append(f"firewalld: opened {_PORT} in zone {zone}")
     if before != zone:
@@ -262,24 +283,17 @@ def _sync_port(store: Store, underlay: str | None) -> list[str]:
     return done
 
 
-def _is_open(zone: str) -> bool:
-    return _PORT in (_run("firewall-cmd", f"--zone={zone}", "--list-ports") or "").split()
-
-
-def _zone_of(underlay: str) -> str | None:
+def _zone_of(zones: Mapping[str, _Zone], underlay: str) -> str | None:
     """The zone of the interface that has an address; firewalld's default one if it has none."""
     links = {link.index: link.name for link in _core.list_links()}
     devices = {
         links[index] for index, address, _ in _core.list_addresses() if str(address) == underlay
     }
-    zone = None
-    for line in (_run("firewall-cmd", "--get-active-zones") or "").splitlines():
-        # A zone's name, then what is in it on lines that begin with a space.
-        if not line.startswith(" "):
-            zone = line.split()[0]
-        elif devices & set(line.split()):
-            return zone
-    return (_run("firewall-cmd", "--get-default-zone") or "").strip() or None
+    for name, zone in zones.items():
+        if devices & set(zone.interfaces):
+            return name
+    default = (_run("firewall-cmd", "--get-default-zone") or "").strip()
+    return default if default in zones else None
 
 
 def _run(*command: str) -> str | None:

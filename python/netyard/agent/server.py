@@ -15,9 +15,10 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core, coexistence, config, names
+from netyard import _core, config, names
 from netyard.agent import protocol
 from netyard.agent.cluster import Cluster
+from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch
 from netyard.agent.zones import Zones
@@ -72,7 +73,7 @@ class Agent:
         self._zones = Zones(self._server)
         self.cluster = Cluster(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
-        self._coexists = False
+        self._firewalls = Firewalls(layout, self._store)
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()
@@ -80,21 +81,13 @@ class Agent:
     @property
     def is_idle(self) -> bool:
         """Whether nobody needs it: no container, lease or cluster, no firewall to be kept open."""
-        is_needed = self._server.listeners() or self._coexists or self.cluster.is_joined
+        is_needed = self._server.listeners() or self._firewalls.matter or self.cluster.is_joined
         return not is_needed and self.leases.is_idle
 
     def coexist(self) -> bool:
-        """See to it that other firewalls let our networks pass; whether there are any.
-
-        See `netyard.coexistence`.
-        """
-        found = coexistence.find(self._layout.table)
-        for line in coexistence.sync(self._layout, self._store, found):
-            _LOG.info("%s", line)
-        self._coexists = bool(found) and any(
-            network.bridge and network.state == "ready" for network in self._store.networks()
-        )
-        return bool(found)
+        """Have others' firewalls looked at; whether there were any the last time."""
+        self._firewalls.look()
+        return self._firewalls.has_others
 
     def load(self) -> None:
         """Learn everything from the store."""
@@ -107,6 +100,7 @@ class Agent:
         """Stop serving."""
         self.cluster.stop()
         self._server.stop()
+        self._firewalls.stop()
         self._store.close()
 
     def follow_resolv_conf(self) -> None:
