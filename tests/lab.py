@@ -227,8 +227,12 @@ class Machine:
         return lambda: self.out("tcpdump", "-n", "-e", "-r", path)
 
     def links(self) -> set[str]:
-        """Names of the interfaces."""
-        return {link["ifname"] for link in json.loads(self.out("ip", "-j", "link"))}
+        """Names of the interfaces, once those out of use are gone: the agent deletes them."""
+        return set(wait_for(self._settled_links, what="links out of use stay"))
+
+    def _settled_links(self) -> list[str]:
+        names = [link["ifname"] for link in json.loads(self.out("ip", "-j", "link"))]
+        return [] if any(name.startswith("nx-") for name in names) else names
 
     def interface_state(self, ifname: str) -> tuple[Any, ...]:
         """What of an interface must be as before when nothing stands on it any more."""

@@ -343,6 +343,7 @@ def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
             by_driver.setdefault(network.driver, []).append(endpoint)
     for name, some in by_driver.items():
         driver(name).detach(some, host.layout.namespaces)
+    agent.sweep(host.layout)
     _let_go(host, endpoints)
 
 

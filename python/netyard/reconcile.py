@@ -159,7 +159,10 @@ def repair(host: Host) -> Report:
 
 
 def _remove_leftovers(host: Host, report: Report) -> None:
-    """Namespaces and directories of containers the store does not know."""
+    """Links out of use; namespaces and directories of containers the store does not know."""
+    swept = _core.sweep()
+    if swept:
+        report.removed.append(f"{swept} links out of use")
     layout: Layout = host.layout
     known = {container.id for container in host.store.containers()}
     for path in layout.namespaces.iterdir():

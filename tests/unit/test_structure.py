@@ -61,6 +61,7 @@ LAYERS = [
         "agent.remotes",
         "agent.protocol",
         "agent.watch",
+        "agent.errand",
         "agent.client",
         "runtime.process",
         "runtime.logs",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Any, BinaryIO, cast
 
+from netyard import _core
 from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.naming import Layout
@@ -58,6 +59,12 @@ class Refresh:
     def _answer(self) -> dict[str, Any] | None:
         sock, self._socket = self._socket, None
         return None if sock is None else _receive(self._layout, sock)
+
+
+def sweep(layout: Layout) -> None:
+    """Have the agent delete the links that are out of use; do it here if there is no agent."""
+    if request(layout, {"op": "sweep"}) is None:
+        _core.sweep()
 
 
 def rename(layout: Layout, container_id: str) -> None:

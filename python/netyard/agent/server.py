@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from netyard import _core, config, names
 from netyard.agent import protocol
 from netyard.agent.cluster import Cluster
+from netyard.agent.errand import Errand
 from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch
@@ -74,6 +75,7 @@ class Agent:
         self.cluster = Cluster(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
+        self._sweeper = Errand("sweeper", _core.sweep)
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()
@@ -91,6 +93,7 @@ class Agent:
 
     def load(self) -> None:
         """Learn everything from the store."""
+        self._sweeper.ask()
         for container in self._store.containers():
             self._refresh(container.id)
         self.leases.load()
@@ -101,6 +104,7 @@ class Agent:
         self.cluster.stop()
         self._server.stop()
         self._firewalls.stop()
+        _core.sweep()
         self._store.close()
 
     def follow_resolv_conf(self) -> None:
@@ -124,6 +128,9 @@ class Agent:
                 ended = bool(message.get("ended"))
                 for container_id in message.get("containers", []):
                     self._refresh(str(container_id), ended=ended)
+                return {}
+            case "sweep":
+                self._sweeper.ask()
                 return {}
             case "rename":
                 container_id = str(message.get("container"))

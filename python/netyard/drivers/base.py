@@ -49,7 +49,11 @@ class Driver(Protocol):
         """Make the networks."""
 
     def remove(self, networks: Sequence[NetworkRecord]) -> None:
-        """Take the networks away."""
+        """Take the networks away.
+
+        What takes the kernel long may be left to `netyard._core.sweep`, which is always called
+        afterwards, as long as nothing is reachable any more; so in `detach`.
+        """
 
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
         """Make endpoints, configured and up."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +80,7 @@ class BridgeDriver:
 
     def remove(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.remove`. A bridge that was there before stays."""
-        _core.delete_links([each.bridge for each in networks if not each.is_foreign])
+        _core.retire_links([each.bridge for each in networks if not each.is_foreign])
         present = {link.name for link in _core.list_links()}
         for network in networks:
             if network.is_foreign and network.bridge in present:
@@ -90,7 +92,12 @@ class BridgeDriver:
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
-        _core.delete_links([endpoint.host_ifname for endpoint in endpoints])
+        with ExitStack() as opened:
+            pairs = [
+                (each.host_ifname, _open(namespaces / each.container_id, opened))
+                for each in endpoints
+            ]
+            _core.retire_pairs(pairs)
 
     def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
         """See `Driver.let_go`: the kernel takes both ends of a pair."""
@@ -117,6 +124,16 @@ class BridgeDriver:
         ]
         _core.restore_ports(stray)
         self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
+
+
+def _open(namespace: Path, opened: ExitStack) -> int | None:
+    """A descriptor of a namespace, for as long as the stack is open; ``None`` if it is gone."""
+    try:
+        fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    opened.callback(os.close, fd)
+    return fd
 
 
 def _bridge_spec(network: NetworkRecord) -> BridgeSpec:

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::Parseable;
+use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::link::{
     BridgePortState, BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
     InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Info, LinkMessage,
@@ -216,20 +216,60 @@ pub fn delete_group(batch: &mut Batch, group: u32) {
     batch.push(subject, &RouteNetlinkMessage::DelLink(message), 0);
 }
 
+/// Takes a link out of its bridge. Same as `ip link set INDEX nomaster`.
+pub fn leave_bridge(batch: &mut Batch, index: u32, name: &str) {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::Controller(0)];
+    let subject = Subject::link("take out of bridge", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
+/// A link of the socket's namespace by name, if there is one. Same as `ip -d link show NAME`.
+pub fn find_link(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    ask_for_link(socket, &message)
+}
+
+/// The same by index.
+pub fn find_link_by_index(socket: &mut Socket, index: u32) -> Result<Option<LinkInfo>> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    ask_for_link(socket, &message)
+}
+
+fn ask_for_link(socket: &mut Socket, message: &LinkMessage) -> Result<Option<LinkInfo>> {
+    const OPERATION: &str = "find link";
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    let answer = match socket.ask(OPERATION, RTM_GETLINK, &payload) {
+        Err(error) if error.errno() == Some(libc::ENODEV) => None,
+        answer => answer?,
+    };
+    answer.map(|bytes| parse(OPERATION, &bytes)).transpose()
+}
+
 /// Lists the links of the socket's namespace. Same as `ip -d link`.
 pub fn list_links(socket: &mut Socket) -> Result<Vec<LinkInfo>> {
     let mut links = Vec::new();
     socket.dump("list links", RTM_GETLINK, &[0; 16], |kind, payload| {
         if kind == RTM_NEWLINK {
-            let message = LinkMessage::parse(payload).map_err(|error| Error::Malformed {
-                operation: "list links",
-                detail: error.to_string(),
-            })?;
-            links.push(describe(message));
+            links.push(parse("list links", payload)?);
         }
         Ok(())
     })?;
     Ok(links)
+}
+
+fn parse(operation: &'static str, payload: &[u8]) -> Result<LinkInfo> {
+    match LinkMessage::parse(payload) {
+        Ok(message) => Ok(describe(message)),
+        Err(error) => Err(Error::Malformed {
+            operation,
+            detail: error.to_string(),
+        }),
+    }
 }
 
 fn describe(message: LinkMessage) -> LinkInfo {

@@ -12,6 +12,7 @@ mod firewall;
 mod links;
 mod namespaces;
 mod overlay;
+mod retire;
 
 use pyo3::prelude::*;
 
@@ -51,6 +52,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(links::create_bridges, module)?,
         wrap_pyfunction!(links::attach, module)?,
         wrap_pyfunction!(links::delete_links, module)?,
+        wrap_pyfunction!(retire::retire_pairs, module)?,
+        wrap_pyfunction!(retire::retire_links, module)?,
+        wrap_pyfunction!(retire::sweep, module)?,
         wrap_pyfunction!(links::restore_ports, module)?,
         wrap_pyfunction!(links::create_wire, module)?,
         wrap_pyfunction!(links::set_default_routes, module)?,

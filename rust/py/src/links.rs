@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
 use crate::errors::{Failure, Outcome};
+use crate::retire::is_retired;
 
 /// The link watch comes round at least once a second.
 const PORT_PATIENCE: Duration = Duration::from_secs(3);
@@ -379,7 +380,9 @@ fn replace_default_routes(gateways: &[(String, IpAddr)]) -> Outcome<()> {
 #[pyo3(signature = (namespace=None))]
 pub(crate) fn list_links(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec<Link>> {
     let found = read(py, namespace, netlink::list_links)?;
-    let links = found.into_iter().map(|link| Link {
+    // Those are gone already, for all that anybody may want to know.
+    let present = found.into_iter().filter(|link| !is_retired(&link.name));
+    let links = present.map(|link| Link {
         index: link.index,
         name: link.name,
         kind: link.kind,
