@@ -306,9 +306,10 @@ def attach(
         meanwhile: Called before the kernel is asked: what can go on beside it.
     """
     store = change.store
-    ids = [plan.endpoint.id for plan in plans]
-    with store.transaction():
-        store.set_endpoint_states(ids, "attaching")
+    new = [plan.endpoint.id for plan in plans if plan.endpoint.state != "attaching"]
+    if new:
+        with store.transaction():
+            store.set_endpoint_states(new, "attaching")
     change.on_failure(lambda: detach(change.host, [plan.endpoint for plan in plans]))
     meanwhile()
     by_driver: dict[str, list[EndpointPlan]] = {}

@@ -49,10 +49,10 @@ def discard(host: Host, record: NetworkRecord) -> None:
         # What they stand on together goes with the last of them.
         record = record._replace(is_foreign=True)
     find_driver(record.driver).remove([record])
-    agent.sweep(host.layout)
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
         kernel.expel(host, record)
+    agent.sweep(host.layout)
     coexistence.sync(host.layout, host.store)
     with host.store.transaction():
         if record.is_builtin or record.spans_hosts:

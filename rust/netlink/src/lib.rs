@@ -11,6 +11,7 @@ mod child;
 mod conntrack;
 mod error;
 mod extack;
+mod kept;
 mod link;
 mod neighbour;
 mod route;
@@ -24,6 +25,7 @@ pub use child::{add_child, add_dummy, add_vlan, knows_kind, ChildSpec};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use error::{Error, Result};
 pub use extack::attributes;
+pub use kept::Lent;
 pub use link::{
     add_bridge, add_veth, add_wireguard, delete_group, delete_link, find_link, find_link_by_index,
     leave_bridge, list_links, open_port, rename_link, set_group, set_hairpin, set_link_up, set_mac,

@@ -7,6 +7,7 @@ use rustix::net::{netlink, sockopt, AddressFamily, RecvFlags, SendFlags, SocketF
 use crate::batch::{Batch, Request, NLM_F_DUMP};
 use crate::error::{Error, Result};
 use crate::extack::{attribute_path, ExtAck};
+use crate::kept::Lent;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -17,7 +18,7 @@ const HEADER: usize = 16;
 const DUMP_TRIES: usize = 20;
 
 /// The netlink families netyard speaks.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Route,
     Netfilter,
@@ -29,6 +30,8 @@ pub struct Socket {
     fd: OwnedFd,
     sequence: u32,
     buffer: Vec<u8>,
+    /// Everything that was asked has been answered.
+    is_settled: bool,
 }
 
 /// Type and payload of a message of a dump.
@@ -43,8 +46,16 @@ struct Received<'a> {
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace.
-    pub fn open(protocol: Protocol) -> Result<Self> {
+    /// A socket of the calling thread's network namespace: one that was used before, or a new one.
+    pub fn open(protocol: Protocol) -> Result<Lent> {
+        Lent::take(protocol)
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    pub(crate) fn open_new(protocol: Protocol) -> Result<Self> {
         let family = match protocol {
             // NETLINK_ROUTE is protocol 0, which rustix spells as none.
             Protocol::Route => None,
@@ -68,6 +79,7 @@ impl Socket {
             fd,
             sequence: 0,
             buffer: vec![0; 1 << 16],
+            is_settled: true,
         })
     }
 
@@ -90,7 +102,7 @@ impl Socket {
         let mut answered: Vec<bool> = batch.requests.iter().map(|r| !r.wants_ack).collect();
         let mut waiting = answered.iter().filter(|done| !**done).count();
         while waiting > 0 {
-            let got = self.receive()?;
+            let got = self.receive_acknowledgement()?;
             for message in messages(&self.buffer[..got]) {
                 let index = message.sequence.wrapping_sub(first) as usize;
                 if message.kind != NLMSG_ERROR || index >= batch.requests.len() {
@@ -112,9 +124,10 @@ impl Socket {
                 .zip(&batch.requests)
                 .any(|(e, r)| e.is_some() && !r.wants_ack)
             {
-                break;
+                return Ok(outcome);
             }
         }
+        self.is_settled = true;
         Ok(outcome)
     }
 
@@ -157,6 +170,7 @@ impl Socket {
                 if message.sequence != sequence {
                     continue;
                 }
+                self.is_settled = true;
                 if message.kind == NLMSG_ERROR {
                     return refusal(&message, &batch, 0).map_or(Ok(None), Err);
                 }
@@ -197,12 +211,16 @@ impl Socket {
                 }
                 interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
                 match message.kind {
-                    NLMSG_DONE => return Ok((!interrupted).then_some(collected)),
+                    NLMSG_DONE => {
+                        self.is_settled = true;
+                        return Ok((!interrupted).then_some(collected));
+                    }
                     NLMSG_ERROR => {
+                        self.is_settled = true;
                         return match refusal(&message, &batch, 0) {
                             Some(error) => Err(error),
                             None => Ok(Some(collected)),
-                        }
+                        };
                     }
                     kind => collected.push((kind, message.payload.to_vec())),
                 }
@@ -222,7 +240,8 @@ impl Socket {
         first
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<()> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.is_settled = false;
         let sent = rustix::net::send(&self.fd, bytes, SendFlags::empty())
             .map_err(|errno| Error::socket("send to the kernel", errno))?;
         if sent == bytes.len() {
@@ -232,6 +251,17 @@ impl Socket {
             operation: "send to the kernel",
             detail: format!("{sent} of {} bytes were taken", bytes.len()),
         })
+    }
+
+    /// Receives one datagram, which may be cut: an acknowledgement begins with what matters.
+    fn receive_acknowledgement(&mut self) -> Result<usize> {
+        loop {
+            match rustix::net::recv(&self.fd, &mut self.buffer[..], RecvFlags::empty()) {
+                Ok((_, got)) => return Ok(got),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::socket("receive from the kernel", errno)),
+            }
+        }
     }
 
     /// Receives one datagram of the kernel's into the buffer, which grows to fit it.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::batch::{Batch, Subject};
 use crate::error::{Error, Result};
 use crate::extack::attributes;
+use crate::kept::Lent;
 use crate::socket::{Protocol, Socket};
 
 /// A public, private or preshared key.
@@ -50,7 +51,7 @@ pub struct Peer {
 
 /// WireGuard devices of one network namespace.
 pub struct WireGuard {
-    socket: Socket,
+    socket: Lent,
     family: u16,
 }
 

@@ -50,7 +50,7 @@ impl DhcpClients {
             .transpose()?;
         py.detach(|| -> Outcome<()> {
             let links = netyard_netns::inside(fd, || -> Outcome<_> {
-                Ok(netlink::list_links(&mut Socket::open(Protocol::Route)?)?)
+                Ok(netlink::list_links(&mut *Socket::open(Protocol::Route)?)?)
             })??;
             let link = links.into_iter().find(|link| link.group == group);
             let missing = || Failure::new("find interface", id, "it is not in its namespace");

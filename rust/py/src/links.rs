@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
+use netyard_netlink::{self as netlink, Batch, Lent, Protocol, Socket};
 use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
@@ -218,7 +218,7 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
 
 /// An interface in a container, and a socket of its namespace, which works from any thread.
 struct Announcer {
-    socket: Socket,
+    socket: Lent,
     index: u32,
 }
 
@@ -266,7 +266,7 @@ fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
 /// Deletes links by name, waiting for the kernel once for all. Missing ones are no error.
 #[pyfunction]
 pub(crate) fn delete_links(py: Python<'_>, names: Vec<String>) -> PyResult<()> {
-    py.detach(|| remove(&mut Socket::open(Protocol::Route)?, &names))?;
+    py.detach(|| remove(&mut *Socket::open(Protocol::Route)?, &names))?;
     Ok(())
 }
 
@@ -448,7 +448,7 @@ fn read<T: Send>(
     list: fn(&mut Socket) -> netlink::Result<T>,
 ) -> PyResult<T> {
     let fd = namespace.map(borrow_fd).transpose()?;
-    let job = || -> Outcome<T> { Ok(list(&mut Socket::open(Protocol::Route)?)?) };
+    let job = || -> Outcome<T> { Ok(list(&mut *Socket::open(Protocol::Route)?)?) };
     let found = py.detach(|| match fd {
         Some(fd) => netyard_netns::inside(fd, job).map_err(Failure::from)?,
         None => job(),
