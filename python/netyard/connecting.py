@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netyard import endpoint as endpoints
 from netyard import events, leasing, lifecycle, provision, publishing, wayout
 from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
+from netyard.drivers.base import EndpointPlan
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.host import Change, Host
 from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
+if TYPE_CHECKING:
+    from netyard.batching import Batch
+
 
 def connect(
     host: Host, network: NetworkRecord, wanted: str, request: NetworkRequest
 ) -> EndpointRecord:
     """See `Network.connect`."""
-    with host.change() as change:
+    with host.change(is_connect=True) as change:
         container = lifecycle.find(host, wanted)
         _check(host, network, container)
+        if change.batch is not None:
+            if _can_wait(host, network, container):
+                return _plan_in_batch(change, change.batch, network, container, request)
+            change.batch.flush()
         made = _join(change, network, container, request)
         events.network_event(host.store, "connect", network, container.id)
         _arrange_way_out(change, container)
         return made
 
 
+def _can_wait(host: Host, network: NetworkRecord, container: ContainerRecord) -> bool:
+    """Whether a connection is of those that are made together: of running ones to bridges here."""
+    present = host.store.network(network.id)
+    is_made = present is not None and present.state == "ready"
+    return container.state == "running" and network.driver == "bridge" and is_made
+
+
+def _plan_in_batch(
+    change: Change,
+    batch: Batch,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    request: NetworkRequest,
+) -> EndpointRecord:
+    batch.begin()
+    made = _plan(change, network, container, request)
+    batch.add(container, network, made)
+    return made
+
+
 def _join(
     change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
 ) -> EndpointRecord:
+    host = change.host
+    before = host.store.endpoints_of(container.id)
+    made = _plan(change, network, container, request)
+    if container.state == "running":
+        provision.ensure_device(change, network)
+        cluster.follow(host, network)
+        with endpoints.opened_namespace(host, container) as namespace:
+            _attach(change, container, [*before, made], made, namespace)
+    return made
+
+
+def _plan(
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+) -> EndpointRecord:
+    """The record of a new endpoint, with its addresses."""
     host = change.host
     is_up = container.state == "running"
     taken = endpoints.taken_ifnames(host, container, is_running=is_up)
@@ -48,11 +93,6 @@ def _join(
             state="attaching" if is_up else "down",
         )
     change.on_failure(lambda: endpoints.forget(host, made))
-    if is_up:
-        provision.ensure_device(change, network)
-        cluster.follow(host, network)
-        with endpoints.opened_namespace(host, container) as namespace:
-            _attach(change, container, [*before, made], made, namespace)
     return made
 
 
@@ -80,26 +120,43 @@ def _attach(
 ) -> None:
     """Give a running container the interface, and what follows from it."""
     host, store = change.host, change.store
-    spec = ContainerSpec.from_json(container.spec)
-    wants_ports = bool(spec.publish or spec.publish_all)
-    carriers = endpoints.gateway_endpoints(store, everything)
-    carriers_before = endpoints.gateway_endpoints(store, everything[:-1])
-    plans = endpoints.plans_for(store, [made], namespace, carriers=carriers, has_ports=wants_ports)
+    plans = plans_of(host, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
     endpoints.attach(change, plans, meanwhile=refresh.begin)
     if leasing.acquire(change, container, [made]):
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
-        carriers = endpoints.gateway_endpoints(store, everything)
     cluster.publish(host, [made])
+    follow_up(change, container, made)
+    endpoints.settle(store, [made])
+    refresh.finish(needed=lifecycle.has_name_service(store, everything))
+
+
+def plans_of(
+    host: Host, made: EndpointRecord, namespace: int, spec: ContainerSpec
+) -> list[EndpointPlan]:
+    """What the driver is told of an endpoint of a running container."""
+    everything = host.store.endpoints_of(made.container_id)
+    carriers = endpoints.gateway_endpoints(host.store, everything)
+    has_ports = bool(spec.publish or spec.publish_all)
+    return endpoints.plans_for(
+        host.store, [made], namespace, carriers=carriers, has_ports=has_ports
+    )
+
+
+def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) -> None:
+    """What follows from a new interface: default routes, where the ports are, files."""
+    host, store = change.host, change.store
+    everything = store.endpoints_of(container.id)
+    carriers = endpoints.gateway_endpoints(store, everything)
+    before = [each for each in everything if each.id != made.id]
+    carriers_before = endpoints.gateway_endpoints(store, before)
     places = publishing.Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
-        _move_ports(change, container, spec)
+        _move_ports(change, container, ContainerSpec.from_json(container.spec))
     if carriers != carriers_before and carriers_before:
         endpoints.route_defaults(host, container)
     lifecycle.refresh_files(host, container, added=[made])
-    endpoints.settle(store, [made])
-    refresh.finish(needed=lifecycle.has_name_service(store, everything))
 
 
 def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:

@@ -23,6 +23,8 @@ from netyard.spec import NetworkRequest
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 
+Action = Callable[[], object]
+
 
 def plan(
     change: Change,
@@ -297,9 +299,7 @@ def plans_for(
     return plans
 
 
-def attach(
-    change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Callable[[], object]
-) -> None:
+def attach(change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action) -> None:
     """Make endpoints in the kernel; `settle` records that they are up.
 
     Args:

@@ -179,16 +179,16 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
 
 
 class Names:
-    """The agent learning of a container's endpoints, beside the kernel making them."""
+    """The agent learning of containers' endpoints, beside the kernel making them."""
 
-    def __init__(self, change: Change, container_id: str) -> None:
+    def __init__(self, change: Change, *container_ids: str) -> None:
         self._change = change
-        self._container_id = container_id
+        self._container_ids = container_ids
         self._refresh: agent.Refresh | None = None
 
     def begin(self) -> None:
         """Tell the agent; should the operation fail, it is told again."""
-        layout, ids = self._change.host.layout, [self._container_id]
+        layout, ids = self._change.host.layout, self._container_ids
         self._refresh = agent.begin_refresh(layout, ids)
         self._change.on_failure(lambda: agent.refresh(layout, ids, needed=False, ended=True))
 

@@ -26,7 +26,7 @@ def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
         return _make_shared(change, spec)
     record = plan(change.host, spec)
     _make(change, record)
-    return record
+    return record._replace(state="ready")
 
 
 def _make(change: Change, record: NetworkRecord) -> None:

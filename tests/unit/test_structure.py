@@ -83,7 +83,7 @@ LAYERS = [
         "agent.firewalls",
     },
     {"planning", "builtin"},
-    {"networks"},
+    {"networks", "batching"},
     {"network"},
     {"making", "listing", "portchange", "doctor"},
     {"adopting"},

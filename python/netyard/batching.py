@@ -1,0 +1,91 @@
+"""Connections made together: planned one by one, made in the kernel in one go.
+
+What a single connect pays each time (a transaction, a socket, a thread in the container's
+namespace, a word with the agent) is paid once for many.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from netyard import connecting, events, lifecycle
+from netyard import endpoint as endpoints
+from netyard.drivers.base import EndpointPlan
+from netyard.host import Change
+from netyard.spec import ContainerSpec
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+# Each endpoint takes two descriptors while it is made, of 1,024 that a process has.
+_AT_ONCE = 200
+
+
+class Batch:
+    """The connections of a `Host.batch` so far.
+
+    Planned ones are in an open transaction; `flush` commits it and makes them.
+    """
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]] = []
+        self._transaction = ExitStack()
+
+    def begin(self) -> None:
+        """Have what is planned from here on recorded together."""
+        if not self._planned:
+            self._transaction.enter_context(self._change.store.transaction())
+
+    def add(
+        self, container: ContainerRecord, network: NetworkRecord, planned: EndpointRecord
+    ) -> None:
+        """Make an endpoint later, with the others."""
+        self._planned.append((container, network, planned))
+
+    def abandon(self, error: BaseException) -> None:
+        """Nothing of what is planned and not yet made has been."""
+        self._planned.clear()
+        self._transaction.__exit__(type(error), error, error.__traceback__)
+
+    def flush(self) -> None:
+        """Make what is planned.
+
+        Raises:
+            KernelError: if the kernel refuses one of them; then none is left.
+        """
+        planned, self._planned = self._planned, []
+        self._transaction.close()
+        if not planned:
+            return
+        owners = {container.id: container for container, _, _ in planned}
+        made = [endpoint for _, _, endpoint in planned]
+        names = lifecycle.Names(self._change, *owners)
+        begin = names.begin
+        for first in range(0, len(planned), _AT_ONCE):
+            self._attach(planned[first : first + _AT_ONCE], begin)
+            begin = _nothing
+        for container, _, endpoint in planned:
+            connecting.follow_up(self._change, container, endpoint)
+        with self._change.store.transaction():
+            endpoints.settle(self._change.store, made)
+            for container, network, _ in planned:
+                events.network_event(self._change.store, "connect", network, container.id)
+        names.finish(needed=lifecycle.has_name_service(self._change.store, made))
+
+    def _attach(
+        self,
+        planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]],
+        begin: endpoints.Action,
+    ) -> None:
+        host = self._change.host
+        plans: list[EndpointPlan] = []
+        with ExitStack() as opened:
+            for container, _, endpoint in planned:
+                namespace = opened.enter_context(endpoints.opened_namespace(host, container))
+                plans += connecting.plans_of(
+                    host, endpoint, namespace, ContainerSpec.from_json(container.spec)
+                )
+            endpoints.attach(self._change, plans, meanwhile=begin)
+
+
+def _nothing() -> None:
+    pass

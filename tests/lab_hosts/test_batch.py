@@ -1,0 +1,94 @@
+"""Connections made together: as good as one by one, and all or none."""
+
+from __future__ import annotations
+
+from lab import Guest, Machine, wait_for
+
+_MADE = """
+from netyard import Container, Host, Network
+host = Host()
+net = Network.create("net", subnet="10.71.0.0/24", host=host)
+other = Network.create("other", subnet="10.72.0.0/24", ipv6=True, host=host)
+boxes = [Container.run("sleep", "600", name=f"box{n}", network="net", host=host) for n in range(30)]
+"""
+_CONNECTED = (
+    _MADE
+    + """
+with host.batch():
+    found = [other.connect(box, aliases=[f"also{n}"]).ip4 for n, box in enumerate(boxes)]
+print(*found)
+"""
+)
+_REFUSED = (
+    _MADE
+    + """
+from netyard import KernelError, NotFound
+def refused(error, last):
+    try:
+        with host.batch():
+            for box in boxes[:20]:
+                other.connect(box)
+            last()
+    except error as why:
+        print(type(why).__name__)
+taken = {"com.docker.network.endpoint.ifname": "mine"}
+refused(KernelError, lambda: other.connect(boxes[29], driver_opts=taken))
+refused(NotFound, lambda: other.connect("nobody"))
+refused(ZeroDivisionError, lambda: 1 / 0)
+"""
+)
+_MIXED = (
+    _MADE
+    + """
+with host.batch():
+    other.connect(boxes[0])
+    other.disconnect(boxes[0])
+    other.connect(boxes[1], ip="10.72.0.50")
+    other.connect(boxes[2], gw_priority=5)
+    with host.batch():
+        Network.create("third", host=host).connect(boxes[2])
+    Container.run("sleep", "600", name="late", network="other", host=host)
+"""
+)
+
+
+def test_thirty_at_once(host: Machine) -> None:
+    """NO1, DN4: addresses in order, names, aliases and IPv6, each interface up at the end."""
+    found = host.python(_CONNECTED).split()
+    assert found == [f"10.72.0.{number}" for number in range(2, 32)]
+    first, last = Guest(host, "box0"), Guest(host, "box29")
+    assert first.ping("10.72.0.31")
+    assert first.ping("box29.other") and last.ping("also0")
+    assert last.ping(first.address("other", version=6))
+    assert host.run("ping", "-c1", "-W1", "10.72.0.17").returncode == 0
+    events = host.ny("events", "--since", "1h", "--until", "0s", "--filter", "event=connect")
+    assert len([line for line in events.splitlines() if '"other"' in line]) == 30
+
+
+def test_all_or_none(host: Machine) -> None:
+    """CV3: the kernel's refusal of one, a mistake in one, and an error of the caller's."""
+    made = _REFUSED.replace(
+        "taken =",
+        "import subprocess\n"
+        "at = f'/run/netyard/netns/{boxes[29].id}'\n"
+        "subprocess.run(['nsenter', f'--net={at}', 'ip', 'link', 'add', 'mine', 'type', 'bridge'],"
+        " check=True)\ntaken =",
+    )
+    assert host.python(made).split() == ["KernelError", "NotFound", "ZeroDivisionError"]
+    bridge = host.ny("network", "inspect", "-f", "{{json .Containers}}", "other")
+    assert bridge == "{}"
+    wait_for(lambda: len([name for name in host.links() if name.startswith("ny-")]) == 30)
+    box = Guest(host, "box3")
+    wait_for(lambda: "eth1" not in box.run("ip", "link").stdout)
+    host.ny("network", "connect", "other", "box3")
+    assert host.run("ping", "-c1", "-W1", box.address("other")).returncode == 0
+
+
+def test_beside_other_changes(host: Machine) -> None:
+    """What comes between is done in its order; batches inside one another are one."""
+    host.python(_MIXED)
+    one, two, late = (Guest(host, name) for name in ("box1", "box2", "late"))
+    assert one.address("other") == "10.72.0.50"
+    assert late.ping("10.72.0.50") and late.ping("box2.other")
+    assert "10.72.0.1" in two.run("ip", "route", "show", "default").stdout
+    assert two.address("third")
