@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
 
 from netyard import _core, clock, endpoint, lifecycle, publishing
 from netyard.agent import client as agent
@@ -13,6 +14,8 @@ from netyard.host import Change, Host
 from netyard.making import make
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord
+
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
@@ -46,11 +49,9 @@ def _is_netns(fd: int) -> bool:
 
 def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> ContainerRecord:
     host, store = change.host, change.store
-    identity = _core.namespace_identity(source)
-    for other in store.containers():
-        path = host.layout.namespace(other.id)
-        if path.exists() and (path.stat().st_dev, path.stat().st_ino) == identity:
-            raise Conflict(f"this namespace is container {other.name!r} already", holder=other.name)
+    owner = _owner_of(host, source)
+    if owner is not None:
+        raise Conflict(f"this namespace is container {owner.name!r} already", holder=owner.name)
     record = make(change, name, spec, "")
     with store.transaction():
         store.update_container(record.id, state="starting")
@@ -65,6 +66,20 @@ def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> Contai
     with store.transaction():
         store.update_container(record.id, state="running", started=clock.now())
     return store.container(record.id) or record
+
+
+def _owner_of(host: Host, source: int) -> ContainerRecord | None:
+    """Whose namespace it is, by what is mounted where: one file, however many containers."""
+    _, inode = _core.namespace_identity(source)
+    root = f"net:[{inode}]"
+    for line in _MOUNTS.read_text().splitlines():
+        # Id, parent, device, root, mount point (proc_pid_mountinfo(5)).
+        words = line.split(" ", 5)
+        if words[3] == root:
+            directory, _, container_id = words[4].rpartition("/")
+            if directory == str(host.layout.namespaces):
+                return host.store.container(container_id)
+    return None
 
 
 def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
