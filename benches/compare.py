@@ -28,6 +28,9 @@ HERE = Path(__file__).parent
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 SECONDS = os.environ.get("SECONDS", "1.5")
 NAMES = 1000
+BATCH = 500
+PORTS = 10_000
+CROWD = 1000
 FLOOR = "kernel floor (raw netlink, C)"
 SETTLE_SECONDS = 0.1
 
@@ -55,7 +58,16 @@ def main() -> None:
         "mount -t tmpfs tmpfs /run; mkdir -p /run/netns; mount -t sysfs sysfs /sys; ip link set lo up"
     )
     os.environ["NETYARD_ROOT"] = "/run/root"
-    results.write_text(json.dumps({"lifecycle": lifecycle(work), "dns": names(work), "cli": cli()}))
+    # Python's byte code is kept, as an installed package has it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    measured = {
+        "lifecycle": lifecycle(work),
+        "ports": published(work),
+        "scale": scale(),
+        "dns": names(work),
+        "cli": cli(),
+    }
+    results.write_text(json.dumps(measured))
 
 
 def sh(command: str) -> str:
@@ -93,7 +105,7 @@ def floor(work: Path, count: int) -> dict[str, float]:
 
 def lifecycle(work: Path) -> dict[str, dict[str, float]]:
     """Networks and attachments: the floor, netyard, and its peers."""
-    one, hundred = floor(work, 1), floor(work, 100)
+    one, many = floor(work, 1), floor(work, BATCH)
     sh("nft 'table ip floor { map pub { type inet_service : ipv4_addr . inet_service; }; }'")
     ports = []
     for _ in range(ROUNDS):
@@ -105,7 +117,9 @@ def lifecycle(work: Path) -> dict[str, dict[str, float]]:
             "attach": one["attach"],
             "attach 10 ports": one["attach"] + median(ports),
             "detach": one["detach"],
-            "100 attachments, each": hundred["attach"],
+            "remove network": one["bridge_remove_total"],
+            f"{BATCH} attachments, each": many["attach"],
+            f"{BATCH} detachments, each": many["detach_group"],
         },
         "netyard (library)": netyard(),
     }
@@ -150,7 +164,7 @@ def netyard() -> dict[str, float]:
     host = Host()
     home = Network.create("home", host=host)
     Network.create("standing", host=host)
-    for number in range(100 + ROUNDS):
+    for number in range(BATCH + ROUNDS):
         sh(f"ip netns add n{number}")
     boxes = [
         Container.adopt(f"c{number}", netns=f"/run/netns/n{number}", network="home", host=host)
@@ -160,7 +174,7 @@ def netyard() -> dict[str, float]:
         Container.adopt(
             f"m{number}", netns=f"/run/netns/n{ROUNDS + number}", network="home", host=host
         )
-        for number in range(100)
+        for number in range(BATCH)
     ]
     for box in many:
         home.disconnect(box)
@@ -169,15 +183,25 @@ def netyard() -> dict[str, float]:
         sh(f"ip netns add p{number}")
         for name, milliseconds in one_round(host, box, f"/run/netns/p{number}"):
             columns.setdefault(name, []).append(milliseconds)
-    bulk = []
     for _ in range(3):
-        bulk.append(timed(lambda: [home.connect(box) for box in many]) / len(many))
-        for box in many:
-            home.disconnect(box)
-    return {
-        **{name: median(samples) for name, samples in columns.items()},
-        "100 attachments, each": median(bulk),
-    }
+        for name, milliseconds in bulk(host, home, many):
+            columns.setdefault(name, []).append(milliseconds / len(many))
+    return {name: median(samples) for name, samples in columns.items()}
+
+
+def bulk(host: Any, home: Any, many: list[Any]) -> Iterator[tuple[str, float]]:
+    """Many at once, in a batch and one by one."""
+
+    def connect_together() -> None:
+        with host.batch():
+            for box in many:
+                home.connect(box)
+
+    yield f"{BATCH} attachments, each", timed(connect_together)
+    yield f"{BATCH} detachments, each", timed(lambda: [home.disconnect(box) for box in many])
+    yield "the same one by one", timed(lambda: [home.connect(box) for box in many])
+    for box in many:
+        home.disconnect(box)
 
 
 def one_round(host: Any, box: Any, netns: str) -> Iterator[tuple[str, float]]:
@@ -198,7 +222,77 @@ def one_round(host: Any, box: Any, netns: str) -> Iterator[tuple[str, float]]:
 
     yield "adopt a namespace, whole", adopt()
     yield "attach 10 ports", adopt(*(f"{port}:{port}" for port in range(20000, 20010)))
-    net.remove()
+    yield "remove network", timed(net.remove)
+
+
+# -- published ports ----------------------------------------------------------------------------
+
+
+def published(work: Path) -> dict[str, dict[str, float]]:
+    """Ports of one container: many in one call, one more beside them, some taken back."""
+    from netyard import Container, Host, Network
+
+    host = Host()
+    Network.create("ports", host=host)
+    sh("ip netns add ports")
+    floors: list[float] = []
+    for _ in range(ROUNDS):
+        sh("nft flush map ip floor pub")
+        floors.append(float(sh(f"{work}/floor ports {PORTS}").split("total_us=")[1]) / 1000)
+    sh("nft delete table ip floor")
+    columns: dict[str, list[float]] = {}
+    flags = {"netns": "/run/netns/ports", "network": "ports", "host": host}
+    for _ in range(3):
+        none = timed(lambda: Container.adopt("few", **flags))
+        Container.get("few", host=host).abandon()
+        all_of_them = [f"{port}:{port}" for port in range(10000, 10000 + PORTS)]
+        took = timed(lambda words=all_of_them: Container.adopt("web", publish=words, **flags))
+        columns.setdefault(f"{PORTS} in one call", []).append(took - none)
+        box = Container.get("web", host=host)
+        columns.setdefault("one more", []).append(timed(lambda box=box: box.add_ports("30001:80")))
+        some = [f"{port}:{port}" for port in range(10000, 10300)]
+        taken = timed(lambda box=box, some=some: box.remove_ports(*some))
+        columns.setdefault("300 taken back", []).append(taken)
+        box.abandon()
+    return {
+        f"{FLOOR}, one map": {f"{PORTS} in one call": median(floors)},
+        "netyard (library)": {name: median(samples) for name, samples in columns.items()},
+    }
+
+
+# -- many containers ----------------------------------------------------------------------------
+
+
+def scale() -> dict[str, dict[str, float]]:
+    """Containers of a command that waits: the first and the last hundred of them."""
+    from netyard import Container, Host, Network
+
+    host = Host()
+    Network.create("crowd", subnet="10.77.0.0/16", host=host)
+    made: list[Any] = []
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            made.append(Container.run("sleep", "3600", network="crowd", host=host))
+
+    hundreds = [timed(lambda: run(100)) / 100 for _ in range(CROWD // 100)]
+    listing = timed(lambda: Container.list(host=host))
+    pid = sh("pgrep -f 'agent --exit-when-idle'").split()[0]
+    memory = sum(
+        int(line.split()[1])
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        if line.startswith("Pss:")
+    )
+    removals = []
+    while made:
+        some, made[:] = made[:100], made[100:]
+        removals.append(timed(lambda some=some: [box.remove(force=True) for box in some]) / 100)
+    return {
+        "run, each": {"first 100": hundreds[0], "last 100": hundreds[-1]},
+        "remove, each": {"first 100": removals[-1], "last 100": removals[0]},
+        f"list all {CROWD}": {"first 100": listing},
+        "agent, PSS in MiB": {"last 100": memory / 1024},
+    }
 
 
 # -- names --------------------------------------------------------------------------------------
@@ -365,7 +459,10 @@ def write(results: dict[str, dict[str, dict[str, float]]]) -> None:
         "attach",
         "attach 10 ports",
         "detach",
-        "100 attachments, each",
+        "remove network",
+        f"{BATCH} attachments, each",
+        f"{BATCH} detachments, each",
+        "the same one by one",
         "adopt a namespace, whole",
     ]
     base = results["lifecycle"][FLOOR]
@@ -386,15 +483,29 @@ a table was measured in one run, side by side; compare within a table, not acros
 
 The same as multiples of the kernel floor:
 
-{table(ratios, steps[:5], "{:.1f}")}
+{table(ratios, steps[:7], "{:.1f}")}
 
 - Before each timed step the kernel gets a tenth of a second to tidy up after the one before.
 - The floor is raw netlink in C: no store, no names, no firewall, no checks.
 - netyard's attach is `network.connect(container)` on a running container, with the lock, two
   recorded transactions, the name server told and answering. With 10 ports it is the adoption of a
   namespace, which opens the name server's door in it, and the publication.
-- Detaching waits for the kernel, as the floor does: RTM_DELLINK waits for RCU. A container that
-  netyard runs does not: its namespace dies in the background.
+- {BATCH} attachments are one `with host.batch():`; detachments are calls one by one, for which the
+  floor deletes a whole link group in one request.
+- RTM_DELLINK waits for RCU, 20 to 50 ms. netyard takes links out of use, which takes half a
+  millisecond, and its agent deletes them. What is left of a detachment is half the connection table:
+  it is searched for flows of the address, 5 ms however few there are.
+
+## Published ports, milliseconds
+
+{table(results["ports"], [f"{PORTS} in one call", "one more", "300 taken back"], "{:.1f}")}
+
+The first is what adopting a namespace takes longer with them. Docker, netavark and the CNI plugins
+take seconds for a hundred: see `benches/peers`.
+
+## {CROWD} containers on one network, milliseconds
+
+{table(results["scale"], ["first 100", "last 100"], "{:.2f}")}
 
 ## Names: answers per second on one core
 

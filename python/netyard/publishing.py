@@ -104,6 +104,7 @@ def publish(
         return []
     store, host = change.store, change.host
     settings = config.load(host.layout.root)
+    before = store.publications(container.id)
     with store.transaction():
         made: list[Publication] = []
         for request in wanted:
@@ -111,17 +112,24 @@ def publish(
             store.add_publications(found)
             made += found
     change.on_failure(lambda: unpublish(host, container.id, made))
-    kernel.apply(host, _tables(host, made, places))
+    kernel.apply(host, _tables(host, made, before, places))
     _forget_udp_clients(made)
     return made
 
 
 def _tables(
-    host: Host, made: Sequence[Publication], places: Places
+    host: Host, made: Sequence[Publication], before: Sequence[Publication], places: Places
 ) -> list[tuple[str, str, list[firewall.Step]]]:
-    """The steps of a publication, in both tables, as one transaction."""
+    """The steps of a publication, in both tables, as one transaction.
+
+    Args:
+        before: What the container has published already: some elements are shared by its ports.
+    """
     table = host.layout.table
-    tables = [("inet", table, firewall.add_steps(firewall.publication_elements(made)))]
+    elements = firewall.without(
+        firewall.publication_elements(made), firewall.publication_elements(before)
+    )
+    tables = [("inet", table, firewall.add_steps(elements))]
     looped = [each for each in made if firewall.is_looped(each)]
     if looped and 6 in places.translated:
         endpoint, network = places.translated[6]

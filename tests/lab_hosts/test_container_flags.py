@@ -206,6 +206,11 @@ def test_ports_of_a_running_container(lab: Lab, host: Machine) -> None:
         assert host.fetch("::1", port)
     assert Guest(host, "web").fetch(HOST, 8080), "its own port"
     assert "8080 is taken by container 'web'" in host.refused("port", "add", "web", "8080:82")
+    host.ny("port", "add", "web", "8083:80")
+    assert lab.neighbour.fetch(HOST, 8083), "one more beside those it has"
+    host.ny("port", "rm", "web", "8083:80")
+    assert lab.neighbour.fetch(HOST, 8083) is None
+    assert Guest(host, "web").fetch(HOST, 8080), "what its ports share stays"
     host.ny("port", "rm", "web", "8081:81")
     assert lab.neighbour.fetch(HOST, 8081) is None
     assert lab.neighbour.fetch(HOST, 8082), "the rest of the range stays"
