@@ -56,18 +56,23 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
     with host.change():
         container = lifecycle.find(host, wanted)
         spec = _spec_of(container)
-        present = host.store.publications(container.id)
+        published = _Published(spec.publish)
         gone: list[Publication] = []
-        kept = list(spec.publish)
         for text in texts:
             requests = ports.parse_publish(text)
-            matching = [p for p in present if any(_is_meant(p, each) for each in requests)]
-            left = [rest for each in kept for rest in _without(each, requests)]
-            if not matching and left == kept:
+            matching = [
+                publication
+                for each in requests
+                for publication in host.store.publications_inside(
+                    container.id, each.protocol, each.container_port
+                )
+                if _is_meant(publication, each)
+            ]
+            was_asked_for = published.take(requests)
+            if not matching and not was_asked_for:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
-            kept = left
-        _remember(host, container, spec._replace(publish=tuple(kept)))
+        _remember(host, container, spec._replace(publish=published.texts()))
         if gone:
             publishing.unpublish(host, container.id, gone)
 
@@ -92,6 +97,39 @@ def _let_hairpin(host: Host, carriers: Iterable[EndpointRecord]) -> None:
         network = host.store.network(endpoint.network_id)
         if network is not None and network.bridge:
             _core.restore_ports([(endpoint.host_ifname, network.bridge, True)])
+
+
+class _Published:
+    """What a container was asked to publish, by the ports inside: there may be thousands."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        # Those of one port are found without parsing all; the others are ranges and long forms.
+        self._plain: dict[tuple[int, str], list[str]] = {}
+        self._others: list[str] = []
+        self._put(texts)
+
+    def _put(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            port, _, protocol = text.rpartition(":")[2].partition("/")
+            if port.isdecimal() and "=" not in text:
+                inside = (int(port), protocol.lower() or "tcp")
+                self._plain.setdefault(inside, []).append(text)
+            else:
+                self._others.append(text)
+
+    def texts(self) -> tuple[str, ...]:
+        """What is left."""
+        return (*(text for some in self._plain.values() for text in some), *self._others)
+
+    def take(self, requests: Sequence[PortRequest]) -> bool:
+        """Take what these cover out; whether there was any."""
+        insides = {(each.container_port, each.protocol) for each in requests}
+        before = [text for inside in insides for text in self._plain.pop(inside, ())]
+        before += self._others
+        after = [rest for text in before for rest in _without(text, requests)]
+        self._others = []
+        self._put(after)
+        return after != before
 
 
 def _is_meant(publication: Publication, request: PortRequest) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -104,17 +105,36 @@ def publish(
         return []
     store, host = change.store, change.host
     settings = config.load(host.layout.root)
-    before = store.publications(container.id)
     with store.transaction():
+        is_first = not store.has_publications(container.id)
         made: list[Publication] = []
         for request in wanted:
             found = _choose(store, container, request, places, settings)
             store.add_publications(found)
             made += found
     change.on_failure(lambda: unpublish(host, container.id, made))
+    before = [] if is_first else _sharing(store, container.id, made)
     kernel.apply(host, _tables(host, made, before, places))
     _forget_udp_clients(made)
     return made
+
+
+def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Sequence[Publication]:
+    """Other ports of a container that elements of these may be shared with.
+
+    Those that lead to the same ports, and one for each address they lead to, if there is one.
+    """
+    keys = {_key(each) for each in some}
+    insides = {(each.protocol, each.container_port) for each in some}
+    others = [
+        each
+        for protocol, port in insides
+        for each in store.publications_inside(container_id, protocol, port)
+    ]
+    for address, count in Counter(each.address for each in some).items():
+        # One more than these: if there is another it is among so many.
+        others += store.publications_to(container_id, address, count + 1)
+    return [each for each in others if _key(each) not in keys]
 
 
 def _tables(
@@ -155,20 +175,22 @@ def unpublish(
             through its whole table for it.
     """
     store = host.store
-    present = store.publications(container_id)
-    keys = {_key(each) for each in (present if gone is None else gone)}
-    ending = [each for each in present if _key(each) in keys]
+    ending = store.publications(container_id) if gone is None else store.still_published(gone)
     if not ending:
         return
-    rest = [each for each in present if _key(each) not in keys]
     with store.transaction():
         store.end_publications(ending)
     # Elements are shared by ports of one container: they go with the last that needs them.
+    sharing = [] if gone is None else _sharing(store, container_id, ending)
     elements = firewall.without(
-        firewall.publication_elements(ending), firewall.publication_elements(rest)
+        firewall.publication_elements(ending), firewall.publication_elements(sharing)
     )
     kernel.change_elements(host, delete=elements)
-    for endpoint_id in {each.endpoint_id for each in ending if firewall.is_looped(each)}:
+    looped = {each.endpoint_id for each in ending if firewall.is_looped(each)}
+    rest = (
+        [each for each in store.publications(container_id) if not each.is_ending] if looped else []
+    )
+    for endpoint_id in looped:
         _reset_loops(host, endpoint_id, [each for each in rest if each.endpoint_id == endpoint_id])
     if forgets_flows:
         _core.flush_flows(_flows(ending))
@@ -264,7 +286,9 @@ def _is_open(
     inside = (str(address), request.protocol, request.container_port, "routed")
     return any(
         (each.address, each.protocol, each.container_port, each.access) == inside
-        for each in store.publications(container_id)
+        for each in store.publications_inside(
+            container_id, request.protocol, request.container_port
+        )
     )
 
 

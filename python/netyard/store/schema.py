@@ -147,6 +147,12 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE networks ADD COLUMN vni INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE networks ADD COLUMN underlay TEXT NOT NULL DEFAULT '';
     """,
+    """
+    -- One port of a container among thousands.
+    DROP INDEX publications_container;
+    CREATE INDEX publications_inside ON publications (container_id, container_port);
+    CREATE INDEX publications_ending ON publications (is_ending) WHERE is_ending;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

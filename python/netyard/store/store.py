@@ -446,6 +446,37 @@ class Store:
         rows = self._rows(f"SELECT {_PUBLICATION} FROM publications {where}", values)
         return [_publication(row) for row in rows]
 
+    def publications_inside(
+        self, container_id: str, protocol: str, container_port: int
+    ) -> list[Publication]:
+        """Published ports that lead to one port of a container."""
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications "
+            "WHERE container_id = ? AND protocol = ? AND container_port = ?",
+            (container_id, protocol, container_port),
+        )
+        return [_publication(row) for row in rows]
+
+    def publications_to(self, container_id: str, address: str, most: int) -> list[Publication]:
+        """Published ports that lead to one address of a container, not more than so many."""
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications "
+            "WHERE container_id = ? AND address = ? AND access <> 'routed' LIMIT ?",
+            (container_id, address, most),
+        )
+        return [_publication(row) for row in rows]
+
+    def has_publications(self, container_id: str) -> bool:
+        """Whether a container has any published port."""
+        query = "SELECT 1 FROM publications WHERE container_id = ? LIMIT 1"
+        return bool(self._rows(query, (container_id,)))
+
+    def still_published(self, publications: Iterable[Publication]) -> list[Publication]:
+        """Which of these there are."""
+        query = f"SELECT {_PUBLICATION} FROM publications WHERE {_SAME_PUBLICATION}"
+        found = (self._rows(query, _values(each, _PUBLICATION_KEY)) for each in publications)
+        return [_publication(rows[0]) for rows in found if rows]
+
     def publications_at(self, family: int, protocol: str, host_port: int) -> list[Publication]:
         """Published ports of one number, on any address of a family."""
         rows = self._rows(
