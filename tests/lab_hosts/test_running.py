@@ -313,3 +313,31 @@ def test_adopt_and_abandon(host: Machine) -> None:
         ("x5",): "either --pid or --netns",
     }.items():
         assert words in host.refused("adopt", *arguments)
+
+
+_WATCH = """
+import os, sys, time
+seen, end = 0, time.time() + 20
+print("watching", flush=True)
+while not os.path.exists("/run/enough") and time.time() < end:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0")
+            seen += words[-3:-2] == [b"container-ended"]
+        except OSError:
+            pass
+print(seen, flush=True)
+"""
+
+
+def test_whoever_ends_a_container_cleans_up(host: Machine) -> None:
+    """The supervisor starts a clean-up of its own only if nobody else does it."""
+    for number in range(5):
+        host.ny("run", "-d", "--name", f"box{number}", "sleep", "600")
+    watching = host.popen(sys.executable, "-S", "-c", _WATCH, stdout=subprocess.PIPE)
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == b"watching\n"
+    host.ny("stop", "-t", "0", "box0")
+    host.ny("rm", "-f", "box1", "box2", "box3", "box4")
+    host.run("touch", "/run/enough")
+    assert watching.stdout.readline() == b"0\n"

@@ -244,7 +244,8 @@ impl Supervisor {
             match rustix::net::recv(socket, &mut packet[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => self.clients[index].gone = true,
                 Ok((length, _)) => self.obey(index, packet[0], &packet[1..length]),
-                Err(Errno::AGAIN | Errno::INTR) => {}
+                // Reset: it has closed before it read all we said. What it said comes after that.
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNRESET) => {}
                 Err(_) => self.clients[index].gone = true,
             }
         }
@@ -363,9 +364,25 @@ impl Supervisor {
         }
     }
 
+    /// Takes what has come before the end: whoever kills a container claims it just before that.
+    fn hear_out(&mut self) {
+        while has_something(&self.listener) {
+            match accept(&self.listener) {
+                Some(client) => self.clients.push(client),
+                None => break,
+            }
+        }
+        for index in 0..self.clients.len() {
+            while !self.clients[index].gone && has_something(&self.clients[index].socket) {
+                self.serve_client(index, PollFlags::IN);
+            }
+        }
+    }
+
     /// Tells the clients; true if one that promised to clean up says it has.
     fn say_farewell(&mut self, status: u8) -> bool {
         let _ = std::fs::remove_file(self.directory.join("attach.sock"));
+        self.hear_out();
         for client in &mut self.clients {
             client.queue(vec![frame::ENDED, status]);
         }
@@ -460,6 +477,17 @@ fn listen(directory: &Path) -> rustix::io::Result<OwnedFd> {
     bound?;
     rustix::net::listen(&socket, 16)?;
     Ok(socket)
+}
+
+fn has_something(fd: &OwnedFd) -> bool {
+    let now = rustix::time::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    matches!(
+        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)),
+        Ok(1)
+    )
 }
 
 /// Waits for the client that wants to see the container from its first byte.
