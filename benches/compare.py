@@ -367,6 +367,7 @@ def own_server(work: Path) -> Served:
 
     class View:
         networks, upstreams, keeps_single_labels, ttl_seconds = ["net"], None, False, 2
+        links: tuple[tuple[str, str, str], ...] = ()
 
     class Listener:
         container, namespace, view = "c", -1, View

@@ -316,3 +316,26 @@ def test_parallel_commands_get_different_addresses(host: Machine) -> None:
     assert [process.wait(60) for process in started] == [0] * 8
     members = json.loads(host.ny("network", "inspect", "net"))[0]["Containers"].values()
     assert len({member["IPv4Address"] for member in members}) == 8
+
+
+def test_links_out_of_use(host: Machine) -> None:
+    """What is disconnected or removed is gone for good, by whoever comes next; nothing else is."""
+    host.run("ip", "link", "add", "nx-9", "type", "bridge")
+    host.ny("network", "create", "net")
+    host.ny("run", "-d", "--name", "box", "--network", "net", "sleep", "600")
+    agent = host.out("pgrep", "-f", "agent --exit-when-idle").split()[0]
+    host.run("kill", "-STOP", agent)
+    code = (
+        "from netyard import _core; import os\n"
+        "box = os.open('/run/netyard/netns/' + os.listdir('/run/netyard/netns')[0], os.O_RDONLY)\n"
+        "ends = [link.name for link in _core.list_links() if link.name.startswith('ny-')]\n"
+        "_core.retire_pairs([(ends[0], box)])\n"
+        "print([link.name for link in _core.list_links(box)])\n"
+    )
+    assert host.python(code) == "['lo']"
+    present = host.out("ip", "-o", "link")
+    assert "state DOWN" in present and present.count(": nx-") == 2, "out of use, and there"
+    host.run("kill", "-KILL", agent)
+    host.ny("ps")
+    wait_for(lambda: host.out("ip", "-o", "link").count(": nx-") == 1, what="left by the agent")
+    assert "nx-9" in host.out("ip", "-o", "link"), "somebody's own"

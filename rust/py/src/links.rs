@@ -381,7 +381,7 @@ fn replace_default_routes(gateways: &[(String, IpAddr)]) -> Outcome<()> {
 pub(crate) fn list_links(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec<Link>> {
     let found = read(py, namespace, netlink::list_links)?;
     // Those are gone already, for all that anybody may want to know.
-    let present = found.into_iter().filter(|link| !is_retired(&link.name));
+    let present = found.into_iter().filter(|link| !is_retired(link));
     let links = present.map(|link| Link {
         index: link.index,
         name: link.name,

@@ -12,11 +12,16 @@ use crate::errors::Outcome;
 use crate::links::remove;
 
 const PREFIX: &str = "nx-";
+/// "NX" beside the drivers' "NY": the name alone could be somebody's own.
+const GROUP: u32 = 0x4E58;
 
 /// Whether a link is only waiting for its deletion.
-pub(crate) fn is_retired(name: &str) -> bool {
-    name.strip_prefix(PREFIX)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+pub(crate) fn is_retired(link: &LinkInfo) -> bool {
+    link.group == GROUP && link.name == name_of(link.index)
+}
+
+fn name_of(index: u32) -> String {
+    format!("{PREFIX}{index}")
 }
 
 /// Takes pairs out of use, by the host's end and the namespace of the other; `sweep` deletes them.
@@ -81,8 +86,8 @@ pub(crate) fn sweep(py: Python<'_>) -> PyResult<usize> {
         let mut socket = Socket::open(Protocol::Route)?;
         let names: Vec<_> = netlink::list_links(&mut socket)?
             .into_iter()
+            .filter(is_retired)
             .map(|link| link.name)
-            .filter(|name| is_retired(name))
             .collect();
         remove(&mut socket, &names)?;
         Ok(names.len())
@@ -96,7 +101,8 @@ fn retire(batch: &mut Batch, link: &LinkInfo) {
     if link.master.is_some() {
         netlink::leave_bridge(batch, link.index, &link.name);
     }
-    netlink::rename_link(batch, link.index, &format!("{PREFIX}{}", link.index));
+    netlink::set_group(batch, &link.name, GROUP);
+    netlink::rename_link(batch, link.index, &name_of(link.index));
 }
 
 /// In its namespace: only if what has that index there is the other end of our pair.
@@ -132,10 +138,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_numbered_names_are_retired() {
-        assert!(is_retired("nx-17"));
-        assert!(!is_retired("nx-"));
-        assert!(!is_retired("nx-a1"));
-        assert!(!is_retired("ny-17"));
+    fn a_name_alone_does_not_retire_a_link() {
+        let link = |name: &str, group| LinkInfo {
+            index: 17,
+            name: name.to_string(),
+            group,
+            ..LinkInfo::default()
+        };
+        assert!(is_retired(&link("nx-17", GROUP)));
+        assert!(!is_retired(&link("nx-17", 0)));
+        assert!(!is_retired(&link("nx-18", GROUP)));
+        assert!(!is_retired(&link("ny-17", GROUP)));
     }
 }
