@@ -494,8 +494,8 @@ The same as multiples of the kernel floor:
 - {BATCH} attachments are one `with host.batch():`; detachments are calls one by one, for which the
   floor deletes a whole link group in one request.
 - RTM_DELLINK waits for RCU, 20 to 50 ms. netyard takes links out of use, which takes half a
-  millisecond, and its agent deletes them. What is left of a detachment is half the connection table:
-  it is searched for flows of the address, 5 ms however few there are.
+  millisecond, and its agent deletes them. Half of what is left of a detachment is the search of the
+  connection table for flows of the address: 5 ms, however few there are.
 
 ## Published ports, milliseconds
 
