@@ -100,7 +100,8 @@ class BridgeDriver:
             _core.retire_pairs(pairs)
 
     def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
-        """See `Driver.let_go`: the kernel takes both ends of a pair."""
+        """See `Driver.let_go`: the kernel takes both ends of a pair, but not at once."""
+        _core.retire_pairs([(each.host_ifname, None) for each in endpoints])
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
