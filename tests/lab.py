@@ -228,7 +228,7 @@ class Machine:
 
     def links(self) -> set[str]:
         """Names of the interfaces, once those out of use are gone: the agent deletes them."""
-        return set(wait_for(self._settled_links, what="links out of use stay"))
+        return set(wait_for(self._settled_links, seconds=1, what="links out of use stay"))
 
     def _settled_links(self) -> list[str]:
         names = [link["ifname"] for link in json.loads(self.out("ip", "-j", "link"))]

@@ -174,8 +174,8 @@ def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
     for tool, chain in found.inputs:
         rules = _wanted_tunnel(layout.tunnel) if has_tunnel else []
         done += _sync_chain(tool, chain, rules, comment)
-    if found.has_firewalld:
-        zones = _zones()
+    zones = _zones() if found.has_firewalld else {}
+    if _ZONE in zones:
         done += _sync_zone(
             store, zones, [*bridges, *internal, *([layout.tunnel] if has_tunnel else [])]
         )
@@ -250,8 +250,6 @@ def _zones() -> dict[str, _Zone]:
 
 def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str]) -> list[str]:
     """Put bridges, and the tunnel, into firewalld's zone of what it does not filter."""
-    if _ZONE not in zones:
-        return []
     present = set(zones[_ZONE].interfaces)
     ours = set((store.read_meta(_ZONED) or "").split())
     gone = sorted((ours - set(bridges)) & present)

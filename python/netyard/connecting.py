@@ -52,7 +52,8 @@ def _plan_in_batch(
     request: NetworkRequest,
 ) -> EndpointRecord:
     batch.begin()
-    made = _plan(change, network, container, request)
+    with change.store.attempt():
+        made = _plan(change, network, container, request)
     batch.add(container, network, made)
     return made
 

@@ -382,7 +382,7 @@ def _let_go(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     for endpoint in endpoints:
         network = host.store.network(endpoint.network_id)
         if network is not None:
-            driver(network.driver).let_go(network, [endpoint])
+            driver(network.driver).let_go(network, [endpoint], host.layout.namespaces)
 
 
 def route_defaults(host: Host, container: ContainerRecord) -> None:

@@ -91,7 +91,8 @@ class Host:
         if self.layout.agent_socket.exists():
             from netyard.agent import client as agent
 
-            agent.revive(self.layout)
+            # One that was killed has left its socket, on which nobody listens.
+            agent.ensure(self.layout)
 
     def close(self) -> None:
         """Close the store."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lab import Guest, Machine, wait_for
 
 _MADE = """
@@ -35,15 +37,24 @@ taken = {"com.docker.network.endpoint.ifname": "mine"}
 refused(KernelError, lambda: other.connect(boxes[29], driver_opts=taken))
 refused(NotFound, lambda: other.connect("nobody"))
 refused(ZeroDivisionError, lambda: 1 / 0)
+def made_and_then_wrong():
+    Network.create("between", host=host)
+    1 / 0
+refused(ZeroDivisionError, made_and_then_wrong)
 """
 )
 _MIXED = (
     _MADE
     + """
+from netyard import AddressInUse
 with host.batch():
     other.connect(boxes[0])
     other.disconnect(boxes[0])
     other.connect(boxes[1], ip="10.72.0.50")
+    try:
+        other.connect(boxes[3], ip="10.72.0.50")
+    except AddressInUse:
+        pass
     other.connect(boxes[2], gw_priority=5)
     with host.batch():
         Network.create("third", host=host).connect(boxes[2])
@@ -74,7 +85,12 @@ def test_all_or_none(host: Machine) -> None:
         "subprocess.run(['nsenter', f'--net={at}', 'ip', 'link', 'add', 'mine', 'type', 'bridge'],"
         " check=True)\ntaken =",
     )
-    assert host.python(made).split() == ["KernelError", "NotFound", "ZeroDivisionError"]
+    assert host.python(made).split() == [
+        "KernelError",
+        "NotFound",
+        *["ZeroDivisionError"] * 2,
+    ]
+    assert "between" not in host.ny("network", "ls")
     bridge = host.ny("network", "inspect", "-f", "{{json .Containers}}", "other")
     assert bridge == "{}"
     wait_for(lambda: len([name for name in host.links() if name.startswith("ny-")]) == 30)
@@ -92,3 +108,5 @@ def test_beside_other_changes(host: Machine) -> None:
     assert late.ping("10.72.0.50") and late.ping("box2.other")
     assert "10.72.0.1" in two.run("ip", "route", "show", "default").stdout
     assert two.address("third")
+    refused = json.loads(host.ny("inspect", "box3"))[0]["NetworkSettings"]["Networks"]
+    assert list(refused) == ["net"], "nothing of what was refused is left in the batch"

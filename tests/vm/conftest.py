@@ -37,7 +37,4 @@ def lab(_lab: labs.Lab) -> Iterator[labs.Lab]:
     networks = host.ny("network", "ls", "-q", "-f", "type=custom").split()
     if networks:
         host.ny("network", "rm", *networks)
-    # The kernel takes namespaces apart in the background, and children of eth0 with them.
-    labs.wait_for(
-        lambda: (host.links(), host.interface_state("eth0")) == before, what="as it was at first"
-    )
+    assert (host.links(), host.interface_state("eth0")) == before

@@ -98,11 +98,6 @@ def release_leases(layout: Layout, endpoint_ids: Sequence[str]) -> None:
         request(layout, message)
 
 
-def revive(layout: Layout) -> None:
-    """Start the agent again if it was killed and left its socket, on which nobody listens."""
-    ensure(layout)
-
-
 def ensure(layout: Layout) -> None:
     """Start the agent if it does not run."""
     if request(layout, {"op": "ping"}) is None:

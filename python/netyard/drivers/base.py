@@ -65,8 +65,14 @@ class Driver(Protocol):
             namespaces: Where network namespaces are, by container id; some may be gone.
         """
 
-    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
-        """Take away what is left on the host of endpoints whose namespace is dying."""
+    def let_go(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
+        """Have nobody reach endpoints whose namespace is dying, which takes the kernel a while.
+
+        Args:
+            namespaces: See `detach`.
+        """
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """Make again what is missing of a network and of its endpoints."""

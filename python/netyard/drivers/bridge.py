@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
 from netyard.bridgeopts import has_bridge_address, mode_of, normalise
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.interface import addresses_of, speaks_ipv6, sysctls_of
+from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
 from netyard.firewall import APART_GROUP, is_apart
 from netyard.naming import bridge_mac
@@ -92,14 +90,13 @@ class BridgeDriver:
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
-        with ExitStack() as opened:
-            pairs = [
-                (each.host_ifname, _open(namespaces / each.container_id, opened))
-                for each in endpoints
-            ]
-            _core.retire_pairs(pairs)
+        names = [each.host_ifname for each in endpoints]
+        with opened_namespaces(endpoints, namespaces) as found:
+            _core.retire_pairs(list(zip(names, found, strict=True)))
 
-    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+    def let_go(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
         """See `Driver.let_go`: the kernel takes both ends of a pair, but not at once."""
         _core.retire_pairs([(each.host_ifname, None) for each in endpoints])
 
@@ -125,16 +122,6 @@ class BridgeDriver:
         ]
         _core.restore_ports(stray)
         self.attach([plan for plan in plans if plan.endpoint.host_ifname not in present])
-
-
-def _open(namespace: Path, opened: ExitStack) -> int | None:
-    """A descriptor of a namespace, for as long as the stack is open; ``None`` if it is gone."""
-    try:
-        fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    opened.callback(os.close, fd)
-    return fd
 
 
 def _bridge_spec(network: NetworkRecord) -> BridgeSpec:

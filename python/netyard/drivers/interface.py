@@ -1,9 +1,11 @@
-"""A container's interface, whatever it is joined to: its addresses and settings."""
+"""A container's interface, whatever it is joined to: its addresses, settings and namespace."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +21,24 @@ _LINK_LOCAL_PREFIXES = {4: 16, 6: 64}
 def speaks_ipv6() -> bool:
     """Whether this kernel speaks IPv6 at all."""
     return Path("/proc/sys/net/ipv6").exists()
+
+
+@contextmanager
+def opened_namespaces(
+    endpoints: Sequence[EndpointRecord], namespaces: Path
+) -> Iterator[list[int | None]]:
+    """Descriptors of the endpoints' network namespaces; ``None`` for those that are gone."""
+    found: list[int | None] = []
+    with ExitStack() as opened:
+        for endpoint in endpoints:
+            try:
+                fd = os.open(namespaces / endpoint.container_id, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                found.append(None)
+            else:
+                opened.callback(os.close, fd)
+                found.append(fd)
+        yield found
 
 
 def addresses_of(network: NetworkRecord, endpoint: EndpointRecord) -> Sequence[tuple[Address, int]]:

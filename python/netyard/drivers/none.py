@@ -37,7 +37,9 @@ class NoneDriver:
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
 
-    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+    def let_go(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
         """See `Driver.let_go`."""
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:

@@ -7,14 +7,19 @@ The child is born in its container; on the host there is only the parent, and wi
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core, parentopts
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.interface import addresses_of, interface_sysctls, speaks_ipv6, sysctls_of
+from netyard.drivers.interface import (
+    addresses_of,
+    interface_sysctls,
+    opened_namespaces,
+    speaks_ipv6,
+    sysctls_of,
+)
 from netyard.errors import Conflict, KernelError, NetyardError
 from netyard.naming import bridge_mac, host_access_name
 from netyard.netopts import mtu_of
@@ -94,18 +99,15 @@ class ParentDriver:
 
     def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
         """See `Driver.detach`."""
-        for endpoint in endpoints:
-            try:
-                fd = os.open(namespaces / endpoint.container_id, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                _core.detach_children([(fd, group_of(endpoint))])
-            finally:
-                os.close(fd)
+        with opened_namespaces(endpoints, namespaces) as found:
+            _core.detach_children(_groups(endpoints, found))
 
-    def let_go(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
-        """See `Driver.let_go`: the host's routes to them."""
+    def let_go(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
+        """See `Driver.let_go`; the host's routes to them go, too."""
+        with opened_namespaces(endpoints, namespaces) as found:
+            _core.silence_children(_groups(endpoints, found))
         name = host_access_name(network.id)
         if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
             return
@@ -143,6 +145,13 @@ class IpvlanDriver(ParentDriver):
 
 def _has_access(network: NetworkRecord) -> bool:
     return parentopts.has_host_access(network.options)
+
+
+def _groups(
+    endpoints: Sequence[EndpointRecord], found: Sequence[int | None]
+) -> list[tuple[int, int]]:
+    pairs = zip(found, endpoints, strict=True)
+    return [(fd, group_of(endpoint)) for fd, endpoint in pairs if fd is not None]
 
 
 def group_of(endpoint: EndpointRecord) -> int:

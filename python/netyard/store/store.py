@@ -129,6 +129,20 @@ class Store:
             finally:
                 self._depth = 0
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """All or nothing of a part of a transaction, which can go on without it."""
+        with self._lock:
+            self._execute("SAVEPOINT attempt")
+            try:
+                yield
+            except BaseException:
+                self._networks.clear()
+                self._execute("ROLLBACK TO attempt")
+                raise
+            finally:
+                self._execute("RELEASE attempt")
+
     def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, values)

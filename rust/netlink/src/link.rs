@@ -216,6 +216,17 @@ pub fn delete_group(batch: &mut Batch, group: u32) {
     batch.push(subject, &RouteNetlinkMessage::DelLink(message), 0);
 }
 
+/// Sets every link of a group down. Same as `ip link set group GROUP down`.
+pub fn set_group_down(batch: &mut Batch, group: u32) {
+    debug_assert_ne!(group, 0, "group 0 holds every link of the host");
+    let mut message = LinkMessage::default();
+    message.header.change_mask = LinkFlags::Up;
+    message.attributes = vec![LinkAttribute::Group(group)];
+    let subject = Subject::link("set link group down", group.to_string());
+    // A whole group is only taken by NEWLINK (`rtnl_group_changelink`).
+    batch.push(subject, &RouteNetlinkMessage::NewLink(message), 0);
+}
+
 /// Takes a link out of its bridge. Same as `ip link set INDEX nomaster`.
 pub fn leave_bridge(batch: &mut Batch, index: u32, name: &str) {
     let mut message = LinkMessage::default();

@@ -130,7 +130,7 @@ pub(crate) fn attach_children(py: Python<'_>, specs: Vec<ChildSpec>) -> PyResult
             return Ok(());
         };
         for (spec, fd) in made {
-            netyard_netns::inside(fd, || delete_group(spec.group))??;
+            netyard_netns::inside(fd, || ask_of_group(spec.group, netlink::delete_group))??;
         }
         Err(failure)
     })?;
@@ -208,22 +208,36 @@ fn configure(spec: &ChildSpec) -> Outcome<()> {
 /// Deletes children by namespace and group. Missing ones are no error.
 #[pyfunction]
 pub(crate) fn detach_children(py: Python<'_>, children: Vec<(i32, u32)>) -> PyResult<()> {
+    for_each_group(py, children, netlink::delete_group)
+}
+
+/// Sets children down, by namespace and group: nobody is reached by them. Missing ones are no error.
+#[pyfunction]
+pub(crate) fn silence_children(py: Python<'_>, children: Vec<(i32, u32)>) -> PyResult<()> {
+    for_each_group(py, children, netlink::set_group_down)
+}
+
+fn for_each_group(
+    py: Python<'_>,
+    children: Vec<(i32, u32)>,
+    request: fn(&mut Batch, u32),
+) -> PyResult<()> {
     let children = children
         .into_iter()
         .map(|(fd, group)| Ok((borrow_fd(fd)?, group)))
         .collect::<PyResult<Vec<_>>>()?;
     py.detach(|| -> Outcome<()> {
         for (namespace, group) in children {
-            netyard_netns::inside(namespace, || delete_group(group))??;
+            netyard_netns::inside(namespace, || ask_of_group(group, request))??;
         }
         Ok(())
     })?;
     Ok(())
 }
 
-fn delete_group(group: u32) -> Outcome<()> {
+fn ask_of_group(group: u32, request: fn(&mut Batch, u32)) -> Outcome<()> {
     let mut batch = Batch::new();
-    netlink::delete_group(&mut batch, group);
+    request(&mut batch, group);
     let failed = Socket::open(Protocol::Route)?.run_each(batch)?;
     match failed.into_iter().flatten().next() {
         Some(error) if error.errno() != Some(libc::ENODEV) => Err(error.into()),

@@ -46,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(children::create_shim, module)?,
         wrap_pyfunction!(children::attach_children, module)?,
         wrap_pyfunction!(children::detach_children, module)?,
+        wrap_pyfunction!(children::silence_children, module)?,
         wrap_pyfunction!(children::set_host_routes, module)?,
         wrap_pyfunction!(children::change_addresses, module)?,
         wrap_pyfunction!(children::knows_link_kind, module)?,

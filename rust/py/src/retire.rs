@@ -36,19 +36,20 @@ pub(crate) fn retire_pairs(py: Python<'_>, pairs: Vec<(String, Option<i32>)>) ->
     py.detach(|| -> Outcome<()> {
         let mut socket = Socket::open(Protocol::Route)?;
         let mut batch = Batch::new();
-        let mut far_ends = Vec::new();
+        let (mut names, mut far_ends) = (Vec::new(), Vec::new());
         for (name, namespace) in pairs {
             let Some(near) = netlink::find_link(&mut socket, &name)? else {
                 continue;
             };
             retire(&mut batch, &near);
+            names.push(name);
             far_ends.extend(
                 namespace
                     .zip(near.parent)
                     .map(|(fd, far)| (fd, far, near.index)),
             );
         }
-        run(&mut socket, batch)?;
+        run(&mut socket, batch, &names)?;
         for (namespace, far, near) in far_ends {
             netyard_netns::inside(namespace, || retire_far_end(far, near))??;
         }
@@ -64,17 +65,17 @@ pub(crate) fn retire_links(py: Python<'_>, names: Vec<String>) -> PyResult<()> {
         let mut socket = Socket::open(Protocol::Route)?;
         let mut batch = Batch::new();
         let addresses = netlink::list_addresses(&mut socket)?;
-        for name in names {
-            let Some(link) = netlink::find_link(&mut socket, &name)? else {
+        for name in &names {
+            let Some(link) = netlink::find_link(&mut socket, name)? else {
                 continue;
             };
             for each in addresses.iter().filter(|each| each.index == link.index) {
                 let (address, prefix) = (each.address, each.prefix);
-                netlink::delete_address(&mut batch, link.index, &name, address, prefix);
+                netlink::delete_address(&mut batch, link.index, name, address, prefix);
             }
             retire(&mut batch, &link);
         }
-        run(&mut socket, batch)
+        run(&mut socket, batch, &names)
     })?;
     Ok(())
 }
@@ -106,6 +107,8 @@ fn retire(batch: &mut Batch, link: &LinkInfo) {
 }
 
 /// In its namespace: only if what has that index there is the other end of our pair.
+///
+/// What is refused there is left: the container may have taken the name, and the pair goes anyway.
 fn retire_far_end(index: u32, near: u32) -> Outcome<()> {
     let mut socket = Socket::open(Protocol::Route)?;
     let found = netlink::find_link_by_index(&mut socket, index)?;
@@ -120,14 +123,25 @@ fn retire_far_end(index: u32, near: u32) -> Outcome<()> {
             ..far
         },
     );
-    run(&mut socket, batch)
+    socket.run_each(batch)?;
+    Ok(())
 }
 
-/// What is gone meanwhile is no error.
-fn run(socket: &mut Socket, batch: Batch) -> Outcome<()> {
+/// What is gone meanwhile is no error. Where the name that says what it is is somebody's, links are
+/// deleted at once.
+fn run(socket: &mut Socket, batch: Batch, names: &[String]) -> Outcome<()> {
     let gone = [Some(libc::ENODEV), Some(libc::EADDRNOTAVAIL)];
-    let mut failed = socket.run_each(batch)?.into_iter().flatten();
-    match failed.find(|error| !gone.contains(&error.errno())) {
+    let failed = socket.run_each(batch)?.into_iter().flatten();
+    let failed: Vec<_> = failed
+        .filter(|error| !gone.contains(&error.errno()))
+        .collect();
+    if failed
+        .iter()
+        .any(|error| error.errno() == Some(libc::EEXIST))
+    {
+        return remove(socket, names);
+    }
+    match failed.into_iter().next() {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }
