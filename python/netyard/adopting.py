@@ -105,7 +105,6 @@ def abandon(host: Host, record: ContainerRecord) -> None:
     publishing.unpublish(host, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
     endpoint.detach(host, up)
-    endpoint.flush_flows_of(up)
     agent.refresh(host.layout, [record.id], needed=False, ended=True)
     if path.exists():
         with endpoint.opened_namespace(host, record) as namespace:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from netyard import endpoint as endpoints
 from netyard import events, leasing, lifecycle, provision, publishing, wayout
-from netyard.agent import client as agent
 from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
@@ -186,7 +185,6 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         if gone is None:
             raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
         _leave(change, container, gone)
-        events.network_event(host.store, "disconnect", network, container.id)
         _arrange_way_out(change, container)
 
 
@@ -194,9 +192,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
     if container.state == "running":
         withdraw(change, container, gone)
         return
-    with change.store.transaction():
-        endpoints.forget(change.host, gone)
-    cluster.give_up(change.host, container.id, [gone])
+    _forget(change.host, container, gone)
 
 
 def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
@@ -212,8 +208,8 @@ def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -
         for each in host.store.endpoints_of(container.id)
         if each.state == "up" and each.id != gone.id
     ]
-    endpoints.take_out(host, [gone])
-    endpoints.flush_flows_of([gone])
+    refresh = Names(change, container.id)
+    endpoints.take_out(host, [gone], meanwhile=refresh.begin)
     before = endpoints.gateway_endpoints(host.store, [*rest, gone])
     has_moved = endpoints.gateway_endpoints(host.store, rest) != before
     if has_moved:
@@ -222,9 +218,18 @@ def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -
     if has_moved or had_ports:
         _move_ports(change, container, spec)
     lifecycle.refresh_files(host, container, removed=[gone])
+    refresh.finish(needed=False)
+    _forget(host, container, gone)
+
+
+def _forget(host: Host, container: ContainerRecord, gone: EndpointRecord) -> None:
+    """Remove an endpoint from the store, with word of it if it has been told to have come."""
+    network = host.store.network(gone.network_id)
     with host.store.transaction():
         endpoints.forget(host, gone)
-    agent.refresh(host.layout, [container.id], needed=False)
+        if network is not None and not network.is_way_out and gone.state != "attaching":
+            events.network_event(host.store, "disconnect", network, container.id)
+    cluster.give_up(host, container.id, [gone])
 
 
 def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from netyard import _core, names, netopts, parentopts
+from netyard import _core, flows, names, netopts, parentopts
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
@@ -312,6 +312,7 @@ def attach(change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action) 
             store.set_endpoint_states(new, "attaching")
     change.on_failure(lambda: detach(change.host, [plan.endpoint for plan in plans]))
     meanwhile()
+    flows.forget_before(change.host.layout, (plan.endpoint for plan in plans))
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)
@@ -331,21 +332,22 @@ def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     _record_down(host, endpoints)
 
 
-def take_out(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
-    """Take endpoints out of the kernel; they stay recorded as being on their way out."""
+def take_out(
+    host: Host, endpoints: Sequence[EndpointRecord], *, meanwhile: Action = lambda: None
+) -> None:
+    """Take endpoints out of the kernel; they stay recorded as being on their way out.
+
+    Args:
+        meanwhile: Called once that is recorded: what can go on beside the kernel's work.
+    """
     ids = [endpoint.id for endpoint in endpoints]
     with host.store.transaction():
         host.store.set_endpoint_states(ids, "detaching")
+    meanwhile()
     _give_back_leases(host, endpoints)
-    by_driver: dict[str, list[EndpointRecord]] = {}
-    for endpoint in endpoints:
-        network = host.store.network(endpoint.network_id)
-        if network is not None:
-            by_driver.setdefault(network.driver, []).append(endpoint)
-    for name, some in by_driver.items():
-        driver(name).detach(some, host.layout.namespaces)
-    agent.sweep(host.layout)
-    _let_go(host, endpoints)
+    for network, some in _by_network(host, endpoints):
+        driver(network.driver).detach(network, some, host.layout.namespaces)
+    _leave_to_tidy(host, endpoints)
 
 
 def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -354,8 +356,27 @@ def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     For a namespace that has just died: the kernel takes the interfaces away in the background.
     """
     _give_back_leases(host, endpoints)
-    _let_go(host, endpoints)
+    for network, some in _by_network(host, endpoints):
+        driver(network.driver).let_go(network, some, host.layout.namespaces)
+    _leave_to_tidy(host, endpoints)
     _record_down(host, endpoints)
+
+
+def _by_network(
+    host: Host, endpoints: Sequence[EndpointRecord]
+) -> Iterator[tuple[NetworkRecord, list[EndpointRecord]]]:
+    found: dict[str, list[EndpointRecord]] = {}
+    for endpoint in endpoints:
+        found.setdefault(endpoint.network_id, []).append(endpoint)
+    for network_id, some in found.items():
+        network = host.store.network(network_id)
+        if network is not None:
+            yield network, some
+
+
+def _leave_to_tidy(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+    flows.leave(host.layout, endpoints)
+    agent.tidy(host.layout)
 
 
 def _give_back_leases(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
@@ -376,13 +397,6 @@ def _record_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     with host.store.transaction():
         for endpoint in endpoints:
             host.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
-
-
-def _let_go(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
-    for endpoint in endpoints:
-        network = host.store.network(endpoint.network_id)
-        if network is not None:
-            driver(network.driver).let_go(network, [endpoint], host.layout.namespaces)
 
 
 def route_defaults(host: Host, container: ContainerRecord) -> None:
@@ -409,7 +423,7 @@ def taken_ifnames(host: Host, container: ContainerRecord, *, is_running: bool) -
 
 
 def flush_flows_of(endpoints: Iterable[EndpointRecord]) -> None:
-    """Forget connections of addresses that are about to be somebody else's."""
-    flows = [(address, None) for each in endpoints for address in each.addresses]
-    if flows:
-        _core.flush_flows(flows)
+    """Forget connections of addresses that a running container has no longer, at once."""
+    found = [(address, None) for each in endpoints for address in each.addresses]
+    if found:
+        _core.flush_flows(found)

@@ -479,7 +479,6 @@ def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> Non
             endpoints.detach(host, up)
         else:
             endpoints.set_down(host, up)
-        endpoints.flush_flows_of(up)
     namespace = host.layout.namespace(container.id)
     if namespace.exists():
         # First, because the agent's sockets would keep the namespace alive.

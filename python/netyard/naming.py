@@ -148,6 +148,11 @@ class Layout:
         return self.run / "agent.log"
 
     @property
+    def stale_flows(self) -> Path:
+        """Addresses whose connections are still to be forgotten, a file each."""
+        return self.run / "stale-flows"
+
+    @property
     def namespaces(self) -> Path:
         return self.run / "netns"
 

@@ -52,7 +52,7 @@ def discard(host: Host, record: NetworkRecord) -> None:
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
         kernel.expel(host, record)
-    agent.sweep(host.layout)
+    agent.tidy(host.layout)
     coexistence.sync(host.layout, host.store)
     with host.store.transaction():
         if record.is_builtin or record.spans_hosts:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, bridgeopts, config, firewall, kernel, parentopts, ports
+from netyard import _core, bridgeopts, config, firewall, flows, kernel, parentopts, ports
 from netyard.config import Config
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
@@ -115,7 +115,7 @@ def publish(
     change.on_failure(lambda: unpublish(host, container.id, made))
     before = [] if is_first else _sharing(store, container.id, made)
     kernel.apply(host, _tables(host, made, before, places))
-    _forget_udp_clients(made)
+    _forget_udp_clients(host, made)
     return made
 
 
@@ -233,14 +233,15 @@ def _flows(publications: Iterable[Publication]) -> list[tuple[Address, tuple[int
     ]
 
 
-def _forget_udp_clients(publications: Iterable[Publication]) -> None:
-    """Clients that asked the host's port before it was published would go on doing so (PB11).
+def _forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
+    """Clients that asked somebody else at the host's port before would go on doing so (PB11).
 
     For UDP only: whoever begins a TCP connection begins a new flow.
     """
     udp = [each for each in publications if each.protocol == "udp"]
     if not udp:
         return
+    flows.forget(host.layout)
     own = [address for _, address, _ in _core.list_addresses()]
     on_host: list[tuple[Address, tuple[int, int] | None]] = [
         (address, (firewall.PROTOCOLS["udp"], each.host_port))

@@ -233,31 +233,51 @@ def test_host_address_must_be_the_hosts(lab: Lab, host: Machine) -> None:
     assert "--ipv6" in complaint
 
 
-def test_removal_ends_connections(lab: Lab, serve) -> None:
-    """PB11: a UDP client does not go on talking to the dead one, nor to the host."""
-    serve("-p", "8080:80/udp")
+@pytest.fixture
+def ask(lab: Lab):
+    """Ask the host's UDP port 8080 from the neighbour, always from the same port."""
     client = "import socket,sys,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n" + (
         f"s.bind(('0.0.0.0',7777)); s.settimeout(1)\nfor line in sys.stdin:\n"
         f" s.sendto(b'x',('{HOST}',8080))\n"
         " try: print(s.recv(99).decode(),flush=True)\n except OSError: print('-',flush=True)\n"
     )
-    import subprocess
-
     talk = lab.neighbour.popen(
         sys.executable, "-c", client, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert talk.stdin and talk.stdout
 
-    def ask() -> str:
+    def once() -> str:
         talk.stdin.write(b"\n")
         talk.stdin.flush()
         return talk.stdout.readline().decode().strip()
 
+    return once
+
+
+def test_removal_ends_connections(lab: Lab, serve, ask) -> None:
+    """PB11: a UDP client does not go on talking to the dead one, nor to the host."""
+    serve("-p", "8080:80/udp")
     assert ask() == f"web {NEIGHBOUR}"
     lab.host.ny("rm", "-f", "web")
     assert ask() == "-"
     serve("-p", "8080:80/udp", name="next")
     assert ask() == f"next {NEIGHBOUR}", "flows of the port were forgotten"
+
+
+def test_an_address_is_passed_on_without_its_connections(lab: Lab, serve, ask) -> None:
+    """PB11, IP11: who gets the address next, at once, is not asked by the clients of the last."""
+    address = serve("-p", "8080:80/udp").address("net")
+    assert ask() == f"web {NEIGHBOUR}"
+    lab.host.python(
+        "from netyard import Container, Network\n"
+        "Container.get('web').remove(force=True)\n"
+        f"Container.run({sys.executable!r}, '-S', {SERVER!r}, '80', '--say', 'next', name='next',"
+        f" network='net')"
+    )
+    following = Guest(lab.host, "next")
+    assert following.address("net") == address
+    wait_for(lambda: lab.host.fetch(address, 80))
+    assert ask() == "-"
 
 
 def test_host_traffic_of_others_is_not_hijacked(lab: Lab, serve) -> None:

@@ -63,6 +63,7 @@ LAYERS = [
         "agent.watch",
         "agent.errand",
         "agent.client",
+        "flows",
         "runtime.process",
         "runtime.logs",
         "runtime.shim",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Any, BinaryIO, cast
 
-from netyard import _core
+from netyard import _core, flows
 from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.naming import Layout
@@ -61,9 +61,17 @@ class Refresh:
         return None if sock is None else _receive(self._layout, sock)
 
 
-def sweep(layout: Layout) -> None:
-    """Have the agent delete the links that are out of use; do it here if there is no agent."""
-    if request(layout, {"op": "sweep"}) is None:
+def tidy(layout: Layout) -> None:
+    """Have the agent tidy up; do it here if there is no agent.
+
+    It forgets connections of addresses that have gone, and deletes links that are out of use.
+    """
+    sock = _connect(layout, {"op": "tidy"})
+    if sock is not None:
+        # Nobody waits for it: an agent that ends, or is started, tidies up as well.
+        sock.close()
+    else:
+        flows.forget(layout)
         _core.sweep()
 
 

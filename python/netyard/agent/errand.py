@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -16,10 +17,14 @@ class Errand:
 
     Args:
         action: What to do; what it raises is logged.
+        delay_seconds: How long more is waited for, to be done with it.
     """
 
-    def __init__(self, name: str, action: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, action: Callable[[], object], *, delay_seconds: float = 0.0
+    ) -> None:
         self._action = action
+        self._delay_seconds = delay_seconds
         # Room for one: what is asked for while it is under way is one more time, not several.
         self._asked: queue.Queue[None] = queue.Queue(1)
         self._is_ended = False
@@ -37,6 +42,10 @@ class Errand:
     def _work(self) -> None:
         while True:
             self._asked.get()
+            if self._delay_seconds:
+                time.sleep(self._delay_seconds)
+            with suppress(queue.Empty):
+                self._asked.get_nowait()
             try:
                 self._action()
             except Exception:

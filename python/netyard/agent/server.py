@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core, config, names
+from netyard import _core, config, flows, names
 from netyard.agent import protocol
 from netyard.agent.cluster import Cluster
 from netyard.agent.errand import Errand
@@ -37,6 +37,8 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
+# Longer than what else an operation does: both keep a core or the lock of the network busy.
+_TIDY_SECONDS = 0.01
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -75,7 +77,10 @@ class Agent:
         self.cluster = Cluster(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
-        self._sweeper = Errand("sweeper", _core.sweep)
+        self._forgetter = Errand(
+            "forgetter", lambda: flows.forget(layout), delay_seconds=_TIDY_SECONDS
+        )
+        self._sweeper = Errand("sweeper", _core.sweep, delay_seconds=_TIDY_SECONDS)
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()
@@ -93,7 +98,7 @@ class Agent:
 
     def load(self) -> None:
         """Learn everything from the store."""
-        self._sweeper.ask()
+        self._tidy()
         for container in self._store.containers():
             self._refresh(container.id)
         self.leases.load()
@@ -104,6 +109,7 @@ class Agent:
         self.cluster.stop()
         self._server.stop()
         self._firewalls.stop()
+        flows.forget(self._layout)
         _core.sweep()
         self._store.close()
 
@@ -119,8 +125,8 @@ class Agent:
             self._host = ResolvConf.of_host()
             self._server.set_host_upstreams(upstreams_of(self._host.servers))
 
-    def handle(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Do what a client asks."""
+    def handle(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Do what a client asks; ``None`` if it does not wait for an answer."""
         match message.get("op"):
             case "ping":
                 return {"pid": os.getpid()}
@@ -129,9 +135,9 @@ class Agent:
                 for container_id in message.get("containers", []):
                     self._refresh(str(container_id), ended=ended)
                 return {}
-            case "sweep":
-                self._sweeper.ask()
-                return {}
+            case "tidy":
+                self._tidy()
+                return None
             case "rename":
                 container_id = str(message.get("container"))
                 known = self._known.get(container_id)
@@ -165,6 +171,10 @@ class Agent:
                     "dropped": dropped,
                 }
         return {"error": f"unknown request {message.get('op')!r}"}
+
+    def _tidy(self) -> None:
+        self._forgetter.ask()
+        self._sweeper.ask()
 
     def _refresh(self, container_id: str, *, ended: bool = False) -> None:
         """Bring names, view and listener of one container up to date with the store."""
@@ -366,15 +376,17 @@ def _answer(agent: Agent, listener: socket.socket) -> None:
         _reply(client, _handled(agent, message))
 
 
-def _reply(client: socket.socket, answer: dict[str, Any]) -> None:
+def _reply(client: socket.socket, answer: dict[str, Any] | None) -> None:
     with client:
+        if answer is None:
+            return
         try:
             client.sendall(protocol.encode(answer))
         except OSError as error:
             _LOG.warning("client: %s", error)
 
 
-def _handled(agent: Agent, message: dict[str, Any]) -> dict[str, Any]:
+def _handled(agent: Agent, message: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return agent.handle(message)
     except (NetyardError, OSError) as error:

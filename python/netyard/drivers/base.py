@@ -58,8 +58,10 @@ class Driver(Protocol):
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
         """Make endpoints, configured and up."""
 
-    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
-        """Take endpoints away.
+    def detach(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
+        """Take endpoints of a network away, so that nobody reaches them from then on.
 
         Args:
             namespaces: Where network namespaces are, by container id; some may be gone.

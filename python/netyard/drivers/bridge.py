@@ -88,7 +88,9 @@ class BridgeDriver:
         """See `Driver.attach`."""
         _core.attach([endpoint_spec(plan) for plan in plans])
 
-    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+    def detach(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
         """See `Driver.detach`."""
         names = [each.host_ifname for each in endpoints]
         with opened_namespaces(endpoints, namespaces) as found:

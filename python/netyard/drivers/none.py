@@ -34,7 +34,9 @@ class NoneDriver:
         """See `Driver.attach`."""
         raise Invalid(f"network {self.name!r} can only be chosen when a container is created")
 
-    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+    def detach(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
         """See `Driver.detach`."""
 
     def let_go(

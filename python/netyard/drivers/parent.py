@@ -97,10 +97,13 @@ class ParentDriver:
             _core.detach_children([(plan.namespace, group_of(plan.endpoint)) for plan in plans])
             raise
 
-    def detach(self, endpoints: Sequence[EndpointRecord], namespaces: Path) -> None:
+    def detach(
+        self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
+    ) -> None:
         """See `Driver.detach`."""
         with opened_namespaces(endpoints, namespaces) as found:
             _core.detach_children(_groups(endpoints, found))
+        _forget_routes(network, endpoints)
 
     def let_go(
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
@@ -108,11 +111,7 @@ class ParentDriver:
         """See `Driver.let_go`; the host's routes to them go, too."""
         with opened_namespaces(endpoints, namespaces) as found:
             _core.silence_children(_groups(endpoints, found))
-        name = host_access_name(network.id)
-        if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
-            return
-        for endpoint in endpoints:
-            route_from_host(network, endpoint.addresses, ())
+        _forget_routes(network, endpoints)
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
@@ -141,6 +140,15 @@ class IpvlanDriver(ParentDriver):
     """Networks whose containers share their parent's MAC address."""
 
     name = "ipvlan"
+
+
+def _forget_routes(network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
+    """Take away the host's routes to endpoints that have gone."""
+    name = host_access_name(network.id)
+    if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
+        return
+    for endpoint in endpoints:
+        route_from_host(network, endpoint.addresses, ())
 
 
 def _has_access(network: NetworkRecord) -> bool:
