@@ -325,7 +325,9 @@ def set_default_routes(namespace: int, gateways: Sequence[tuple[str, _Address]])
 def list_links(namespace: int | None = None) -> list[Link]: ...
 def list_addresses(namespace: int | None = None) -> list[tuple[int, _Address, int]]: ...
 def list_routes(namespace: int | None = None) -> list[Route]: ...
-def flush_flows(flows: Sequence[tuple[_Address, tuple[int, int] | None]]) -> int: ...
+def flush_flows(flows: Sequence[tuple[_Address, tuple[int, int, int] | None]]) -> int:
+    """Forget connections of servers: address, and protocol number, first and last port of it."""
+
 def list_chains() -> list[ChainInfo]: ...
 def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> None:
     """Apply steps on tables, all as one nf_tables transaction.
@@ -336,7 +338,8 @@ def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> N
     ``("flush chain", name)``, ``("add set", set)``,
     ``("add rule", chain, statements, comment)``, ``("add elements", set, elements)`` and
     ``("delete elements", set, elements)``. A set has ``name``, ``key`` and ``data`` (``nft``'s type
-    names); an element is ``(key fields, data fields or None, comment or None)``.
+    names); an element is ``(key fields, data fields or None, comment or None, count)``, of which
+    there are ``count``: the last numbers of key and data are one more each time.
     """
 
 def create_namespace(path: str) -> None: ...

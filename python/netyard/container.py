@@ -170,7 +170,7 @@ class Container:
             command=command,
             mode=mode,
             networks=with_first(requests, first) if mode == "networks" else (),
-            publish=tuple(publish),
+            publish=ports.compacted(publish),
             expose=tuple(expose),
             publish_all=publish_all,
             hostname=hostname,
@@ -251,7 +251,9 @@ class Container:
             raise Invalid(f"--network: an adopted namespace cannot be in {mode!r} mode")
         first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
         spec = ContainerSpec(
-            networks=with_first(requests, first), publish=tuple(publish), labels=dict(labels or {})
+            networks=with_first(requests, first),
+            publish=ports.compacted(publish),
+            labels=dict(labels or {}),
         )
         check_values(spec)
         source = adopting.open_foreign(pid, netns)
@@ -521,7 +523,8 @@ def _shown_ports(publications: Iterable[Publication]) -> Sequence[tuple[str, str
             ports.format_side(each.host_ip, each.family, each.host_port),
         )
         for each in sorted(
-            publications, key=lambda p: (p.container_port, p.protocol, p.family, p.host_ip)
+            (one for some in publications for one in some.singly()),
+            key=lambda p: (p.container_port, p.protocol, p.family, p.host_ip),
         )
         if each.access != "routed"
     ]

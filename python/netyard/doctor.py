@@ -132,9 +132,10 @@ def _forwarding(host: Host) -> Iterator[Finding]:
 def _shadowed(host: Host) -> Iterator[Finding]:
     """Host servers that came after a port was published: from outside nobody reaches them."""
     seen = set()
-    for each in host.store.publications():
+    held = {protocol: ports.held(protocol) for protocol in ports.PROTOCOLS}
+    for each in (one for some in host.store.publications() for one in some.singly()):
         port = (each.protocol, each.host_port)
-        if each.access == "routed" or port in seen:
+        if each.access == "routed" or port in seen or each.host_port not in held[each.protocol]:
             continue
         seen.add(port)
         owner = ports.find_owner(each.protocol, each.host_port)

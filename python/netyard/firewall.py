@@ -380,11 +380,14 @@ def _leaving() -> Rules:
         )
 
 
-Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None]]]]
+# Key, data, comment, and how many there are in a row.
+Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None, int]]]]
 
 
-def _add(elements: Elements, where: SetSpec, key: Any, data: Any, comment: str | None) -> None:
-    elements.setdefault(where.name, (where, []))[1].append((key, data, comment))
+def _add(
+    elements: Elements, where: SetSpec, key: Any, data: Any, comment: str | None, count: int = 1
+) -> None:
+    elements.setdefault(where.name, (where, []))[1].append((key, data, comment, count))
 
 
 def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
@@ -439,20 +442,23 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
         sets = FAMILIES[each.family]
         protocol, address = PROTOCOLS[each.protocol], ip_address(each.address)
         comment = each.container_id[:12]
-        inside = [address, protocol, each.container_port]
         by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
         opening = by_access.get(each.access)
-        if opening is not None and tuple(inside) not in seen:
-            seen.add(tuple(inside))
-            _add(elements, opening, inside, None, comment)
+        # One by one: several ports of the host may lead to the same.
+        for one in each.singly() if opening is not None else ():
+            inside = (address, protocol, one.container_port)
+            if opening is not None and inside not in seen:
+                seen.add(inside)
+                _add(elements, opening, list(inside), None, comment)
         if each.access == "routed":
             continue
         target = [address, each.container_port]
         if each.host_ip:
             key = [ip_address(each.host_ip), protocol, each.host_port]
-            _add(elements, sets.published_at, key, target, comment)
+            _add(elements, sets.published_at, key, target, comment, each.length)
         else:
-            _add(elements, sets.published, [protocol, each.host_port], target, comment)
+            key = [protocol, each.host_port]
+            _add(elements, sets.published, key, target, comment, each.length)
         if each.address in seen:
             continue
         seen.add(each.address)
@@ -536,7 +542,11 @@ def loop_steps(
         ("add table",),
         ("add chain", host_ifname, "filter", "ingress", -300, host_ifname),
     ]
-    ports = {(each.address, each.protocol, each.container_port) for each in publications}
+    ports = {
+        (each.address, each.protocol, each.container_port)
+        for some in publications
+        for each in some.singly()
+    }
     for address, protocol, port in sorted(ports):
         statements = [
             ("ip6 is", "ip6 saddr", ip_address(address)),

@@ -11,7 +11,7 @@ from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows
 
 
 def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:
 
 def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for request in publishing.requests_of(spec):
+    for request in ports.singly(publishing.requests_of(spec)):
         port = request.host_ports
         found.setdefault(f"{request.container_port}/{request.protocol}", []).append(
             {
@@ -187,7 +187,7 @@ def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
 
 def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for each in host.store.publications(container.id):
+    for each in (one for some in host.store.publications(container.id) for one in some.singly()):
         anywhere = "0.0.0.0" if each.family == 4 else "::"
         found.setdefault(f"{each.container_port}/{each.protocol}", []).append(
             {"HostIp": "", "HostPort": ""}
@@ -247,9 +247,9 @@ def _ipam_config(
 def format_ports(host: Host, container: ContainerRecord) -> str:
     """The PORTS column of ``ps``."""
     return ", ".join(
-        f"{each.container_port}/{each.protocol}"
+        f"{ports.span(each.container_port, each.length)}/{each.protocol}"
         if each.access == "routed"
-        else f"{ports.format_side(each.host_ip, each.family, each.host_port)}->"
-        f"{each.container_port}/{each.protocol}"
-        for each in host.store.publications(container.id)
+        else f"{ports.format_side(each.host_ip, each.family, each.host_port, each.length)}->"
+        f"{ports.span(each.container_port, each.length)}/{each.protocol}"
+        for each in in_rows(host.store.publications(container.id))
     )

@@ -142,12 +142,13 @@ def _publishes(host: Host, container: ContainerRecord, value: str) -> bool:
     wanted = set(ports.parse_expose(value))
     return any(
         (each.container_port, each.protocol) in wanted or (each.host_port, each.protocol) in wanted
-        for each in host.store.publications(container.id)
+        for some in host.store.publications(container.id)
+        for each in some.singly()
     )
 
 
 def _exposes(container: ContainerRecord, value: str) -> bool:
     spec = ContainerSpec.from_json(container.spec)
     exposed = {port for text in spec.expose for port in ports.parse_expose(text)}
-    exposed |= {(each.container_port, each.protocol) for each in requests_of(spec)}
+    exposed |= {(each.container_port, each.protocol) for each in ports.singly(requests_of(spec))}
     return bool(exposed & set(ports.parse_expose(value)))

@@ -24,7 +24,7 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
         PortInUse, Exhausted: as they say; then nothing has changed.
         Conflict: if the container runs and has no network that can publish.
     """
-    requests = [request for text in texts for request in ports.parse_publish(text)]
+    requests = [each for text in ports.compacted(texts) for each in ports.parse_publish(text)]
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         spec = _spec_of(container)
@@ -39,7 +39,8 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
                 )
             made = publishing.publish(change, container, requests, places)
             _let_hairpin(host, carriers.values())
-        _remember(host, container, spec._replace(publish=(*spec.publish, *texts)))
+        publish = ports.compacted((*spec.publish, *texts))
+        _remember(host, container, spec._replace(publish=publish))
         return made
 
 
@@ -56,25 +57,44 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
     with host.change():
         container = lifecycle.find(host, wanted)
         spec = _spec_of(container)
-        published = _Published(spec.publish)
+        published = Published(spec.publish)
         gone: list[Publication] = []
-        for text in texts:
-            requests = ports.parse_publish(text)
-            matching = [
-                publication
-                for each in requests
-                for publication in host.store.publications_inside(
-                    container.id, each.protocol, each.container_port
-                )
-                if _is_meant(publication, each)
-            ]
+        for text, requests in _worded(host, container, texts):
+            matching = _matching(host, container, requests)
             was_asked_for = published.take(requests)
             if not matching and not was_asked_for:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
-        _remember(host, container, spec._replace(publish=published.texts()))
+        _remember(host, container, spec._replace(publish=ports.compacted(published.texts())))
         if gone:
             publishing.unpublish(host, container.id, gone)
+
+
+def _worded(
+    host: Host, container: ContainerRecord, texts: Sequence[str]
+) -> list[tuple[str, list[PortRequest]]]:
+    """What is to be taken back; in few words, if all that was named in many is there."""
+    few = [(text, ports.parse_publish(text)) for text in ports.compacted(texts)]
+    for _, requests in few:
+        if len(few) < len(texts):
+            found = sum(each.length for each in _matching(host, container, requests))
+            if found < sum(each.length for each in requests):
+                return [(text, ports.parse_publish(text)) for text in texts]
+    return few
+
+
+def _matching(
+    host: Host, container: ContainerRecord, requests: Sequence[PortRequest]
+) -> list[Publication]:
+    """The publications, or parts of them, that are meant by requests."""
+    return [
+        part
+        for each in requests
+        for publication in host.store.publications_inside(
+            container.id, each.protocol, each.container_port, each.length
+        )
+        if (part := _meant(publication, each)) is not None
+    ]
 
 
 def _spec_of(container: ContainerRecord) -> ContainerSpec:
@@ -99,7 +119,7 @@ def _let_hairpin(host: Host, carriers: Iterable[EndpointRecord]) -> None:
             _core.restore_ports([(endpoint.host_ifname, network.bridge, True)])
 
 
-class _Published:
+class Published:
     """What a container was asked to publish, by the ports inside: there may be thousands."""
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -123,7 +143,7 @@ class _Published:
 
     def take(self, requests: Sequence[PortRequest]) -> bool:
         """Take what these cover out; whether there was any."""
-        insides = {(each.container_port, each.protocol) for each in requests}
+        insides = {(each.container_port, each.protocol) for each in ports.singly(requests)}
         before = [text for inside in insides for text in self._plain.pop(inside, ())]
         before += self._others
         after = [rest for text in before for rest in _without(text, requests)]
@@ -132,37 +152,58 @@ class _Published:
         return after != before
 
 
-def _is_meant(publication: Publication, request: PortRequest) -> bool:
-    inside = (publication.container_port, publication.protocol)
-    if inside != (request.container_port, request.protocol):
-        return False
+def _overlap(one: PortRequest | Publication, other: PortRequest) -> tuple[int, int] | None:
+    """First and last of the container ports that both are for."""
+    if one.protocol != other.protocol:
+        return None
+    first = max(one.container_port, other.container_port)
+    last = min(one.container_port + one.length, other.container_port + other.length) - 1
+    return (first, last) if first <= last else None
+
+
+def _meant(publication: Publication, request: PortRequest) -> Publication | None:
+    """The part of a publication that is to be taken back."""
+    shared = _overlap(publication, request)
+    if shared is None:
+        return None
+    first, last = shared
+    part = publication.part(first, last - first + 1)
     if publication.access == "routed":
-        return True
-    if request.host_ports and publication.host_port not in request.host_ports:
-        return False
-    return request.host_ip is None or publication.host_ip == ports.stored_host_ip(request.host_ip)
+        return part
+    asked = request.part(first, part.length).host_ports
+    if asked and part.host_port not in (asked if part.length == 1 else asked[:1]):
+        return None
+    is_there = request.host_ip is None or part.host_ip == ports.stored_host_ip(request.host_ip)
+    return part if is_there else None
 
 
 def _without(text: str, gone: Sequence[PortRequest]) -> list[str]:
     """What is left of a ``-p`` when some of its ports are taken back."""
     requests = ports.parse_publish(text)
-    rest = [each for each in requests if not any(_covers(other, each) for other in gone)]
-    if len(rest) == len(requests):
-        return [text]
-    return [_format(each) for each in rest]
+    rest = requests
+    for other in gone:
+        rest = [left for each in rest for left in _cut(each, other)]
+    return [text] if rest == requests else [each.typed() for each in rest]
 
 
-def _covers(gone: PortRequest, each: PortRequest) -> bool:
-    if (gone.container_port, gone.protocol) != (each.container_port, each.protocol):
-        return False
-    if gone.host_ports and each.host_ports and not set(gone.host_ports) & set(each.host_ports):
-        return False
-    return gone.host_ip is None or gone.host_ip == each.host_ip
+def _cut(request: PortRequest, gone: PortRequest) -> list[PortRequest]:
+    """What of a request another leaves."""
+    shared = _overlap(request, gone)
+    if shared is None or gone.host_ip not in (None, request.host_ip):
+        return [request]
+    first, last = shared
+    count = last - first + 1
+    hosts, others = request.part(first, count).host_ports, gone.part(first, count).host_ports
+    if hosts and others and not _agree(hosts, others, count):
+        return [request]
+    begun, behind = request.container_port, last + 1
+    parts = [(begun, first - begun), (behind, begun + request.length - behind)]
+    return [request.part(begin, length) for begin, length in parts if length]
 
 
-def _format(request: PortRequest) -> str:
-    shown = str(request.host_ip or "")
-    address = f"[{shown}]:" if ":" in shown else f"{shown}:" if shown else ""
-    first, last = (request.host_ports or [0])[0], (request.host_ports or [0])[-1]
-    host = str(first) if first == last else f"{first}-{last}"
-    return f"{address}{host}:{request.container_port}/{request.protocol}"
+def _agree(hosts: Sequence[int], others: Sequence[int], count: int) -> bool:
+    """Whether container ports in a row are at the same host ports by two requests.
+
+    Of one port that has a choice any may be meant.
+    """
+    return hosts[0] == others[0] if count > 1 else not set(hosts).isdisjoint(others)

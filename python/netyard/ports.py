@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +20,23 @@ _PORT_MAX = 65535
 _DEFAULT_RANGE = (49153, 65535)
 
 
+# Host and container port alone, as nearly all of thousands are.
+_PLAIN = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})((?:/(?:tcp|udp|sctp))?)")
+# How many there must be for it to matter that they are kept as ranges.
+_MANY = 32
+
+
 class PortRequest(NamedTuple):
-    """One container port to be published.
+    """A container port to be published; or several in a row, each at a host port of its own.
 
     Attributes:
-        container_port: The port inside.
+        container_port: The first port inside.
         protocol: ``tcp``, ``udp`` or ``sctp``.
         host_ip: ``None`` for every address of both families.
-        host_ports: Candidates in order; empty means any that is free.
-        text: What the user typed, for messages.
+        host_ports: Candidates for the one port, in order; empty means any that is free. For several
+            ports, as many host ports.
+        text: What the user typed, for messages; ``""`` if it was typed as several.
+        length: How many ports it is.
     """
 
     container_port: int
@@ -36,6 +44,96 @@ class PortRequest(NamedTuple):
     host_ip: Address | None
     host_ports: Sequence[int]
     text: str
+    length: int = 1
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is one host port for each container port, and no choice."""
+        return len(self.host_ports) == self.length
+
+    def part(self, first: int, length: int) -> PortRequest:
+        """So many of its ports, from a container port on."""
+        ahead = first - self.container_port
+        hosts = self.host_ports[ahead : ahead + length] if self.length > 1 else self.host_ports
+        part = self._replace(container_port=first, host_ports=hosts, length=length)
+        return part if self.text else part._replace(text=part.typed())
+
+    def typed(self) -> str:
+        """Words for it that `parse_publish` takes."""
+        shown = str(self.host_ip or "")
+        address = f"[{shown}]:" if ":" in shown else f"{shown}:" if shown else ""
+        hosts = self.host_ports or (0,)
+        host, inside = span(hosts[0], len(hosts)), span(self.container_port, self.length)
+        return f"{address}{host}:{inside}/{self.protocol}"
+
+    def follows(self, other: PortRequest) -> bool:
+        """Whether another ends where this begins, on both sides."""
+        return (
+            self.is_fixed
+            and other.is_fixed
+            and self.container_port == other.container_port + other.length
+            and self.host_ports[0] == other.host_ports[0] + other.length
+            and (self.protocol, self.host_ip) == (other.protocol, other.host_ip)
+        )
+
+
+def singly(requests: Iterable[PortRequest]) -> Iterator[PortRequest]:
+    """The same ports, one by one."""
+    for request in requests:
+        if request.length == 1:
+            yield request
+            continue
+        for ahead in range(request.length):
+            yield request.part(request.container_port + ahead, 1)
+
+
+def joined(requests: Iterable[PortRequest]) -> Iterator[PortRequest]:
+    """The same ports, those in a row together."""
+    run: PortRequest | None = None
+    for request in requests:
+        if run is not None and request.follows(run):
+            count = run.length + request.length
+            hosts = range(run.host_ports[0], run.host_ports[0] + count)
+            run = run._replace(host_ports=hosts, length=count, text="")
+            continue
+        if run is not None:
+            yield run
+        run = request
+    if run is not None:
+        yield run
+
+
+def compacted(texts: Sequence[str]) -> tuple[str, ...]:
+    """The same ports in fewer words, where there are very many."""
+    if len(texts) < _MANY:
+        return tuple(texts)
+    found: list[str] = []
+    begun: re.Match[str] | None = None
+    count, following = 0, ""
+    for text in texts:
+        if text != following:
+            found += _row_text(begun, count)
+            begun, count = _PLAIN.fullmatch(text), 0
+            found += [] if begun else [text]
+        count += 1
+        following = _plain_text(begun, count) if begun else ""
+    return (*found, *_row_text(begun, count))
+
+
+def _plain_text(begun: re.Match[str], ahead: int) -> str:
+    """The text so far on from one that `_PLAIN` matches."""
+    return f"{int(begun[1]) + ahead}:{int(begun[2]) + ahead}{begun[3]}"
+
+
+def _row_text(begun: re.Match[str] | None, count: int) -> list[str]:
+    if begun is None:
+        return []
+    return [f"{span(int(begun[1]), count)}:{span(int(begun[2]), count)}{begun[3]}"]
+
+
+def span(first: int, count: int) -> str:
+    """``80`` or ``80-89``."""
+    return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
 def parse_publish(text: str) -> list[PortRequest]:
@@ -45,6 +143,9 @@ def parse_publish(text: str) -> list[PortRequest]:
         Invalid: naming the part that is wrong.
     """
     field = "--publish"
+    plain = _PLAIN.fullmatch(text)
+    if plain and int(plain[1]) <= _PORT_MAX and int(plain[2]) <= _PORT_MAX:
+        return [PortRequest(int(plain[2]), plain[3][1:] or "tcp", None, (int(plain[1]),), text)]
     if "=" in text:
         return _parse_long(field, text)
     body, protocol = _split_protocol(field, text)
@@ -112,12 +213,9 @@ def _expand(
             field=field,
             value=text,
         )
-    if len(inside) == 1:
-        return [PortRequest(inside[0], protocol, host_ip, outside, text)]
-    return [
-        PortRequest(port, protocol, host_ip, outside[at : at + 1], text)
-        for at, port in enumerate(inside)
-    ]
+    if len(inside) == 1 or outside:
+        return [PortRequest(inside[0], protocol, host_ip, outside, text, len(inside))]
+    return [PortRequest(port, protocol, host_ip, (), text) for port in inside]
 
 
 def _parse_range(field: str, text: str, ports: str, what: str) -> Sequence[int]:
@@ -206,6 +304,14 @@ def probe(family: int, protocol: str, host_ip: str, port: int) -> str | None:
     return None
 
 
+def held(protocol: str) -> set[int]:
+    """Ports that sockets of the host have, on any address: those worth a `probe`.
+
+    For very many: a TCP socket that is bound and does not listen is not among them.
+    """
+    return {port for port, _ in _sockets(protocol)}
+
+
 def check_sctp(request: PortRequest) -> None:
     """Refuse SCTP on kernels whose firewall cannot translate it.
 
@@ -221,7 +327,7 @@ def check_sctp(request: PortRequest) -> None:
 
 def find_owner(protocol: str, port: int) -> str:
     """The process that listens on a host port, for messages: ``name (pid N)``, or empty."""
-    inodes = set(_inodes(protocol, port))
+    inodes = {inode for other, inode in _sockets(protocol) if other == port}
     if not inodes:
         return ""
     for process in Path("/proc").glob("[0-9]*"):
@@ -235,7 +341,8 @@ def find_owner(protocol: str, port: int) -> str:
     return ""
 
 
-def _inodes(protocol: str, port: int) -> Iterator[str]:
+def _sockets(protocol: str) -> Iterator[tuple[int, str]]:
+    """Port and inode, as a descriptor shows it, of every socket that can be asked."""
     listening = {"tcp": "0A", "udp": "07"}.get(protocol)
     for table in (protocol, f"{protocol}6"):
         try:
@@ -244,8 +351,8 @@ def _inodes(protocol: str, port: int) -> Iterator[str]:
             continue
         for line in lines:
             words = line.split()
-            if words[3] == listening and int(words[1].rpartition(":")[2], 16) == port:
-                yield f"socket:[{words[9]}]"
+            if words[3] == listening:
+                yield int(words[1].rpartition(":")[2], 16), f"socket:[{words[9]}]"
 
 
 def taken_error(request: PortRequest, host_ip: str, port: int, holder: str) -> PortInUse:
@@ -272,8 +379,8 @@ def stored_host_ip(host_ip: Address | None) -> str:
     return "" if host_ip is None or host_ip.is_unspecified else str(host_ip)
 
 
-def format_side(host_ip: str, family: int, port: int) -> str:
-    """``0.0.0.0:8080`` or ``[::]:8080``, as Docker prints it."""
+def format_side(host_ip: str, family: int, port: int, count: int = 1) -> str:
+    """``0.0.0.0:8080`` or ``[::]:8080-8089``, as Docker prints it."""
     if not host_ip:
         host_ip = "0.0.0.0" if family == 4 else "::"
-    return f"[{host_ip}]:{port}" if family == 6 else f"{host_ip}:{port}"
+    return f"[{host_ip}]:{span(port, count)}" if family == 6 else f"{host_ip}:{span(port, count)}"

@@ -15,7 +15,13 @@ from netyard.host import Change, Host
 from netyard.options import Address
 from netyard.ports import PortRequest
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, Publication
+from netyard.store.records import (
+    MOST_IN_A_ROW,
+    ContainerRecord,
+    EndpointRecord,
+    NetworkRecord,
+    Publication,
+)
 from netyard.store.store import Store
 
 _LAST_PORT = "last-port"
@@ -25,7 +31,7 @@ def requests_of(spec: ContainerSpec) -> list[PortRequest]:
     """Everything a container wants published."""
     wanted = [request for text in spec.publish for request in ports.parse_publish(text)]
     if spec.publish_all:
-        named = {(request.container_port, request.protocol) for request in wanted}
+        named = {(each.container_port, each.protocol) for each in ports.singly(wanted)}
         for text in spec.expose:
             for port, protocol in ports.parse_expose(text):
                 if (port, protocol) not in named:
@@ -108,7 +114,7 @@ def publish(
     with store.transaction():
         is_first = not store.has_publications(container.id)
         made: list[Publication] = []
-        for request in wanted:
+        for request in ports.joined(wanted):
             found = _choose(store, container, request, places, settings)
             store.add_publications(found)
             made += found
@@ -125,11 +131,13 @@ def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Se
     Those that lead to the same ports, and one for each address they lead to, if there is one.
     """
     keys = {_key(each) for each in some}
-    insides = {(each.protocol, each.container_port) for each in some}
     others = [
-        each
-        for protocol, port in insides
-        for each in store.publications_inside(container_id, protocol, port)
+        other
+        for each in some
+        if each.access != "nat"
+        for other in store.publications_inside(
+            container_id, each.protocol, each.container_port, each.length
+        )
     ]
     for address, count in Counter(each.address for each in some).items():
         # One more than these: if there is another it is among so many.
@@ -170,16 +178,16 @@ def unpublish(
     """Take published ports of a container back, and forget their connections.
 
     Args:
-        gone: Which; all of them if not given.
+        gone: Which, or parts of which; all of them if not given.
         forgets_flows: False if the caller forgets those of the whole address: the kernel looks
             through its whole table for it.
     """
     store = host.store
-    ending = store.publications(container_id) if gone is None else store.still_published(gone)
+    with store.transaction():
+        ending = store.publications(container_id) if gone is None else store.separate(gone)
+        store.end_publications(ending)
     if not ending:
         return
-    with store.transaction():
-        store.end_publications(ending)
     # Elements are shared by ports of one container: they go with the last that needs them.
     sharing = [] if gone is None else _sharing(store, container_id, ending)
     elements = firewall.without(
@@ -226,11 +234,18 @@ def _reset_loops(host: Host, endpoint_id: str, rest: Sequence[Publication]) -> N
         return
 
 
-def _flows(publications: Iterable[Publication]) -> list[tuple[Address, tuple[int, int] | None]]:
+_Flow = tuple[Address, tuple[int, int, int] | None]
+
+
+def _flows(publications: Iterable[Publication]) -> list[_Flow]:
     return [
-        (ip_address(each.address), (firewall.PROTOCOLS[each.protocol], each.container_port))
-        for each in publications
+        (ip_address(each.address), _numbers(each, each.container_port)) for each in publications
     ]
+
+
+def _numbers(each: Publication, first: int) -> tuple[int, int, int]:
+    """Protocol, first and last port."""
+    return firewall.PROTOCOLS[each.protocol], first, first + each.length - 1
 
 
 def _forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
@@ -243,8 +258,8 @@ def _forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None
         return
     flows.forget(host.layout)
     own = [address for _, address, _ in _core.list_addresses()]
-    on_host: list[tuple[Address, tuple[int, int] | None]] = [
-        (address, (firewall.PROTOCOLS["udp"], each.host_port))
+    on_host: list[_Flow] = [
+        (address, _numbers(each, each.host_port))
         for each in udp
         for address in own
         if address.version == each.family
@@ -269,11 +284,12 @@ def _choose(
             container_id=container.id,
             endpoint_id=endpoint.id,
             address=str(endpoint.address(version)),
-            container_port=request.container_port,
+            container_port=each.container_port,
             access="routed",
         )
         for version, endpoint in places.routed
-        if not _is_open(store, container.id, endpoint.address(version), request)
+        for each in ports.singly([request])
+        if not _is_open(store, container.id, endpoint.address(version), each)
     ]
     if request.protocol == "sctp" and places.translated:
         ports.check_sctp(request)
@@ -317,6 +333,31 @@ def _choose_translated(
             hint="create the network with --ipv6" if 4 in places.translated else None,
         )
     host_ip = ports.stored_host_ip(wanted_ip)
+    if request.length == 1:
+        first = _host_port(store, request, families, host_ip)
+    else:
+        first = request.host_ports[0]
+        _check_run(store, request, families, host_ip)
+    return [
+        Publication(
+            family=family,
+            protocol=request.protocol,
+            host_port=port,
+            host_ip=host_ip,
+            container_id=container.id,
+            endpoint_id=places.translated[family][0].id,
+            address=str(places.translated[family][0].address(family)),
+            container_port=request.container_port + port - first,
+            access=_access(places.translated[family][1], settings),
+            length=min(MOST_IN_A_ROW, first + request.length - port),
+        )
+        for family in families
+        for port in range(first, first + request.length, MOST_IN_A_ROW)
+    ]
+
+
+def _host_port(store: Store, request: PortRequest, families: Sequence[int], host_ip: str) -> int:
+    """The first host port for one container port that can be had."""
     last_given = int(store.read_meta(_LAST_PORT) or 0)
     for port in ports.candidates(request, last_given):
         problem = _problem(store, request, families, host_ip, port)
@@ -328,20 +369,22 @@ def _choose_translated(
         raise ports.exhausted_error(request)
     if not request.host_ports:
         store.write_meta(_LAST_PORT, str(port))
-    return [
-        Publication(
-            family=family,
-            protocol=request.protocol,
-            host_port=port,
-            host_ip=host_ip,
-            container_id=container.id,
-            endpoint_id=places.translated[family][0].id,
-            address=str(places.translated[family][0].address(family)),
-            container_port=request.container_port,
-            access=_access(places.translated[family][1], settings),
-        )
-        for family in families
-    ]
+    return port
+
+
+def _check_run(store: Store, run: PortRequest, families: Sequence[int], host_ip: str) -> None:
+    """Refuse host ports in a row of which one cannot be had: only those are tried that may not."""
+    first, count = run.host_ports[0], run.length
+    suspect = {first} if run.protocol != "sctp" else set(run.host_ports)
+    suspect |= ports.held(run.protocol) & set(run.host_ports)
+    for family in families:
+        for other in store.publications_at(family, run.protocol, first, count):
+            suspect.update(range(other.host_port, other.host_port + other.length))
+    for port in sorted(suspect & set(run.host_ports)):
+        single = run.part(run.container_port + port - first, 1)
+        problem = _problem(store, single, families, host_ip, port)
+        if problem is not None:
+            raise problem
 
 
 def _access(network: NetworkRecord, settings: Config) -> str:
@@ -380,7 +423,7 @@ def same_ports(
     To publish them elsewhere.
     """
     found: dict[tuple[str, int, str, int], PortRequest] = {}
-    for each in publications:
+    for each in (one for some in publications for one in some.singly()):
         if each.access == "routed":
             continue
         shown = ports.format_side(each.host_ip, each.family, each.host_port)
@@ -391,5 +434,7 @@ def same_ports(
             each.container_port, each.protocol, host_ip, (each.host_port,), text
         )
     named = {(each.container_port, each.protocol) for each in found.values()}
-    others = [each for each in wanted if (each.container_port, each.protocol) not in named]
+    others = [
+        each for each in ports.singly(wanted) if (each.container_port, each.protocol) not in named
+    ]
     return [*found.values(), *others]

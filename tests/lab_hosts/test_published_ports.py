@@ -233,6 +233,52 @@ def test_host_address_must_be_the_hosts(lab: Lab, host: Machine) -> None:
     assert "--ipv6" in complaint
 
 
+def test_hundreds_of_ports_in_a_row(lab: Lab, serve) -> None:
+    """PB5, US1: each leads to its own, some are taken back, and the rest outlives a restart."""
+    host, neighbour = lab.host, lab.neighbour
+    serve("-p", "9000-9599:80-679")
+    host.popen(
+        *(sys.executable, "-m", "netyard", "exec", "web", sys.executable, "-S", SERVER),
+        *("380", "679", "--say", "more"),
+    )
+    reached = {9000: f"web {NEIGHBOUR}", 9300: f"more {NEIGHBOUR}", 9599: f"more {NEIGHBOUR}"}
+    wait_for(lambda: neighbour.fetch(HOST, 9599))
+    assert {port: neighbour.fetch(HOST, port) for port in reached} == reached
+    host.ny("port", "rm", "web", "9250-9349:330-429", "9599:679")
+    assert [neighbour.fetch(HOST, port) for port in reached] == [reached[9000], None, None]
+    shown = host.ny("ps")
+    assert "0.0.0.0:9000-9249->80-329/tcp, 0.0.0.0:9350-9598->430-678/tcp, [::]:9000" in shown
+    host.ny("port", "add", "web", "9300:380")
+    assert neighbour.fetch(HOST, 9300) == reached[9300]
+    host.ny("stop", "-t", "0", "web")
+    assert neighbour.fetch(HOST, 9000) is None
+    host.ny("start", "web")
+    wait_for(lambda: neighbour.fetch(HOST, 9000))
+    listed = host.ny("port", "web").splitlines()
+    assert len(listed) == 2 * (600 - 101 + 1)
+    assert "380/tcp -> 0.0.0.0:9300" in listed
+    assert "381/tcp -> 0.0.0.0:9301" not in listed
+
+
+def test_one_port_in_a_row_that_is_taken_keeps_all_from_it(lab: Lab, serve) -> None:
+    """PB10: by a container or a process in the midst of them; which one is said."""
+    host = lab.host
+    serve("-p", "9500:80")
+    host.serve("9800", "--only", "tcp")
+    wait_for(lambda: host.fetch("127.0.0.1", 9800))
+    words = ("run", "-d", "--name", "late", "--network", "net")
+    complaint = host.refused(*words, "-p", "9300-9600:300-600", "true", status=125)
+    assert "'9300-9600:300-600': tcp port 0.0.0.0:9500 is taken by container 'web'" in complaint
+    complaint = host.refused(*words, "-p", "9700-9900:700-900", "true", status=125)
+    assert "tcp port 0.0.0.0:9800 is taken by python" in complaint
+    assert "late" not in host.ny("ps", "-a")
+    assert host.ny("port", "web").splitlines()[0] == "80/tcp -> 0.0.0.0:9500"
+    # As many flags as are kept in few words: what is said is what was typed.
+    flags = [word for port in range(9700, 9820) for word in ("-p", f"{port}:{port}")]
+    complaint = host.refused(*words, *flags, "true", status=125)
+    assert "9800" in complaint
+
+
 @pytest.fixture
 def ask(lab: Lab):
     """Ask the host's UDP port 8080 from the neighbour, always from the same port."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import errors, ports
+from netyard import errors, portchange, ports
+from netyard.ports import PortRequest
 
 
 @pytest.mark.parametrize(
@@ -37,7 +40,7 @@ def test_good_forms(text: str, wanted: list[tuple[int, str, str | None, list[int
             str(each.host_ip) if each.host_ip else None,
             list(each.host_ports),
         )
-        for each in ports.parse_publish(text)
+        for each in ports.singly(ports.parse_publish(text))
     ]
     assert found == wanted
 
@@ -85,6 +88,51 @@ def test_the_parser_never_breaks(text: str) -> None:
     for each in found:
         assert 1 <= each.container_port <= 65535
         assert all(1 <= port <= 65535 for port in each.host_ports)
+
+
+_PORTS = st.integers(1, 40)
+_RANGES = st.builds(
+    lambda host, inside, length: PortRequest(
+        inside, "tcp", None, range(host, host + length), "", length
+    ),
+    *(_PORTS, _PORTS, st.integers(1, 12)),
+)
+
+
+def _pairs(requests: Iterable[PortRequest]) -> list[tuple[int, int]]:
+    return [(each.host_ports[0], each.container_port) for each in ports.singly(requests)]
+
+
+@given(st.lists(st.tuples(_PORTS, _PORTS, st.sampled_from(["", "/udp"]))))
+def test_ports_in_a_row_are_the_same_ports(wanted: list[tuple[int, int, str]]) -> None:
+    """However they are told: one by one, joined, in few words."""
+    # As many as are kept in few words, and then these.
+    many = [(1000 + number, 2000 + number, "") for number in range(40)]
+    texts = [f"{host}:{inside}{end}" for host, inside, end in (*many, *wanted)]
+    asked = [each for text in texts for each in ports.parse_publish(text)]
+    few = ports.compacted(texts)
+    assert few[0] == "1000-1039:2000-2039"
+    again = [each for text in few for each in ports.parse_publish(text)]
+    for others in (again, ports.joined(asked), ports.joined(again)):
+        assert [each[:4] for each in _compared(others)] == [each[:4] for each in _compared(asked)]
+
+
+def _compared(requests: Iterable[PortRequest]) -> list[tuple[object, ...]]:
+    return [
+        tuple(each._replace(host_ports=list(each.host_ports))) for each in ports.singly(requests)
+    ]
+
+
+@given(st.lists(_RANGES, min_size=1, max_size=4), st.lists(_RANGES, max_size=4))
+def test_what_is_taken_back_is_gone_and_the_rest_is_left(
+    wanted: list[PortRequest], gone: list[PortRequest]
+) -> None:
+    """Parts of ranges, in what a container is to publish when it starts again."""
+    published = portchange.Published([each.typed() for each in wanted])
+    published.take(gone)
+    left = [each for text in published.texts() for each in ports.parse_publish(text)]
+    expected = [pair for pair in _pairs(wanted) if pair not in set(_pairs(gone))]
+    assert sorted(_pairs(left)) == sorted(expected)
 
 
 def test_expose() -> None:

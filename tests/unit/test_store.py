@@ -9,7 +9,13 @@ import pytest
 
 from netyard.errors import StoreError
 from netyard.spec import ContainerSpec, NetworkRequest
-from netyard.store.records import NetworkRecord
+from netyard.store.records import (
+    ContainerRecord,
+    EndpointRecord,
+    NetworkRecord,
+    Publication,
+    in_rows,
+)
 from netyard.store.schema import MIGRATIONS
 from netyard.store.store import Store
 
@@ -96,6 +102,31 @@ def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
     assert (endpoint.aliases, endpoint.gw_priority, endpoint.links) == (("www",), 0, ())
     (publication,) = store.publications("c")
     assert (publication.host_port, publication.access) == (80, "nat")
+    store.close()
+
+
+def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:
+    """What is cut out is a row of its own, and the rest is as it was."""
+    store = Store(tmp_path / "db", create=True)
+    store.add_network(_network("n"))
+    store.add_container(ContainerRecord(id="c", name="web", kind="run", created="", spec="{}"))
+    names = {"ifname": "eth0", "host_ifname": "ny-1", "mac": "aa"}
+    place = {"network_id": "n" * 8, "container_id": "c", "position": 0}
+    store.add_endpoint(EndpointRecord(id="e", ip4="10.0.0.2", ip6="", **names, **place))
+    row = Publication(4, "tcp", 8000, "", "c", "e", "10.0.0.2", 80, length=100)
+    alone = Publication(4, "tcp", 9000, "", "c", "e", "10.0.0.2", 80)
+    store.add_publications([row, alone])
+    assert store.separate([row.part(100, 10), row.part(80, 1), row.part(179, 1), alone]) == [
+        *(row.part(100, 10), row.part(80, 1), row.part(179, 1), alone)
+    ]
+    assert sorted((each.host_port, each.length) for each in store.publications()) == [
+        *((8000, 1), (8001, 19), (8020, 10), (8030, 69), (8099, 1), (9000, 1))
+    ]
+    assert sorted(in_rows(store.publications())) == [row, alone]
+    store.delete_publications([row.part(100, 10)])
+    assert store.separate([row.part(100, 10), row.part(105, 1)]) == []
+    assert [each.host_port for each in store.publications_at(4, "tcp", 8019, 12)] == [8001, 8030]
+    assert [each.host_port for each in store.publications_inside("c", "tcp", 80)] == [8000, 9000]
     store.close()
 
 

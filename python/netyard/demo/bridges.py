@@ -135,5 +135,5 @@ def _rules(host: Host) -> Iterator[str]:
     for network in host.store.networks():
         if network.state == "ready" and network.bridge:
             yield f"element: {network.bridge} is {network.name}"
-    for each in host.store.publications():
+    for each in (one for some in host.store.publications() for one in some.singly()):
         yield f"element: {each.protocol} {each.host_port} : {each.address}:{each.container_port}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -216,18 +216,25 @@ class ContainerRecord(NamedTuple):
     was_loopback_up: bool = False
 
 
+#: A publication is found by a port in the midst of it among those that begin so little below.
+MOST_IN_A_ROW = 256
+
+
 class Publication(NamedTuple):
-    """A published port in force, of one family.
+    """A published port in force, of one family; or several in a row, which lead to as many.
 
     Attributes:
         family: 4 or 6.
         protocol: ``tcp``, ``udp`` or ``sctp``.
+        host_port: The first on the host; 0 if it is not translated.
         host_ip: ``""`` for every address of the family.
         address: The container's address that packets go to.
+        container_port: The first in the container.
         is_ending: On its way out of the firewall; not to be put back.
         access: ``nat``: the host's port is translated. ``trusted``: that, and some interfaces may
             ask the container's address. ``direct``: that, and anyone may. ``routed``: only the
             container's address, by anyone.
+        length: How many ports it is: 1 if they are not translated.
     """
 
     family: int
@@ -240,3 +247,34 @@ class Publication(NamedTuple):
     container_port: int
     is_ending: bool = False
     access: str = "nat"
+    length: int = 1
+
+    def part(self, first: int, length: int) -> Publication:
+        """So many of its ports, from a container port on."""
+        ahead = first - self.container_port
+        host_port = self.host_port + ahead if self.host_port else 0
+        return self._replace(container_port=first, host_port=host_port, length=length)
+
+    def goes_on_from(self, other: Publication) -> bool:
+        """Whether it is the rest of a row that another begins."""
+        behind = other.part(other.container_port + other.length, self.length)
+        return bool(self.host_port) and behind == self
+
+    def singly(self) -> Iterator[Publication]:
+        """Its ports, one by one."""
+        if self.length == 1:
+            yield self
+            return
+        for ahead in range(self.length):
+            yield self.part(self.container_port + ahead, 1)
+
+
+def in_rows(publications: Iterable[Publication]) -> list[Publication]:
+    """The same ports, in as few rows as there can be: longer than the store keeps them."""
+    found: list[Publication] = []
+    for each in sorted(publications):
+        if found and each.goes_on_from(found[-1]):
+            found[-1] = found[-1]._replace(length=found[-1].length + each.length)
+        else:
+            found.append(each)
+    return found

@@ -153,6 +153,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX publications_inside ON publications (container_id, container_port);
     CREATE INDEX publications_ending ON publications (is_ending) WHERE is_ending;
     """,
+    """
+    -- So many ports in a row, on both sides: see netyard.store.records.MOST_IN_A_ROW.
+    ALTER TABLE publications ADD COLUMN length INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

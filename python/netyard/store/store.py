@@ -14,6 +14,7 @@ from netyard.errors import StoreError
 from netyard.ipam.pool import Pool
 from netyard.options import Address, parse_subnet
 from netyard.store.records import (
+    MOST_IN_A_ROW,
     ContainerRecord,
     EndpointRecord,
     Lease,
@@ -38,7 +39,7 @@ _ENDPOINT = (
 )
 _PUBLICATION = (
     "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port, "
-    "is_ending, access"
+    "is_ending, access, length"
 )
 _PUBLICATION_KEY = "family, protocol, host_port, host_ip, address, container_port"
 _SAME_PUBLICATION = " AND ".join(f"{column} = ?" for column in _PUBLICATION_KEY.split(", "))
@@ -433,6 +434,46 @@ class Store:
                 [_values(publication, _PUBLICATION) for publication in publications],
             )
 
+    def separate(self, parts: Iterable[Publication]) -> list[Publication]:
+        """Publications of exactly these ports, cut out of larger ones where they are part of them.
+
+        Those that are no longer published are left out.
+        """
+        found = []
+        for part in parts:
+            around = self._around(part)
+            if around is None:
+                continue
+            found.append(part._replace(is_ending=around.is_ending))
+            if around.length == part.length:
+                continue
+            before = part.container_port - around.container_port
+            after = around.length - before - part.length
+            behind = part.container_port + part.length
+            rest = [around.part(around.container_port, before), around.part(behind, after)]
+            self.delete_publications([around])
+            self.add_publications([found[-1], *(each for each in rest if each.length)])
+        return found
+
+    def _around(self, part: Publication) -> Publication | None:
+        """The publication that these ports are all or some of."""
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications WHERE family = ? AND protocol = ? "
+            "AND host_port BETWEEN ? AND ? AND host_port + length >= ? AND host_ip = ? "
+            "AND address = ? AND container_port - host_port = ?",
+            (
+                part.family,
+                part.protocol,
+                part.host_port - MOST_IN_A_ROW,
+                part.host_port,
+                part.host_port + part.length,
+                part.host_ip,
+                part.address,
+                part.container_port - part.host_port,
+            ),
+        )
+        return _publication(rows[0]) if rows else None
+
     def end_publications(self, publications: Iterable[Publication]) -> None:
         """Record that published ports are on their way out."""
         with self._lock:
@@ -461,18 +502,18 @@ class Store:
         return [_publication(row) for row in rows]
 
     def publications_inside(
-        self, container_id: str, protocol: str, container_port: int
+        self, container_id: str, protocol: str, first: int, count: int = 1
     ) -> list[Publication]:
-        """Published ports that lead to one port of a container."""
+        """Those of which some lead to one of so many ports of a container."""
         rows = self._rows(
-            f"SELECT {_PUBLICATION} FROM publications "
-            "WHERE container_id = ? AND protocol = ? AND container_port = ?",
-            (container_id, protocol, container_port),
+            f"SELECT {_PUBLICATION} FROM publications WHERE container_id = ? AND protocol = ? "
+            "AND container_port BETWEEN ? AND ? AND container_port + length > ?",
+            (container_id, protocol, first - MOST_IN_A_ROW, first + count - 1, first),
         )
         return [_publication(row) for row in rows]
 
     def publications_to(self, container_id: str, address: str, most: int) -> list[Publication]:
-        """Published ports that lead to one address of a container, not more than so many."""
+        """Those that lead to one address of a container, not more than so many."""
         rows = self._rows(
             f"SELECT {_PUBLICATION} FROM publications "
             "WHERE container_id = ? AND address = ? AND access <> 'routed' LIMIT ?",
@@ -485,18 +526,14 @@ class Store:
         query = "SELECT 1 FROM publications WHERE container_id = ? LIMIT 1"
         return bool(self._rows(query, (container_id,)))
 
-    def still_published(self, publications: Iterable[Publication]) -> list[Publication]:
-        """Which of these there are."""
-        query = f"SELECT {_PUBLICATION} FROM publications WHERE {_SAME_PUBLICATION}"
-        found = (self._rows(query, _values(each, _PUBLICATION_KEY)) for each in publications)
-        return [_publication(rows[0]) for rows in found if rows]
-
-    def publications_at(self, family: int, protocol: str, host_port: int) -> list[Publication]:
-        """Published ports of one number, on any address of a family."""
+    def publications_at(
+        self, family: int, protocol: str, first: int, count: int = 1
+    ) -> list[Publication]:
+        """Those of which some are at one of so many ports of the host, on any address."""
         rows = self._rows(
-            f"SELECT {_PUBLICATION} FROM publications "
-            "WHERE family = ? AND protocol = ? AND host_port = ?",
-            (family, protocol, host_port),
+            f"SELECT {_PUBLICATION} FROM publications WHERE family = ? AND protocol = ? "
+            "AND host_port BETWEEN ? AND ? AND host_port + length > ?",
+            (family, protocol, first - MOST_IN_A_ROW, first + count - 1, first),
         )
         return [_publication(row) for row in rows]
 

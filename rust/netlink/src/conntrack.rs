@@ -23,8 +23,8 @@ const NESTED: u16 = 0x8000;
 pub struct FlowMatch {
     /// The container's address.
     pub address: IpAddr,
-    /// IP protocol and container port; `None` means every flow from or to the address.
-    pub port: Option<(u8, u16)>,
+    /// IP protocol, first and last container port; `None` means every flow from or to the address.
+    pub ports: Option<(u8, u16, u16)>,
 }
 
 /// One direction of a flow.
@@ -98,12 +98,12 @@ fn deletion(payload: &[u8], family: u8, wanted: &[FlowMatch]) -> Option<Vec<u8>>
 
 impl FlowMatch {
     fn matches(&self, original: &Tuple, reply: &Tuple) -> bool {
-        match self.port {
+        match self.ports {
             // The reply's source is the real server, whatever the client thought it addressed.
-            Some((protocol, port)) => {
+            Some((protocol, first, last)) => {
                 reply.source == Some(self.address)
                     && reply.protocol == protocol
-                    && reply.source_port == port
+                    && (first..=last).contains(&reply.source_port)
             }
             None => reply.source == Some(self.address) || original.source == Some(self.address),
         }

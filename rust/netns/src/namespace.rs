@@ -80,6 +80,33 @@ pub fn inside<T: Send>(namespace: BorrowedFd<'_>, job: impl FnOnce() -> T + Send
         enter(namespace)?;
         Ok(job())
     };
+    on_thread(worker)
+}
+
+/// Runs `job` inside each namespace in turn, on one thread that is thrown away afterwards; the
+/// first that fails is the last. `job` is told which it is in.
+pub fn inside_each<T: Send, E: Send>(
+    namespaces: &[BorrowedFd<'_>],
+    mut job: impl FnMut(usize) -> std::result::Result<T, E> + Send,
+) -> Result<std::result::Result<Vec<T>, E>> {
+    if namespaces.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let worker = || {
+        let mut done = Vec::with_capacity(namespaces.len());
+        for (at, namespace) in namespaces.iter().enumerate() {
+            enter(*namespace)?;
+            match job(at) {
+                Ok(outcome) => done.push(outcome),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(done))
+    };
+    on_thread(worker)
+}
+
+fn on_thread<T: Send>(worker: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| match scope.spawn(worker).join() {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),

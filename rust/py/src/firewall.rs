@@ -71,7 +71,14 @@ enum FieldValue {
     Text(String),
 }
 
-type ElementSpec = (Vec<FieldValue>, Option<Vec<FieldValue>>, Option<String>);
+/// Key, data, comment, and how many there are: each one's last numbers are one more than those of
+/// the one before.
+type ElementSpec = (
+    Vec<FieldValue>,
+    Option<Vec<FieldValue>>,
+    Option<String>,
+    u16,
+);
 
 fn unknown(what: &str, word: &str) -> PyErr {
     PyValueError::new_err(format!("unknown {what} {word:?}"))
@@ -127,7 +134,7 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Op> {
         }
         "add elements" | "delete elements" => {
             let (_, set, elements): (String, SetSpec, Vec<ElementSpec>) = step.extract()?;
-            let elements = elements.into_iter().map(parse_element).collect();
+            let elements = elements.into_iter().flat_map(parse_elements).collect();
             match word.as_str() {
                 "add elements" => Op::AddElements(parse_set(set)?, elements),
                 _ => Op::DeleteElements(parse_set(set)?, elements),
@@ -163,13 +170,23 @@ fn parse_set(spec: SetSpec) -> PyResult<Set> {
     })
 }
 
-fn parse_element((key, data, comment): ElementSpec) -> Element {
-    let values = |fields: Vec<FieldValue>| fields.into_iter().map(parse_value).collect();
-    Element {
-        key: values(key),
-        data: data.map(values),
-        comment,
+fn parse_elements((key, data, comment, count): ElementSpec) -> impl Iterator<Item = Element> {
+    let values = |fields: Vec<FieldValue>| fields.into_iter().map(parse_value).collect::<Vec<_>>();
+    let (key, data) = (values(key), data.map(values));
+    (0..count).map(move |at| Element {
+        key: advanced(&key, at),
+        data: data.as_deref().map(|data| advanced(data, at)),
+        comment: comment.clone(),
+    })
+}
+
+/// The same values, but so much further: the last of them, if it is a number.
+fn advanced(values: &[Value], by: u16) -> Vec<Value> {
+    let mut values = values.to_vec();
+    if let Some(Value::Number(number)) = values.last_mut() {
+        *number = number.saturating_add(by);
     }
+    values
 }
 
 fn parse_value(value: FieldValue) -> Value {

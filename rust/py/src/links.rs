@@ -232,15 +232,9 @@ impl Announcer {
     }
 }
 
-/// Configures the far ends, each on a thread that has entered its namespace.
+/// Configures the far ends, on a thread that enters their namespaces.
 fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome<Vec<Announcer>> {
-    let mut announcers = Vec::with_capacity(specs.len());
-    for (spec, namespace) in specs.iter().zip(fds) {
-        announcers.push(netyard_netns::inside(*namespace, || {
-            configure_far_end(spec)
-        })??);
-    }
-    Ok(announcers)
+    netyard_netns::inside_each(fds, |at| configure_far_end(&specs[at]))?
 }
 
 fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
@@ -429,11 +423,11 @@ pub(crate) fn list_routes(py: Python<'_>, namespace: Option<i32>) -> PyResult<Ve
 #[pyfunction]
 pub(crate) fn flush_flows(
     py: Python<'_>,
-    flows: Vec<(IpAddr, Option<(u8, u16)>)>,
+    flows: Vec<(IpAddr, Option<(u8, u16, u16)>)>,
 ) -> PyResult<usize> {
     let wanted: Vec<_> = flows
         .into_iter()
-        .map(|(address, port)| netlink::FlowMatch { address, port })
+        .map(|(address, ports)| netlink::FlowMatch { address, ports })
         .collect();
     let count = py.detach(|| -> Outcome<usize> {
         let mut socket = Socket::open(Protocol::Netfilter)?;

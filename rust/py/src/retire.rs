@@ -50,9 +50,11 @@ pub(crate) fn retire_pairs(py: Python<'_>, pairs: Vec<(String, Option<i32>)>) ->
             );
         }
         run(&mut socket, batch, &names)?;
-        for (namespace, far, near) in far_ends {
-            netyard_netns::inside(namespace, || retire_far_end(far, near))??;
-        }
+        let namespaces: Vec<_> = far_ends.iter().map(|(namespace, ..)| *namespace).collect();
+        netyard_netns::inside_each(&namespaces, |at| {
+            let (_, far, near) = far_ends[at];
+            retire_far_end(far, near)
+        })??;
         Ok(())
     })?;
     Ok(())
