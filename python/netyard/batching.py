@@ -57,14 +57,14 @@ class Batch:
         if not planned:
             return
         owners = {container.id: container for container, _, _ in planned}
-        made = [endpoint for _, _, endpoint in planned]
+        made: list[EndpointRecord] = []
         names = lifecycle.Names(self._change, *owners)
         begin = names.begin
         for first in range(0, len(planned), _AT_ONCE):
-            self._attach(planned[first : first + _AT_ONCE], begin)
+            made += self._attach(planned[first : first + _AT_ONCE], begin)
             begin = _nothing
-        for container, _, endpoint in planned:
-            connecting.follow_up(self._change, container, endpoint)
+        for endpoint in made:
+            connecting.follow_up(self._change, owners[endpoint.container_id], endpoint)
         with self._change.store.transaction():
             endpoints.settle(self._change.store, made)
             for container, network, _ in planned:
@@ -75,7 +75,7 @@ class Batch:
         self,
         planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]],
         begin: endpoints.Action,
-    ) -> None:
+    ) -> list[EndpointRecord]:
         host = self._change.host
         plans: list[EndpointPlan] = []
         with ExitStack() as opened:
@@ -84,7 +84,7 @@ class Batch:
                 plans += connecting.plans_of(
                     host, endpoint, namespace, ContainerSpec.from_json(container.spec)
                 )
-            endpoints.attach(self._change, plans, meanwhile=begin)
+            return endpoints.attach(self._change, plans, meanwhile=begin)
 
 
 def _nothing() -> None:

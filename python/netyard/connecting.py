@@ -9,11 +9,13 @@ from netyard import events, leasing, lifecycle, provision, publishing, wayout
 from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
+from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.host import Change, Host
 from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.store.store import Store
 
 if TYPE_CHECKING:
     from netyard.batching import Batch
@@ -31,7 +33,6 @@ def connect(
                 return _plan_in_batch(change, change.batch, network, container, request)
             change.batch.flush()
         made = _join(change, network, container, request)
-        events.network_event(host.store, "connect", network, container.id)
         _arrange_way_out(change, container)
         return made
 
@@ -67,8 +68,15 @@ def _join(
         provision.ensure_device(change, network)
         cluster.follow(host, network)
         with endpoints.opened_namespace(host, container) as namespace:
-            _attach(change, container, [*before, made], made, namespace)
+            return _attach(change, container, [*before, made], made, namespace)
+    _note_connected(host.store, container, made)
     return made
+
+
+def _note_connected(store: Store, container: ContainerRecord, made: EndpointRecord) -> None:
+    network = store.network(made.network_id)
+    if network is not None and not network.is_way_out:
+        events.network_event(store, "connect", network, container.id)
 
 
 def _plan(
@@ -77,7 +85,8 @@ def _plan(
     """The record of a new endpoint, with its addresses."""
     host = change.host
     is_up = container.state == "running"
-    taken = endpoints.taken_ifnames(host, container, is_running=is_up)
+    looks = is_up and IFNAME in request.driver_opts
+    taken = endpoints.taken_ifnames(host, container, looks=looks)
     before = host.store.endpoints_of(container.id)
     has_ipv6 = not network.is_way_out or wayout.has_ipv6(before)
     disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
@@ -117,19 +126,23 @@ def _attach(
     everything: list[EndpointRecord],
     made: EndpointRecord,
     namespace: int,
-) -> None:
+) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
     host, store = change.host, change.store
     plans = plans_of(host, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
-    endpoints.attach(change, plans, meanwhile=refresh.begin)
+    (made,) = endpoints.attach(change, plans, meanwhile=refresh.begin)
+    everything = [*everything[:-1], made]
     if leasing.acquire(change, container, [made]):
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
     cluster.publish(host, [made])
     follow_up(change, container, made)
-    endpoints.settle(store, [made])
+    with store.transaction():
+        endpoints.settle(store, [made])
+        _note_connected(store, container, made)
     refresh.finish(needed=lifecycle.has_name_service(store, everything))
+    return made
 
 
 def plans_of(

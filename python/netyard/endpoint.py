@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
-from netyard.errors import AddressInUse, Conflict, Invalid, NetyardError, raise_all
+from netyard.errors import (
+    AddressInUse,
+    Conflict,
+    Invalid,
+    KernelError,
+    NetyardError,
+    raise_all,
+)
 from netyard.host import Change, Host
 from netyard.ipam.allocate import check_wanted, lease, note_released
 from netyard.naming import new_host_ifname, new_id, new_mac, overlay_mac
@@ -75,14 +83,17 @@ def plan(
     store.add_endpoint(endpoint)
     found: dict[str, object] = {}
     wanted = _wanted_addresses(network, request, without_ipv6=without_ipv6)
+    is_new = not (network.spans_hosts or link_local)
     if network.spans_hosts:
         found |= _claim(change, network, container, endpoint, wanted)
     else:
         for version, address in wanted.items():
-            found[f"ip{version}"] = str(lease(store, network, endpoint_id, address, version))
+            leased, may_be_known = lease(store, network, endpoint_id, address, version)
+            found[f"ip{version}"] = str(leased)
+            is_new = is_new and not may_be_known
     if found:
         store.update_endpoint(endpoint_id, **found)
-    return endpoint._replace(**found)  # type: ignore[arg-type]
+    return endpoint._replace(is_unheard_of=is_new, **found)  # type: ignore[arg-type]
 
 
 def _wanted_addresses(
@@ -256,7 +267,7 @@ def gateway_endpoints(
 def opened_namespace(host: Host, container: ContainerRecord) -> Iterator[int]:
     """An open descriptor of a container's network namespace."""
     owner = container.donor_id or container.id
-    fd = os.open(host.layout.namespace(owner), os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(f"{host.layout.namespaces}/{owner}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield fd
     finally:
@@ -299,11 +310,16 @@ def plans_for(
     return plans
 
 
-def attach(change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action) -> None:
+def attach(
+    change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action
+) -> list[EndpointRecord]:
     """Make endpoints in the kernel; `settle` records that they are up.
 
     Args:
         meanwhile: Called before the kernel is asked: what can go on beside it.
+
+    Returns:
+        The endpoints: one whose interface's name somebody else's has in the container has another.
     """
     store = change.store
     new = [plan.endpoint.id for plan in plans if plan.endpoint.state != "attaching"]
@@ -316,8 +332,34 @@ def attach(change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action) 
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)
+    made: list[EndpointRecord] = []
     for name, some in by_driver.items():
-        driver(name).attach(some)
+        try:
+            driver(name).attach(some)
+        except KernelError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            some = _with_free_names(store, some)
+            driver(name).attach(some)
+        made += [plan.endpoint for plan in some]
+    return made
+
+
+def _with_free_names(store: Store, plans: Sequence[EndpointPlan]) -> list[EndpointPlan]:
+    """Have interfaces called as nothing in their containers is, where there is a choice."""
+    renamed = []
+    planned = {(plan.namespace, plan.endpoint.ifname) for plan in plans}
+    for plan in plans:
+        endpoint = plan.endpoint
+        present = {link.name for link in _core.list_links(plan.namespace)}
+        if endpoint.ifname in present and IFNAME not in endpoint.options:
+            taken = present | {name for namespace, name in planned if namespace == plan.namespace}
+            endpoint = endpoint._replace(ifname=choose_ifname(plan.network, None, taken))
+            planned.add((plan.namespace, endpoint.ifname))
+            with store.transaction():
+                store.update_endpoint(endpoint.id, ifname=endpoint.ifname)
+        renamed.append(plan._replace(endpoint=endpoint))
+    return renamed
 
 
 def settle(store: Store, endpoints: Iterable[EndpointRecord]) -> None:
@@ -412,11 +454,14 @@ def route_defaults(host: Host, container: ContainerRecord) -> None:
         _core.set_default_routes(namespace, gateways)
 
 
-def taken_ifnames(host: Host, container: ContainerRecord, *, is_running: bool) -> set[str]:
-    """The names a container's next interface cannot have."""
+def taken_ifnames(host: Host, container: ContainerRecord, *, looks: bool) -> set[str]:
+    """The names a container's next interface cannot have.
+
+    Args:
+        looks: There may be interfaces that are not ours, and the name cannot be changed later.
+    """
     taken = {endpoint.ifname for endpoint in host.store.endpoints_of(container.id)}
-    # Only in an adopted or privileged namespace can there be interfaces that are not ours.
-    if is_running and (container.kind == "adopted" or "privileged" in container.spec):
+    if looks:
         with opened_namespace(host, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}
     return taken

@@ -166,7 +166,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         plans = endpoints.plans_for(
             store, joining, namespace, carriers=carriers, has_ports=bool(wanted)
         )
-        endpoints.attach(change, plans, meanwhile=refresh.begin)
+        joining = endpoints.attach(change, plans, meanwhile=refresh.begin)
     if leasing.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
         carriers = endpoints.gateway_endpoints(store, attached)

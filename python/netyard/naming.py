@@ -147,12 +147,12 @@ class Layout:
     def agent_log(self) -> Path:
         return self.run / "agent.log"
 
-    @property
+    @cached_property
     def stale_flows(self) -> Path:
         """Addresses whose connections are still to be forgotten, a file each."""
         return self.run / "stale-flows"
 
-    @property
+    @cached_property
     def namespaces(self) -> Path:
         return self.run / "netns"
 

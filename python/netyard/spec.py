@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -82,6 +83,7 @@ class ContainerSpec(NamedTuple):
         return json.dumps(told)
 
     @classmethod
+    @functools.lru_cache(maxsize=256)
     def from_json(cls, text: str) -> ContainerSpec:
         """Read what `to_json` wrote."""
         values = json.loads(text)

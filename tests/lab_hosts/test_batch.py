@@ -24,7 +24,8 @@ print(*found)
 _REFUSED = (
     _MADE
     + """
-from netyard import KernelError, NotFound
+import subprocess
+from netyard import Conflict, KernelError, NotFound
 def refused(error, last):
     try:
         with host.batch():
@@ -34,13 +35,37 @@ def refused(error, last):
     except error as why:
         print(type(why).__name__)
 taken = {"com.docker.network.endpoint.ifname": "mine"}
-refused(KernelError, lambda: other.connect(boxes[29], driver_opts=taken))
+def taken_meanwhile():
+    other.connect(boxes[29], driver_opts=taken)
+    at = f'/run/netyard/netns/{boxes[29].id}'
+    subprocess.run(
+        ['nsenter', f'--net={at}', 'ip', 'link', 'add', 'mine', 'type', 'bridge'], check=True
+    )
+refused(KernelError, taken_meanwhile)
+refused(Conflict, lambda: other.connect(boxes[29], driver_opts=taken))
 refused(NotFound, lambda: other.connect("nobody"))
 refused(ZeroDivisionError, lambda: 1 / 0)
 def made_and_then_wrong():
     Network.create("between", host=host)
     1 / 0
 refused(ZeroDivisionError, made_and_then_wrong)
+"""
+)
+_SOMEBODY_WAS_THERE = (
+    _MADE
+    + """
+import subprocess
+for number in (3, 4, 5):
+    at = f"/run/netyard/netns/{boxes[number].id}"
+    link = ["ip", "link", "add", "eth1", "type", "bridge"]
+    subprocess.run(["nsenter", f"--net={at}", *link], check=True)
+with host.batch():
+    for box in boxes[:4]:
+        other.connect(box)
+    boxes[2].host.networks.create("third").connect(boxes[4])
+print(other.connect(boxes[5]).ifname)
+other.disconnect(boxes[5])
+print(other.connect(boxes[5], driver_opts={"com.docker.network.endpoint.ifname": "lan"}).ifname)
 """
 )
 _MIXED = (
@@ -78,15 +103,9 @@ def test_thirty_at_once(host: Machine) -> None:
 
 def test_all_or_none(host: Machine) -> None:
     """CV3: the kernel's refusal of one, a mistake in one, and an error of the caller's."""
-    made = _REFUSED.replace(
-        "taken =",
-        "import subprocess\n"
-        "at = f'/run/netyard/netns/{boxes[29].id}'\n"
-        "subprocess.run(['nsenter', f'--net={at}', 'ip', 'link', 'add', 'mine', 'type', 'bridge'],"
-        " check=True)\ntaken =",
-    )
-    assert host.python(made).split() == [
+    assert host.python(_REFUSED).split() == [
         "KernelError",
+        "Conflict",
         "NotFound",
         *["ZeroDivisionError"] * 2,
     ]
@@ -98,6 +117,21 @@ def test_all_or_none(host: Machine) -> None:
     wait_for(lambda: "eth1" not in box.run("ip", "link").stdout)
     host.ny("network", "connect", "other", "box3")
     assert host.run("ping", "-c1", "-W1", box.address("other")).returncode == 0
+
+
+def test_interfaces_somebody_has_put_into_a_container(host: Machine) -> None:
+    """RN18: their names are left to them, with others and alone."""
+    assert host.python(_SOMEBODY_WAS_THERE).split() == ["eth2", "lan"]
+    for name, ifname, network in (
+        ("box2", "eth1", "other"),
+        ("box3", "eth2", "other"),
+        ("box4", "eth2", "third"),
+        ("box5", "lan", "other"),
+    ):
+        box = Guest(host, name)
+        address = box.address(network)
+        assert f"inet {address}/" in box.run("ip", "addr", "show", ifname).stdout
+        assert host.run("ping", "-c1", "-W1", address).returncode == 0
 
 
 def test_beside_other_changes(host: Machine) -> None:

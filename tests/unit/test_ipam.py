@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -138,17 +138,31 @@ def test_leases_are_lowest_first_and_found_again(store: Store, subnet: str) -> N
     with store.transaction():
         for number in range(12):
             endpoint = _endpoint(store, network)
-            address = allocate.lease(store, network, endpoint, None, version)
+            address, may_be_known = allocate.lease(store, network, endpoint, None, version)
+            assert not may_be_known
             assert int(address) == base + 2 + number
             owners[endpoint] = address
         for endpoint, address in list(owners.items())[3:6]:
             store.delete_endpoint(endpoint)
             allocate.note_released(store, network, [address])
         again = [
-            int(allocate.lease(store, network, _endpoint(store, network), None, version)) - base
-            for _ in range(3)
+            allocate.lease(store, network, _endpoint(store, network), None, version)
+            for _ in range(4)
         ]
-    assert again == [5, 6, 7]
+    assert [int(address) - base for address, _ in again] == [5, 6, 7, 14]
+    assert [may_be_known for _, may_be_known in again] == [True, True, True, False]
+
+
+def test_addresses_asked_for_may_be_known(store: Store) -> None:
+    """IP8: whoever waits for one is told that it has come; so those below it, which may be old."""
+    network = _network(store, "10.0.0.0/24")
+    wanted = ip_address("10.0.0.9")
+    found = [
+        allocate.lease(store, network, _endpoint(store, network), address, 4)
+        for address in (None, wanted, None, *[None] * 6)
+    ]
+    assert [int(address) & 255 for address, _ in found] == [2, 9, 3, 4, 5, 6, 7, 8, 10]
+    assert [may_be_known for _, may_be_known in found] == [False, *[True] * 7, False]
 
 
 def test_full_subnet(store: Store) -> None:

@@ -44,6 +44,7 @@ class EndpointSpec(NamedTuple):
     addresses: Sequence[tuple[Address, int]]
     neighbours: Sequence[Address]
     gateways: Sequence[Address]
+    announces: bool
     hairpin: bool
     sysctls: Sequence[tuple[str, str]]
 
@@ -172,6 +173,8 @@ def endpoint_spec(plan: EndpointPlan) -> EndpointSpec:
             if has_bridge_address(network.options, address.version)
         ],
         gateways=plan.gateways,
+        # On a bridge that is not ours anybody may have had any address.
+        announces=network.is_foreign or not endpoint.is_unheard_of,
         hairpin=plan.has_ports,
         sysctls=sysctls_of(network, endpoint),
     )

@@ -171,8 +171,11 @@ def _with_gateway(pool: Pool) -> Pool:
 
 def lease(
     store: Store, network: NetworkRecord, endpoint_id: str, wanted: Address | None, version: int
-) -> Address:
+) -> tuple[Address, bool]:
     """Give an endpoint an address, inside the caller's transaction.
+
+    Returns:
+        The address, and whether somebody may look for it at another MAC address, or at all.
 
     Raises:
         Invalid: if the wanted address is in no subnet.
@@ -182,7 +185,10 @@ def lease(
     if wanted is not None:
         check_wanted(store, network, wanted)
         store.add_lease(network.id, wanted, endpoint_id)
-        return wanted
+        for position, pool in enumerate(network.pools):
+            if wanted in pool.subnet:
+                store.note_given(network.id, position, int(wanted))
+        return wanted, True
     for position, pool in enumerate(network.pools):
         if pool.version != version:
             continue
@@ -190,7 +196,7 @@ def lease(
         if address is not None:
             store.add_lease(network.id, address, endpoint_id)
             store.set_next_free(network.id, position, int(address) + 1)
-            return address
+            return address, store.note_given(network.id, position, int(address))
     ranges = ", ".join(str(pool.dynamic) for pool in network.pools if pool.version == version)
     raise Exhausted(f"network {network.name!r} has no free address left in {ranges}")
 

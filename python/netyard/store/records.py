@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
@@ -17,6 +18,10 @@ from netyard.parentopts import routes_by_device
 WAY_OUT = "netyard_gwbridge"
 # Auxiliary addresses of these names are the containers' gateways instead of the bridge's.
 MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
+
+
+# The same few are read again and again.
+_address = functools.lru_cache(maxsize=1024)(ip_address)
 
 
 class NetworkRecord(NamedTuple):
@@ -163,6 +168,8 @@ class EndpointRecord(NamedTuple):
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
         lease: What came with its IPv4 address, if that is a DHCP server's.
+        is_unheard_of: Nobody has ever had its addresses, so nobody has to be told where they are.
+            Known while it is being made only.
     """
 
     id: str
@@ -181,6 +188,7 @@ class EndpointRecord(NamedTuple):
     options: Mapping[str, str] = {}
     links: tuple[tuple[str, str], ...] = ()
     lease: Lease | None = None
+    is_unheard_of: bool = False
 
     @property
     def is_joined(self) -> bool:
@@ -190,12 +198,12 @@ class EndpointRecord(NamedTuple):
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Its addresses, IPv4 first."""
-        return tuple(ip_address(text) for text in (self.ip4, self.ip6) if text)
+        return tuple(_address(text) for text in (self.ip4, self.ip6) if text)
 
     def address(self, version: int) -> Address | None:
         """Its address of a family."""
         text = self.ip4 if version == 4 else self.ip6
-        return ip_address(text) if text else None
+        return _address(text) if text else None
 
 
 class ContainerRecord(NamedTuple):

@@ -156,6 +156,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     -- So many ports in a row, on both sides: see netyard.store.records.MOST_IN_A_ROW.
     ALTER TABLE publications ADD COLUMN length INTEGER NOT NULL DEFAULT 1;
+
+    -- Nobody has ever had an address above this one; of older pools it is not known.
+    ALTER TABLE pools ADD COLUMN highest_given TEXT NOT NULL
+        DEFAULT 'ffffffffffffffffffffffffffffffff';
     """,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 import threading
@@ -186,7 +187,8 @@ class Store:
         for position, pool in enumerate(network.pools):
             self._insert(
                 "pools",
-                "network_id, position, subnet, ip_range, gateway, auxiliary, next_free",
+                "network_id, position, subnet, ip_range, gateway, auxiliary, next_free, "
+                "highest_given",
                 (
                     network.id,
                     position,
@@ -195,6 +197,7 @@ class Store:
                     str(pool.gateway) if pool.gateway else None,
                     json.dumps({name: str(address) for name, address in pool.auxiliary}),
                     f"{pool.first_dynamic():032x}",
+                    f"{0:032x}",
                 ),
             )
 
@@ -281,6 +284,16 @@ class Store:
             (network_id, position),
         )
         return int(str(rows[0][0]), 16)
+
+    def note_given(self, network_id: str, position: int, number: int) -> bool:
+        """Note that an address of a pool is somebody's; whether it may have been before."""
+        with self._lock:
+            cursor = self._execute(
+                "UPDATE pools SET highest_given = ? "
+                "WHERE network_id = ? AND position = ? AND highest_given < ?",
+                (f"{number:032x}", network_id, position, f"{number:032x}"),
+            )
+            return cursor.rowcount == 0
 
     def set_next_free(self, network_id: str, position: int, number: int) -> None:
         """Move that number."""
@@ -633,7 +646,8 @@ def _pool(row: Sequence[object]) -> Pool:
     )
 
 
-def _container(row: Sequence[object]) -> ContainerRecord:
+@functools.lru_cache(maxsize=256)
+def _container(row: tuple[object, ...]) -> ContainerRecord:
     values = _named(_CONTAINER, row)
     values["was_loopback_up"] = bool(values["was_loopback_up"])
     return ContainerRecord(**values)  # type: ignore[arg-type]
@@ -643,7 +657,9 @@ def _publication(row: Sequence[object]) -> Publication:
     return Publication(**_named(_PUBLICATION, row))  # type: ignore[arg-type]
 
 
-def _endpoint(row: Sequence[object]) -> EndpointRecord:
+# The same rows are read several times in an operation, and are not changed once they are made.
+@functools.lru_cache(maxsize=1024)
+def _endpoint(row: tuple[object, ...]) -> EndpointRecord:
     values = _named(_ENDPOINT, row)
     for column in ("aliases", "link_local", "links"):
         # Nearly always empty, and read for every endpoint.

@@ -41,7 +41,7 @@ impl Lent {
         let kept = place.and_then(take_kept);
         let socket = Some(match kept {
             Some(socket) => socket,
-            None => Socket::open_new(protocol)?,
+            None => Socket::open_apart(protocol)?,
         });
         Ok(Lent { socket, place })
     }

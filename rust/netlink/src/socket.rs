@@ -55,7 +55,8 @@ impl Socket {
         self.is_settled
     }
 
-    pub(crate) fn open_new(protocol: Protocol) -> Result<Self> {
+    /// A new one, not to be kept: for a thread that has entered a container's namespace.
+    pub fn open_apart(protocol: Protocol) -> Result<Self> {
         let family = match protocol {
             // NETLINK_ROUTE is protocol 0, which rustix spells as none.
             Protocol::Route => None,

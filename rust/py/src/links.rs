@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use netyard_netlink::{self as netlink, Batch, Lent, Protocol, Socket};
+use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
 use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
@@ -39,6 +39,8 @@ pub(crate) struct EndpointSpec {
     /// Those of its addresses that the bridge is told of, so that nobody has to ask.
     neighbours: Vec<IpAddr>,
     gateways: Vec<IpAddr>,
+    /// Somebody may know its addresses at another MAC address.
+    announces: bool,
     hairpin: bool,
     sysctls: Vec<(String, String)>,
 }
@@ -148,7 +150,9 @@ fn configure_pairs(
     let mut announcers = configure_far_ends(specs, fds)?;
     open_ports(socket, specs)?;
     for ((announcer, spec), mac) in announcers.iter_mut().zip(specs).zip(macs) {
-        announcer.announce(&spec.ifname, *mac)?;
+        if spec.announces {
+            announcer.announce(&spec.ifname, *mac)?;
+        }
     }
     for (announcer, spec) in announcers.iter_mut().zip(specs) {
         let addresses = spec.addresses.iter().map(|(address, _)| *address);
@@ -218,7 +222,7 @@ fn pairs(specs: &[EndpointSpec], macs: &[[u8; 6]], fds: &[BorrowedFd<'_>]) -> Ou
 
 /// An interface in a container, and a socket of its namespace, which works from any thread.
 struct Announcer {
-    socket: Lent,
+    socket: Socket,
     index: u32,
 }
 
@@ -252,7 +256,7 @@ fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
     for gateway in &spec.gateways {
         netlink::add_default_route(&mut batch, index, *gateway);
     }
-    let mut socket = Socket::open(Protocol::Route)?;
+    let mut socket = Socket::open_apart(Protocol::Route)?;
     socket.run(batch)?;
     Ok(Announcer { socket, index })
 }
@@ -419,12 +423,12 @@ pub(crate) fn list_routes(py: Python<'_>, namespace: Option<i32>) -> PyResult<Ve
     Ok(routes.collect())
 }
 
+/// A server's address; protocol, first and last port, if not all of it.
+type Flow = (IpAddr, Option<(u8, u16, u16)>);
+
 /// Forgets connections whose server is one of these, after translation; how many there were.
 #[pyfunction]
-pub(crate) fn flush_flows(
-    py: Python<'_>,
-    flows: Vec<(IpAddr, Option<(u8, u16, u16)>)>,
-) -> PyResult<usize> {
+pub(crate) fn flush_flows(py: Python<'_>, flows: Vec<Flow>) -> PyResult<usize> {
     let wanted: Vec<_> = flows
         .into_iter()
         .map(|(address, ports)| netlink::FlowMatch { address, ports })

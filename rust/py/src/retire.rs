@@ -112,7 +112,7 @@ fn retire(batch: &mut Batch, link: &LinkInfo) {
 ///
 /// What is refused there is left: the container may have taken the name, and the pair goes anyway.
 fn retire_far_end(index: u32, near: u32) -> Outcome<()> {
-    let mut socket = Socket::open(Protocol::Route)?;
+    let mut socket = Socket::open_apart(Protocol::Route)?;
     let found = netlink::find_link_by_index(&mut socket, index)?;
     let Some(far) = found.filter(|link| link.kind == "veth" && link.parent == Some(near)) else {
         return Ok(());
