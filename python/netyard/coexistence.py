@@ -17,7 +17,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -126,7 +125,7 @@ def _legacy_tools() -> list[str]:
             has_filter = "filter" in Path(path).read_text().split()
         except OSError:
             continue
-        if has_filter and shutil.which(tool):
+        if has_filter and _which(tool):
             found.append(tool)
     return found
 
@@ -292,6 +291,13 @@ def _zone_of(zones: Mapping[str, _Zone], underlay: str) -> str | None:
             return name
     default = (_run("firewall-cmd", "--get-default-zone") or "").strip()
     return default if default in zones else None
+
+
+def _which(tool: str) -> str | None:
+    # Brings decompressors in, and nearly always there is no filter to look for a tool for.
+    import shutil
+
+    return shutil.which(tool)
 
 
 def _run(*command: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -190,6 +191,14 @@ def read_text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory of files, as far as there is one."""
+    with suppress(OSError):
+        for entry in path.iterdir():
+            entry.unlink(missing_ok=True)
+        path.rmdir()
 
 
 def write_in_place(path: Path, text: str) -> None:

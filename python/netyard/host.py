@@ -181,9 +181,10 @@ class Host:
             change.finish()
 
     def _prepare(self) -> None:
-        from netyard import reconcile
+        if any(self.store.unfinished()) or self.store.ending_publications():
+            from netyard import reconcile
 
-        reconcile.finish_interrupted(self)
+            reconcile.finish_interrupted(self)
 
 
 class Networks:

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, ip_interface
 from netyard import _core
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
-from netyard.drivers.parent import route_from_host
 from netyard.errors import Conflict, Exhausted
 from netyard.host import Change, Host
 from netyard.parentopts import parent_of
@@ -99,6 +98,8 @@ def apply(
     with endpoints.opened_namespace(host, container) as namespace:
         mac = bytes.fromhex(before.mac.replace(":", "")) or None
         _core.change_addresses(namespace, before.ifname, removed, added, mac)
+    from netyard.drivers.parent import route_from_host
+
     route_from_host(network, [each for each, _ in removed], [each for each, _ in added])
     text = lease.to_json() if lease else ""
     with host.store.transaction():

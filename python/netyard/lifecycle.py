@@ -7,7 +7,6 @@ and operations that were killed half-way all go through it.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -536,7 +535,7 @@ def discard(host: Host, container: ContainerRecord) -> None:
     with store.transaction():
         store.update_container(container.id, state="removing")
     _leave_networks(host, container, now=False)
-    shutil.rmtree(host.layout.container(container.id), ignore_errors=True)
+    files.remove_directory(host.layout.container(container.id))
     host.layout.log(container.id).unlink(missing_ok=True)
     with store.transaction():
         for joiner in store.joiners(container.id):

@@ -7,8 +7,11 @@ object can be traced to its owner by its name.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 DEFAULT_ROOT = Path("/var/lib/netyard")
 _RUNTIME = Path("/run")
@@ -73,10 +76,16 @@ def bridge_mac(network_id: str) -> bytes:
 
 
 def _digest(data: bytes) -> bytes:
-    # Brings OpenSSL in, which takes longer to load than most commands to run.
-    import hashlib
+    digest: bytes = _sha256()(data).digest()
+    return digest
 
-    return hashlib.sha256(data).digest()
+
+def _sha256() -> Any:
+    # As `random` does: hashlib brings OpenSSL in, which takes long to load.
+    for module in ("_sha2", "_sha256", "hashlib"):
+        with suppress(ImportError):
+            return import_module(module).sha256
+    raise ImportError("sha256")
 
 
 def _local_unicast(octets: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import coexistence, kernel, parentopts, parentplan
+from netyard import kernel, parentopts
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
@@ -31,6 +31,9 @@ def make_in_kernel(host: Host, record: NetworkRecord) -> None:
     kernel.admit(host, record)
     find_driver(record.driver).create([record])
     kernel.ensure_forwarding(host, record)
+    # Not needed to run a container on a network that is there.
+    from netyard import coexistence
+
     found = coexistence.find(host.layout.table)
     if found:
         coexistence.sync(host.layout, host.store, found)
@@ -43,6 +46,8 @@ def discard(host: Host, record: NetworkRecord) -> None:
 
     A built-in network goes back to being planned, and so does one that other hosts have as well.
     """
+    from netyard import coexistence, parentplan
+
     with host.store.transaction():
         host.store.set_network_state(record.id, "removing")
     if record.driver in parentopts.KINDS and parentplan.sharers(host, record):

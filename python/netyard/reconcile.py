@@ -29,8 +29,7 @@ from netyard.store.records import ContainerRecord
 def finish_interrupted(host: Host) -> None:
     """Undo what a killed operation has left half-way.
 
-    Called with the lock held, so whatever is unfinished has no owner any more. Two queries when
-    nothing is wrong.
+    Called with the lock held, so whatever is unfinished has no owner any more.
     """
     networks, containers, loose = host.store.unfinished()
     for container_id in containers:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from netyard import _core, flows
 from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.naming import Layout
 from netyard.store.records import Lease
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 _TALK_SECONDS = 30.0
 _START_SECONDS = 15.0
@@ -155,6 +157,9 @@ def start(layout: Layout) -> None:
     Raises:
         AgentError: if it does not come up; its log says why.
     """
+    # Not needed to talk to one that runs.
+    import subprocess
+
     words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
     with layout.agent_log.open("ab") as log:
         process = subprocess.Popen(
@@ -178,6 +183,6 @@ def start(layout: Layout) -> None:
     )
 
 
-def _leave_to_itself(process: subprocess.Popen[bytes]) -> None:
+def _leave_to_itself(process: Popen[bytes]) -> None:
     """The agent outlives us: it is not to be waited for or warned about."""
     process.returncode = 0

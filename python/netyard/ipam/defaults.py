@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -51,6 +50,9 @@ def ula_source(seed: bytes | None = None) -> Source:
 
     The 40 bits come from the machine id, so networks made again get the same prefix again.
     """
+    # Brings OpenSSL in, which takes long to load.
+    import hashlib
+
     digest = hashlib.sha256(b"netyard ula " + (seed or _machine_id())).digest()
     number = 0xFD << 120 | int.from_bytes(digest[:5], "big") << 80
     return Source(IPv6Network((number, 48)), 64)

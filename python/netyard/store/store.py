@@ -272,7 +272,7 @@ class Store:
         )
         pools: dict[str, tuple[Pool, ...]] = {}
         for owner, *row in rows:
-            pools[str(owner)] = (*pools.get(str(owner), ()), _pool(row))
+            pools[str(owner)] = (*pools.get(str(owner), ()), _pool(tuple(row)))
         return pools
 
     # -- leases -----------------------------------------------------------------------------
@@ -625,7 +625,9 @@ def _network_values(network: NetworkRecord) -> tuple[object, ...]:
     return tuple(values.values())
 
 
-def _network(row: Sequence[object], pools: tuple[Pool, ...]) -> NetworkRecord:
+# The same rows are read several times in an operation, and are not changed once they are made.
+@functools.lru_cache(maxsize=256)
+def _network(row: tuple[object, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     values = _named(_NETWORK, row)
     for column in _NETWORK_FLAGS:
         values[column] = bool(values[column])
@@ -634,7 +636,8 @@ def _network(row: Sequence[object], pools: tuple[Pool, ...]) -> NetworkRecord:
     return NetworkRecord(**values, pools=pools)  # type: ignore[arg-type]
 
 
-def _pool(row: Sequence[object]) -> Pool:
+@functools.lru_cache(maxsize=256)
+def _pool(row: tuple[object, ...]) -> Pool:
     subnet, ip_range, gateway, auxiliary = row
     return Pool(
         subnet=parse_subnet("subnet", str(subnet)),
@@ -657,7 +660,6 @@ def _publication(row: Sequence[object]) -> Publication:
     return Publication(**_named(_PUBLICATION, row))  # type: ignore[arg-type]
 
 
-# The same rows are read several times in an operation, and are not changed once they are made.
 @functools.lru_cache(maxsize=1024)
 def _endpoint(row: tuple[object, ...]) -> EndpointRecord:
     values = _named(_ENDPOINT, row)
