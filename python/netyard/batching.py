@@ -1,4 +1,4 @@
-"""Connections made together: planned one by one, made in the kernel in one go.
+"""Connections made and ended together: planned one by one, made in the kernel in one go.
 
 What a single connect pays each time (a transaction, a socket, a thread in the container's
 namespace, a word with the agent) is paid once for many.
@@ -20,14 +20,15 @@ _AT_ONCE = 200
 
 
 class Batch:
-    """The connections of a `Host.batch` so far.
+    """What a `Host.batch` is about to do: make connections, or end some, never both at a time.
 
-    Planned ones are in an open transaction; `flush` commits it and makes them.
+    Planned connections are in an open transaction; `flush` commits it and makes them.
     """
 
     def __init__(self, change: Change) -> None:
         self._change = change
         self._planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]] = []
+        self._leaving: dict[str, tuple[ContainerRecord, EndpointRecord]] = {}
         self._transaction = ExitStack()
 
     def begin(self) -> None:
@@ -41,17 +42,37 @@ class Batch:
         """Make an endpoint later, with the others."""
         self._planned.append((container, network, planned))
 
+    def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
+        """Take an endpoint away later, with the others."""
+        self._flush_planned()
+        self._leaving[endpoint.id] = (container, endpoint)
+
+    def is_leaving(self, endpoint: EndpointRecord) -> bool:
+        """Whether it is to be taken away."""
+        return endpoint.id in self._leaving
+
     def abandon(self, error: BaseException) -> None:
         """Nothing of what is planned and not yet made has been."""
         self._planned.clear()
+        self._leaving.clear()
         self._transaction.__exit__(type(error), error, error.__traceback__)
 
     def flush(self) -> None:
-        """Make what is planned.
+        """Do what is planned.
 
         Raises:
             KernelError: if the kernel refuses one of them; then none is left.
         """
+        self._flush_planned()
+        self.end_leaving()
+
+    def end_leaving(self) -> None:
+        """Take away what is to be taken away."""
+        leaving, self._leaving = self._leaving, {}
+        if leaving:
+            connecting.withdraw(self._change, list(leaving.values()))
+
+    def _flush_planned(self) -> None:
         planned, self._planned = self._planned, []
         self._transaction.close()
         if not planned:

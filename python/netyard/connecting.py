@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netyard import endpoint as endpoints
@@ -25,7 +26,9 @@ def connect(
     host: Host, network: NetworkRecord, wanted: str, request: NetworkRequest
 ) -> EndpointRecord:
     """See `Network.connect`."""
-    with host.change(is_connect=True) as change:
+    with host.change(is_batched=True) as change:
+        if change.batch is not None:
+            change.batch.end_leaving()
         container = lifecycle.find(host, wanted)
         _check(host, network, container)
         if change.batch is not None:
@@ -192,57 +195,77 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         raise Forbidden(f"network {network.name!r} goes when the container's overlay networks go")
     if network.name in ("host", "none") and network.is_builtin:
         raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
-    with host.change() as change:
+    with host.change(is_batched=True) as change:
         container = lifecycle.find(host, wanted)
         gone = host.store.endpoint_between(network.id, container.id)
-        if gone is None:
+        batch = change.batch
+        if gone is None or (batch is not None and batch.is_leaving(gone)):
             raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
+        if batch is not None:
+            if _can_leave_later(host, container):
+                batch.leave(container, gone)
+                return
+            batch.flush()
         _leave(change, container, gone)
         _arrange_way_out(change, container)
 
 
+def _can_leave_later(host: Host, container: ContainerRecord) -> bool:
+    """Whether it is one of the disconnections that are made together."""
+    attached = host.store.endpoints_of(container.id)
+    found = (host.store.network(each.network_id) for each in attached)
+    is_plain = all(network is not None and network.driver == "bridge" for network in found)
+    return container.state == "running" and is_plain
+
+
 def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
     if container.state == "running":
-        withdraw(change, container, gone)
+        withdraw(change, [(container, gone)])
         return
-    _forget(change.host, container, gone)
+    with change.store.transaction():
+        _forget(change.host, container, gone)
+    cluster.give_up(change.host, container.id, [gone])
 
 
-def withdraw(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
-    """Take an endpoint of a running container away, and what follows from it.
+def withdraw(change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRecord]]) -> None:
+    """Take endpoints of running containers away, and what follows from it.
 
     Can be done again from the start, whatever part of it has been done: what a killed operation
     has left half-way, connecting or disconnecting, ends here.
     """
     host = change.host
-    spec = ContainerSpec.from_json(container.spec)
-    rest = [
-        each
-        for each in host.store.endpoints_of(container.id)
-        if each.state == "up" and each.id != gone.id
-    ]
-    refresh = Names(change, container.id)
-    endpoints.take_out(host, [gone], meanwhile=refresh.begin)
+    refresh = Names(change, *dict.fromkeys(container.id for container, _ in leaving))
+    endpoints.take_out(host, [gone for _, gone in leaving], meanwhile=refresh.begin)
+    for container, gone in leaving:
+        _follow_leaving(change, container, gone)
+    refresh.finish(needed=False)
+    with host.store.transaction():
+        for container, gone in leaving:
+            _forget(host, container, gone)
+    for container, gone in leaving:
+        cluster.give_up(host, container.id, [gone])
+
+
+def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+    """What follows from an interface that is gone: default routes, where the ports are, files."""
+    host = change.host
+    rest = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
     before = endpoints.gateway_endpoints(host.store, [*rest, gone])
     has_moved = endpoints.gateway_endpoints(host.store, rest) != before
     if has_moved:
         endpoints.route_defaults(host, container)
     had_ports = any(each.endpoint_id == gone.id for each in host.store.publications(container.id))
     if has_moved or had_ports:
-        _move_ports(change, container, spec)
+        _move_ports(change, container, ContainerSpec.from_json(container.spec))
     lifecycle.refresh_files(host, container, removed=[gone])
-    refresh.finish(needed=False)
-    _forget(host, container, gone)
 
 
 def _forget(host: Host, container: ContainerRecord, gone: EndpointRecord) -> None:
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
     network = host.store.network(gone.network_id)
-    with host.store.transaction():
-        endpoints.forget(host, gone)
-        if network is not None and not network.is_way_out and gone.state != "attaching":
-            events.network_event(host.store, "disconnect", network, container.id)
-    cluster.give_up(host, container.id, [gone])
+    endpoints.forget(host, gone)
+    if network is not None and not network.is_way_out and gone.state != "attaching":
+        events.network_event(host.store, "disconnect", network, container.id)
 
 
 def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:

@@ -91,9 +91,9 @@ def plan(
             leased, may_be_known = lease(store, network, endpoint_id, address, version)
             found[f"ip{version}"] = str(leased)
             is_new = is_new and not may_be_known
-    if found:
-        store.update_endpoint(endpoint_id, **found)
-    return endpoint._replace(is_unheard_of=is_new, **found)  # type: ignore[arg-type]
+    found["is_unheard_of"] = is_new
+    store.update_endpoint(endpoint_id, **found)
+    return endpoint._replace(**found)  # type: ignore[arg-type]
 
 
 def _wanted_addresses(

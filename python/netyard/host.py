@@ -123,11 +123,12 @@ class Host:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Make connections together: faster, and all or none.
+        """Connect and disconnect together: faster, and all or none.
 
         Within the block `Network.connect` of running containers plans and returns, addresses and
-        all; the interfaces are there at its end, or before whatever else is changed in it. If the
-        block raises, none of its connections are there.
+        all; the interfaces are there at its end, or before whatever else is changed in it, and
+        have another name if somebody has put one of theirs into the container. So with
+        `Network.disconnect`. If the block raises, nothing of what it has planned is done.
 
         Raises:
             KernelError: if the kernel refuses one of them.
@@ -154,17 +155,17 @@ class Host:
                 change.batch = None
 
     @contextmanager
-    def change(self, *, is_connect: bool = False) -> Iterator[Change]:
+    def change(self, *, is_batched: bool = False) -> Iterator[Change]:
         """Hold the lock of this root; undo everything if the body raises.
 
         Changes inside one another are one. What a killed process left half-way is finished first.
 
         Args:
-            is_connect: It can be part of a batch; whatever else changes comes after the batch.
+            is_batched: It can be part of a batch; whatever else changes comes after the batch.
         """
         with self._thread_lock:
             if self._change is not None:
-                if self._change.batch is not None and not is_connect:
+                if self._change.batch is not None and not is_batched:
                     self._change.batch.flush()
                 yield self._change
                 return

@@ -52,7 +52,7 @@ def _undo_endpoint(host: Host, endpoint_id: str) -> None:
     if endpoint is None or owner is None:
         return
     if owner.state == "running" and host.layout.namespace(owner.id).exists():
-        connecting.withdraw(Change(host), owner, endpoint)
+        connecting.withdraw(Change(host), [(owner, endpoint)])
     else:
         endpoints.detach(host, [endpoint])
 

@@ -68,6 +68,31 @@ other.disconnect(boxes[5])
 print(other.connect(boxes[5], driver_opts={"com.docker.network.endpoint.ifname": "lan"}).ifname)
 """
 )
+_LEFT = (
+    _CONNECTED
+    + """
+from netyard import Conflict
+def refused(what):
+    try:
+        what()
+    except Conflict:
+        print("refused")
+try:
+    with host.batch():
+        other.disconnect(boxes[0])
+        1 / 0
+except ZeroDivisionError:
+    pass
+print(len(host.store.endpoints_on(other.id)))
+with host.batch():
+    for box in boxes[:28]:
+        other.disconnect(box)
+    refused(lambda: other.disconnect(boxes[0]))
+    again = other.connect(boxes[0]).ip4
+    other.disconnect(boxes[28])
+print(again)
+"""
+)
 _MIXED = (
     _MADE
     + """
@@ -132,6 +157,22 @@ def test_interfaces_somebody_has_put_into_a_container(host: Machine) -> None:
         address = box.address(network)
         assert f"inet {address}/" in box.run("ip", "addr", "show", ifname).stdout
         assert host.run("ping", "-c1", "-W1", address).returncode == 0
+
+
+def test_all_but_two_leave_at_once(host: Machine) -> None:
+    """NO3, IP8: nobody reaches them, names and addresses are free, the others stay."""
+    lines = host.python(_LEFT).splitlines()
+    assert lines[1:] == ["30", "refused", "10.72.0.2"]
+    first, last, gone = (Guest(host, f"box{number}") for number in (0, 29, 5))
+    assert last.ping("10.72.0.2") and last.ping("box0.other")
+    assert not last.ping("10.72.0.7") and not last.ping("box5.other")
+    assert first.ping(last.address("other", version=6))
+    assert "eth1" not in gone.run("ip", "link").stdout
+    assert gone.ping("box29.net"), "the network they stayed on is as it was"
+    shown = json.loads(host.ny("network", "inspect", "-f", "{{json .Containers}}", "other"))
+    assert sorted(each["Name"] for each in shown.values()) == ["box0", "box29"]
+    events = host.ny("events", "--since", "1h", "--until", "0s", "--filter", "event=disconnect")
+    assert len([line for line in events.splitlines() if '"other"' in line]) == 29
 
 
 def test_beside_other_changes(host: Machine) -> None:

@@ -5,6 +5,7 @@ The other side of everything here is ``rust/netns/src/shim``.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import subprocess
@@ -29,16 +30,20 @@ _ENOENT, _ENOTDIR = 2, 20
 
 def path(layout: Layout) -> Path:
     """The shim's executable, unpacked if this version of it is not there yet."""
-    image = _core.shim_image()
-    target = layout.binaries / f"netyard-shim-{_core.__version__}-{zlib.crc32(image):08x}"
+    target = layout.binaries / f"netyard-shim-{_core.__version__}-{_mark()}"
     if target.exists():
         return target
     layout.binaries.mkdir(mode=0o700, exist_ok=True)
     draft = target.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(image)
+    draft.write_bytes(_core.shim_image())
     draft.chmod(0o500)
     draft.rename(target)
     return target
+
+
+@functools.cache
+def _mark() -> str:
+    return f"{zlib.crc32(_core.shim_image()):08x}"
 
 
 class Launch(NamedTuple):

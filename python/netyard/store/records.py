@@ -168,8 +168,8 @@ class EndpointRecord(NamedTuple):
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
         lease: What came with its IPv4 address, if that is a DHCP server's.
-        is_unheard_of: Nobody has ever had its addresses, so nobody has to be told where they are.
-            Known while it is being made only.
+        is_unheard_of: It has never been up, and nobody else had its addresses: nobody has to be
+            told where they are.
     """
 
     id: str

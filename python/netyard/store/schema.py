@@ -160,6 +160,8 @@ MIGRATIONS: tuple[str, ...] = (
     -- Nobody has ever had an address above this one; of older pools it is not known.
     ALTER TABLE pools ADD COLUMN highest_given TEXT NOT NULL
         DEFAULT 'ffffffffffffffffffffffffffffffff';
+    -- Nobody has ever had its addresses; until it is first up.
+    ALTER TABLE endpoints ADD COLUMN is_unheard_of INTEGER NOT NULL DEFAULT 0;
     """,
 )
 

@@ -36,7 +36,7 @@ _CONTAINER = (
 )
 _ENDPOINT = (
     "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state, "
-    "gw_priority, link_local, options, links, lease"
+    "gw_priority, link_local, options, links, lease, is_unheard_of"
 )
 _PUBLICATION = (
     "family, protocol, host_port, host_ip, container_id, endpoint_id, address, container_port, "
@@ -396,7 +396,8 @@ class Store:
         """Record how far several endpoints are."""
         with self._lock:
             self._db.executemany(
-                "UPDATE endpoints SET state = ? WHERE id = ?",
+                "UPDATE endpoints SET state = ?1, is_unheard_of = is_unheard_of AND ?1 <> 'up' "
+                "WHERE id = ?2",
                 [(state, endpoint_id) for endpoint_id in endpoint_ids],
             )
 
@@ -668,6 +669,7 @@ def _endpoint(row: tuple[object, ...]) -> EndpointRecord:
         text = str(values[column])
         values[column] = _tuples(json.loads(text)) if text != "[]" else ()
     values["options"] = json.loads(str(values["options"]))
+    values["is_unheard_of"] = bool(values["is_unheard_of"])
     values["lease"] = Lease(**json.loads(str(values["lease"]))) if values["lease"] else None
     return EndpointRecord(**values)  # type: ignore[arg-type]
 
