@@ -63,8 +63,10 @@ wheel: venv
 	$(BIN)/maturin build --release --out dist
 
 bench: venv
+	$(BIN)/pip install -q --group bench
 	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q --release
 	$(BIN)/python benches/compare.py
+	$(BIN)/python benches/plot.py
 	unshare -n -m -p -f --mount-proc --kill-child --propagation private \
 		sh -c 'mount -t tmpfs tmpfs /run && exec $(BIN)/pytest -q benches'
 	cargo bench -q -p netyard-dns

@@ -342,31 +342,25 @@ def test_filters_templates_and_prune(host: Machine) -> None:
 
 
 def test_announcements(host: Machine) -> None:
-    """NC18: a new address is announced at once, or, by option, not at all."""
-    host.ny("network", "create", "-o", "name=loud", "loud")
-    host.ny(
-        "network",
-        "create",
-        "-o",
-        "name=quiet",
-        "-o",
-        "com.docker.network.advertise_addr_nmsgs=0",
-        "quiet",
-    )
-    seen = {}
-    for name in ("loud", "quiet"):
-        host.ny("run", "-d", "--name", f"first-{name}", "--network", name, "sleep", "600")
-        seen[name] = host.capture(name, "arp")
-        host.ny("run", "-d", "--name", f"box-{name}", "--network", name, "sleep", "600")
-        Guest(host, f"box-{name}").ping(Guest(host, f"first-{name}").address(name))
-    own = {name: Guest(host, f"box-{name}").address(name) for name in ("loud", "quiet")}
-
-    def announced(name: str) -> bool:
-        shown = seen[name]()
-        return f"who-has {own[name]}" in shown and f"tell {own[name]}" in shown
-
-    wait_for(lambda: announced("loud"))
-    assert not announced("quiet")
+    """NC18, IP8: an address that may be known is announced at once, or, by option, not at all."""
+    quiet = ("-o", "com.docker.network.advertise_addr_nmsgs=0")
+    for number, (name, flags) in enumerate({"loud": (), "quiet": quiet}.items()):
+        subnet = f"10.91.{number}.0/24"
+        host.ny("network", "create", "-o", f"name={name}", *flags, "--subnet", subnet, name)
+        seen = host.capture(name, "arp")
+        new, again, asked_for = (f"10.91.{number}.{last}" for last in (2, 3, 9))
+        host.ny("run", "-d", "--name", f"new-{name}", "--network", name, "true")
+        host.ny("run", "--rm", "--network", name, "true")
+        host.ny("run", "-d", "--name", f"again-{name}", "--network", name, "true")
+        last = ("--ip", asked_for, "--name", f"last-{name}", "--network", name)
+        host.ny("run", "-d", *last, "sleep", "600")
+        # What is asked now comes after whatever was announced.
+        gateway = f"10.91.{number}.1"
+        assert Guest(host, f"last-{name}").ping(gateway)
+        wait_for(lambda seen=seen, last=f"{gateway} tell {asked_for}": last in seen())
+        shown = seen()
+        announced = {each for each in (new, again, asked_for) if f"{each} tell {each}" in shown}
+        assert announced == ({again, asked_for} if name == "loud" else set()), shown
 
 
 def test_strict_binding(lab: Lab, host: Machine) -> None:
