@@ -1,0 +1,126 @@
+"""Instructions of the hot paths, counted by callgrind: the same on a busy machine as on an idle one.
+
+``python benches/count.py`` compares with ``benches/results/counts.json`` and fails if a path takes
+more than a few percent more; ``--record`` writes what it takes now. What the kernel and the agent do
+is not counted. Python's own version and the build of `_core` matter: others than those recorded are
+shown and not judged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+RECORDED = Path(__file__).parent / "results" / "counts.json"
+TOLERANCE = 0.10
+ROUNDS = 10
+MOUNTS = "mount -t tmpfs tmpfs /run; mkdir -p /run/netns; mount -t sysfs sysfs /sys"
+
+
+def main() -> int:
+    """Count each path; the exit status."""
+    from netyard import _core
+
+    key = f"Python {sys.version_info[0]}.{sys.version_info[1]}, {_core.build_profile} build"
+    recorded: dict[str, dict[str, int]] = json.loads(RECORDED.read_text())
+    found = {name: (count(name, 2 + ROUNDS) - count(name, 2)) // ROUNDS for name in PATHS}
+    if "--record" in sys.argv:
+        recorded[key] = found
+        RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
+    too_many = []
+    for name, instructions in found.items():
+        before = recorded.get(key, {}).get(name)
+        change = f"{instructions / before - 1:+.1%}" if before else "not recorded"
+        print(f"{name:30} {instructions:12,} instructions  {change}")
+        if before and instructions > before * (1 + TOLERANCE):
+            too_many.append(name)
+    if too_many:
+        print(f"more than {TOLERANCE:.0%} slower: {', '.join(too_many)}", file=sys.stderr)
+    return 1 if too_many else 0
+
+
+def count(name: str, rounds: int) -> int:
+    """Instructions of a process that goes a path so many times."""
+    inside = (
+        f"{MOUNTS}; ip link set lo up; exec valgrind --tool=callgrind --callgrind-out-file=/dev/null "
+        f"{sys.executable} {__file__} --inside '{name}' {rounds}"
+    )
+    flags = "-n -m -p -f --mount-proc --kill-child --propagation private".split()
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "NETYARD_ROOT": "/run/root"}
+    done = subprocess.run(
+        ["unshare", *flags, "sh", "-c", inside],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    collected = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode or not collected:
+        raise SystemExit(f"{name}: {done.stderr}")
+    return int(collected[1])
+
+
+def networks(rounds: int) -> None:
+    """Made and removed."""
+    from netyard import Host, Network
+
+    host = Host()
+    for number in range(rounds):
+        Network.create(f"net{number}", host=host).remove()
+
+
+def connections(rounds: int) -> None:
+    """Of one container with one network."""
+    from netyard import Container, Host, Network
+
+    host = Host()
+    Network.create("home", host=host)
+    net = Network.create("other", host=host)
+    subprocess.run(["ip", "netns", "add", "box"], check=True)
+    box = Container.adopt("box", netns="/run/netns/box", network="home", host=host)
+    for _ in range(rounds):
+        net.connect(box)
+        net.disconnect(box)
+    box.abandon()
+
+
+def published(rounds: int) -> None:
+    """A thousand ports, and one more and less beside them."""
+    from netyard import Container, Host, Network
+
+    host = Host()
+    Network.create("home", host=host)
+    subprocess.run(["ip", "netns", "add", "box"], check=True)
+    flags = {"netns": "/run/netns/box", "network": "home", "host": host}
+    box = Container.adopt("box", publish=["10000-10999:10000-10999"], **flags)
+    for _ in range(rounds):
+        box.add_ports("9000:80")
+        box.remove_ports("9000:80")
+    box.abandon()
+
+
+def words(rounds: int) -> None:
+    """Ten thousand ports as typed."""
+    from netyard import ports
+
+    for _ in range(rounds):
+        ports.compacted([f"{port}:{port}" for port in range(10_000, 20_000)])
+
+
+PATHS: dict[str, Callable[[int], None]] = {
+    "create and remove a network": networks,
+    "connect and disconnect": connections,
+    "one port more and less": published,
+    "10,000 ports as words": words,
+}
+
+if __name__ == "__main__":
+    if "--inside" in sys.argv:
+        PATHS[sys.argv[-2]](int(sys.argv[-1]))
+    else:
+        sys.exit(main())
