@@ -495,6 +495,8 @@ a table was measured in one run, side by side; compare within a table, not acros
 
 ## Networks and attachments, milliseconds
 
+![Networks and attachments beside the peers](performance-lifecycle.svg)
+
 {table(results["lifecycle"], steps, "{:.2f}")}
 
 The same as multiples of the kernel floor:
@@ -539,6 +541,8 @@ new port goes through all ports of the bridge (6 %), settings of a namespace are
 chain for all namespaces (6 %), and IPv6 routes of the host's ends are gone through (3 %).
 
 ## Names: answers per second on one core
+
+![Names beside the peers](performance-names.svg)
 
 {table(results["dns"], dns, "{:.6g}")}
 
