@@ -224,7 +224,20 @@ class Machine:
         path = f"/run/{ifname}.pcap"
         self.popen("tcpdump", "-U", "-n", "-i", ifname, "-w", path, *words)
         wait_for(lambda: self.run("test", "-s", path, check=False).returncode == 0)
-        return lambda: self.out("tcpdump", "-n", "-e", "-r", path)
+
+        def seen() -> str:
+            shown: list[str] = []
+
+            def is_whole() -> bool:
+                # What is being written just now cannot be read to its end.
+                done = self.run("tcpdump", "-n", "-e", "-r", path, check=False)
+                shown[:] = [done.stdout]
+                return done.returncode == 0
+
+            wait_for(is_whole, what="a capture that can be read")
+            return shown[0]
+
+        return seen
 
     def links(self) -> set[str]:
         """Names of the interfaces, once those out of use are gone: the agent deletes them."""

@@ -29,7 +29,7 @@ from netyard.options import parse_extra_host
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
 from netyard.spec import ContainerSpec, NetworkRequest
-from netyard.store.records import ContainerRecord, Publication
+from netyard.store.records import ContainerRecord, Publication, singly
 
 _KILL_SECONDS = 10.0
 
@@ -523,7 +523,7 @@ def _shown_ports(publications: Iterable[Publication]) -> Sequence[tuple[str, str
             ports.format_side(each.host_ip, each.family, each.host_port),
         )
         for each in sorted(
-            (one for some in publications for one in some.singly()),
+            singly(publications),
             key=lambda p: (p.container_port, p.protocol, p.family, p.host_ip),
         )
         if each.access != "routed"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from netyard import _core, coexistence, config, overlayopts, parentopts, ports
 from netyard.coexistence import Found
 from netyard.host import Host
+from netyard.store.records import singly
 
 _FORWARDING = {
     4: Path("/proc/sys/net/ipv4/ip_forward"),
@@ -133,7 +134,7 @@ def _shadowed(host: Host) -> Iterator[Finding]:
     """Host servers that came after a port was published: from outside nobody reaches them."""
     seen = set()
     held = {protocol: ports.held(protocol) for protocol in ports.PROTOCOLS}
-    for each in (one for some in host.store.publications() for one in some.singly()):
+    for each in singly(host.store.publications()):
         port = (each.protocol, each.host_port)
         if each.access == "routed" or port in seen or each.host_port not in held[each.protocol]:
             continue

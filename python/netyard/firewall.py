@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 from netyard import bridgeopts
 from netyard.options import Address
-from netyard.store.records import NetworkRecord, Publication
+from netyard.store.records import NetworkRecord, Publication, singly
 
 Step = tuple[Any, ...]
 Statement = tuple[Any, ...]
@@ -445,7 +445,7 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
         by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
         opening = by_access.get(each.access)
         # One by one: several ports of the host may lead to the same.
-        for one in each.singly() if opening is not None else ():
+        for one in singly([each]) if opening is not None else ():
             inside = (address, protocol, one.container_port)
             if opening is not None and inside not in seen:
                 seen.add(inside)
@@ -542,11 +542,7 @@ def loop_steps(
         ("add table",),
         ("add chain", host_ifname, "filter", "ingress", -300, host_ifname),
     ]
-    ports = {
-        (each.address, each.protocol, each.container_port)
-        for some in publications
-        for each in some.singly()
-    }
+    ports = {(each.address, each.protocol, each.container_port) for each in singly(publications)}
     for address, protocol, port in sorted(ports):
         statements = [
             ("ip6 is", "ip6 saddr", ip_address(address)),

@@ -11,7 +11,13 @@ from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows
+from netyard.store.records import (
+    ContainerRecord,
+    EndpointRecord,
+    NetworkRecord,
+    in_rows,
+    singly,
+)
 
 
 def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
@@ -187,7 +193,7 @@ def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
 
 def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for each in (one for some in host.store.publications(container.id) for one in some.singly()):
+    for each in singly(host.store.publications(container.id)):
         anywhere = "0.0.0.0" if each.family == 4 else "::"
         found.setdefault(f"{each.container_port}/{each.protocol}", []).append(
             {"HostIp": "", "HostPort": ""}

@@ -12,7 +12,7 @@ from netyard.network import Network
 from netyard.network import find as find_network
 from netyard.publishing import requests_of
 from netyard.spec import ContainerSpec
-from netyard.store.records import ContainerRecord, NetworkRecord
+from netyard.store.records import ContainerRecord, NetworkRecord, singly
 
 STATES = ("created", "running", "exited")
 
@@ -142,8 +142,7 @@ def _publishes(host: Host, container: ContainerRecord, value: str) -> bool:
     wanted = set(ports.parse_expose(value))
     return any(
         (each.container_port, each.protocol) in wanted or (each.host_port, each.protocol) in wanted
-        for some in host.store.publications(container.id)
-        for each in some.singly()
+        for each in singly(host.store.publications(container.id))
     )
 
 

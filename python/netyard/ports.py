@@ -35,7 +35,7 @@ class PortRequest(NamedTuple):
         host_ip: ``None`` for every address of both families.
         host_ports: Candidates for the one port, in order; empty means any that is free. For several
             ports, as many host ports.
-        text: What the user typed, for messages; ``""`` if it was typed as several.
+        text: What the user typed; ``""`` if it was typed as several.
         length: How many ports it is.
     """
 
@@ -55,8 +55,12 @@ class PortRequest(NamedTuple):
         """So many of its ports, from a container port on."""
         ahead = first - self.container_port
         hosts = self.host_ports[ahead : ahead + length] if self.length > 1 else self.host_ports
-        part = self._replace(container_port=first, host_ports=hosts, length=length)
-        return part if self.text else part._replace(text=part.typed())
+        return self._replace(container_port=first, host_ports=hosts, length=length)
+
+    @property
+    def shown(self) -> str:
+        """What to call it in messages."""
+        return self.text or self.typed()
 
     def typed(self) -> str:
         """Words for it that `parse_publish` takes."""
@@ -319,7 +323,7 @@ def check_sctp(request: PortRequest) -> None:
     """
     if not Path("/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established").exists():
         raise Invalid(
-            f"--publish: {request.text!r}: this kernel does not track sctp connections",
+            f"--publish: {request.shown!r}: this kernel does not track sctp connections",
             field="--publish",
             value=request.text,
         )
@@ -359,14 +363,15 @@ def taken_error(request: PortRequest, host_ip: str, port: int, holder: str) -> P
     """The message for a port that is taken."""
     where = f"[{host_ip}]" if ":" in host_ip else host_ip
     return PortInUse(
-        f"--publish: {request.text!r}: {request.protocol} port {where}:{port} is taken by {holder}",
+        f"--publish: {request.shown!r}: {request.protocol} port {where}:{port} is taken by "
+        f"{holder}",
         holder=holder,
     )
 
 
 def exhausted_error(request: PortRequest) -> Exhausted:
     """The message when no candidate was free."""
-    return Exhausted(f"--publish: {request.text!r}: no {request.protocol} host port is free")
+    return Exhausted(f"--publish: {request.shown!r}: no {request.protocol} host port is free")
 
 
 def families_of(host_ip: Address | None) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from netyard.store.records import (
     EndpointRecord,
     NetworkRecord,
     Publication,
+    singly,
 )
 from netyard.store.store import Store
 
@@ -275,6 +276,14 @@ def _choose(
     settings: Config,
 ) -> list[Publication]:
     """Host ports for one request, and what it opens on routed networks."""
+    # Several host ports may lead to the same routed port, which is opened once.
+    are_open = {
+        (each.address, each.container_port)
+        for each in store.publications_inside(
+            container.id, request.protocol, request.container_port, request.length
+        )
+        if each.access == "routed"
+    }
     opened = [
         Publication(
             family=version,
@@ -289,24 +298,11 @@ def _choose(
         )
         for version, endpoint in places.routed
         for each in ports.singly([request])
-        if not _is_open(store, container.id, endpoint.address(version), each)
+        if (str(endpoint.address(version)), each.container_port) not in are_open
     ]
     if request.protocol == "sctp" and places.translated:
         ports.check_sctp(request)
     return opened + _choose_translated(store, container, request, places, settings)
-
-
-def _is_open(
-    store: Store, container_id: str, address: Address | None, request: PortRequest
-) -> bool:
-    """Whether a routed port is open already: several host ports may lead to it."""
-    inside = (str(address), request.protocol, request.container_port, "routed")
-    return any(
-        (each.address, each.protocol, each.container_port, each.access) == inside
-        for each in store.publications_inside(
-            container_id, request.protocol, request.container_port
-        )
-    )
 
 
 def _choose_translated(
@@ -326,10 +322,10 @@ def _choose_translated(
             return []
         family = ports.families_of(wanted_ip)[0]
         raise Invalid(
-            f"--publish: {request.text!r} is for IPv{family}, and container {container.name!r} has "
-            f"no IPv{family} way out",
+            f"--publish: {request.shown!r} is for IPv{family}, and container {container.name!r} "
+            f"has no IPv{family} way out",
             field="--publish",
-            value=request.text,
+            value=request.shown,
             hint="create the network with --ipv6" if 4 in places.translated else None,
         )
     host_ip = ports.stored_host_ip(wanted_ip)
@@ -411,7 +407,7 @@ def _problem(
         owner_name = ports.find_owner(request.protocol, port)
         if owner_name or not host_ip:
             return ports.taken_error(request, shown, port, owner_name or f"this host: {reason}")
-        return Conflict(f"--publish: {request.text!r}: {shown} cannot be used here: {reason}")
+        return Conflict(f"--publish: {request.shown!r}: {shown} cannot be used here: {reason}")
     return None
 
 
@@ -423,7 +419,7 @@ def same_ports(
     To publish them elsewhere.
     """
     found: dict[tuple[str, int, str, int], PortRequest] = {}
-    for each in (one for some in publications for one in some.singly()):
+    for each in singly(publications):
         if each.access == "routed":
             continue
         shown = ports.format_side(each.host_ip, each.family, each.host_port)

@@ -20,6 +20,7 @@ from netyard.demo.stage import (
 )
 from netyard.host import Host
 from netyard.network import Network
+from netyard.store.records import singly
 
 _PICTURE = """
    neighbour 192.0.2.20               host 192.0.2.10
@@ -135,5 +136,5 @@ def _rules(host: Host) -> Iterator[str]:
     for network in host.store.networks():
         if network.state == "ready" and network.bridge:
             yield f"element: {network.bridge} is {network.name}"
-    for each in (one for some in host.store.publications() for one in some.singly()):
+    for each in singly(host.store.publications()):
         yield f"element: {each.protocol} {each.host_port} : {each.address}:{each.container_port}"

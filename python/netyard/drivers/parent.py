@@ -7,7 +7,7 @@ The child is born in its container; on the host there is only the parent, and wi
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,17 +101,13 @@ class ParentDriver:
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
     ) -> None:
         """See `Driver.detach`."""
-        with opened_namespaces(endpoints, namespaces) as found:
-            _core.detach_children(_groups(endpoints, found))
-        _forget_routes(network, endpoints)
+        _end(network, endpoints, namespaces, _core.detach_children)
 
     def let_go(
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
     ) -> None:
         """See `Driver.let_go`; the host's routes to them go, too."""
-        with opened_namespaces(endpoints, namespaces) as found:
-            _core.silence_children(_groups(endpoints, found))
-        _forget_routes(network, endpoints)
+        _end(network, endpoints, namespaces, _core.silence_children)
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
@@ -142,8 +138,15 @@ class IpvlanDriver(ParentDriver):
     name = "ipvlan"
 
 
-def _forget_routes(network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> None:
-    """Take away the host's routes to endpoints that have gone."""
+def _end(
+    network: NetworkRecord,
+    endpoints: Sequence[EndpointRecord],
+    namespaces: Path,
+    end: Callable[[Sequence[tuple[int, int]]], None],
+) -> None:
+    """Take children out of use in a way, and the host's routes to them."""
+    with opened_namespaces(endpoints, namespaces) as found:
+        end(_groups(endpoints, found))
     name = host_access_name(network.id)
     if not _has_access(network) or name not in {link.name for link in _core.list_links()}:
         return

@@ -268,13 +268,12 @@ class Publication(NamedTuple):
         behind = other.part(other.container_port + other.length, self.length)
         return bool(self.host_port) and behind == self
 
-    def singly(self) -> Iterator[Publication]:
-        """Its ports, one by one."""
-        if self.length == 1:
-            yield self
-            return
-        for ahead in range(self.length):
-            yield self.part(self.container_port + ahead, 1)
+
+def singly(publications: Iterable[Publication]) -> Iterator[Publication]:
+    """The same ports, one by one."""
+    for each in publications:
+        for port in range(each.container_port, each.container_port + each.length):
+            yield each.part(port, 1)
 
 
 def in_rows(publications: Iterable[Publication]) -> list[Publication]:

@@ -471,6 +471,14 @@ class Store:
 
     def _around(self, part: Publication) -> Publication | None:
         """The publication that these ports are all or some of."""
+        key = _values(part, _PUBLICATION_KEY)
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications WHERE {_SAME_PUBLICATION} AND length >= ?",
+            (*key, part.length),
+        )
+        # Those that are not translated are never several in a row.
+        if rows or not part.host_port:
+            return _publication(rows[0]) if rows else None
         rows = self._rows(
             f"SELECT {_PUBLICATION} FROM publications WHERE family = ? AND protocol = ? "
             "AND host_port BETWEEN ? AND ? AND host_port + length >= ? AND host_ip = ? "
