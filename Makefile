@@ -5,13 +5,13 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
 	musl-tools curl tcpdump iputils-ping netcat-openbsd procps python3-venv \
-	qemu-system-x86 linux-image-amd64 kmod
+	qemu-system-x86 linux-image-amd64 kmod valgrind
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm wheel bench clean
+.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm counts record-counts wheel bench clean
 
-## Everything: Debian packages, environment, build, lint, types, Rust and Python tests.
-test: packages build check test-rust test-unit test-lab test-vm
+## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
+test: packages build check test-rust test-unit counts test-lab test-vm
 
 packages:
 	apt-get update -qq
@@ -58,6 +58,13 @@ test-vm: build
 WHAT ?= tests/lab_hosts
 test-lab-in-vm: build
 	VENV=$(VENV) VMLAB_SECONDS=14000 tests/vmlab $(BIN)/pytest -q -p no:cacheprovider -n 2 --timeout 900 $(WHAT)
+
+## Instructions of the hot paths, by callgrind, beside those recorded: needs root, and namespaces only.
+counts: build
+	$(BIN)/python benches/count.py
+
+record-counts: build
+	$(BIN)/python benches/count.py --record
 
 wheel: venv
 	$(BIN)/maturin build --release --out dist

@@ -24,6 +24,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+import apart
+
 HERE = Path(__file__).parent
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 SECONDS = os.environ.get("SECONDS", "1.5")
@@ -45,14 +47,14 @@ def main() -> None:
                 subprocess.run(["cc", "-O2", "-pthread", "-o", binary, source], check=True)
             results = f"{work}/results.json"
             inside = [sys.executable, __file__, "--inside", work, results]
-            flags = "-n -m -p -f --mount-proc --kill-child --propagation private".split()
-            subprocess.run(["unshare", *flags, *inside], check=True)
+            apart.run(inside, check=True)
             found = json.loads(Path(results).read_text())
             found["lifecycle"].update(peers())
             write(found)
         finally:
             shutil.rmtree(work)
         return
+    apart.check()
     work, results = Path(sys.argv[-2]), Path(sys.argv[-1])
     sh(
         "mount -t tmpfs tmpfs /run; mkdir -p /run/netns; mount -t sysfs sysfs /sys; ip link set lo up"
@@ -486,6 +488,7 @@ def write(results: dict[str, dict[str, dict[str, float]]]) -> None:
         name: {key: value / base[key] for key, value in cells.items() if key in base}
         for name, cells in results["lifecycle"].items()
     }
+    counts = json.loads((HERE / "results" / "counts.json").read_text())
     dns = ["queries/s", "ratio to best", "server CPU, us/query"]
     text = f"""# Performance
 
@@ -557,6 +560,12 @@ port in the container's namespace; the others are asked directly.
 
 `docker run -d` is in the first table, as an attachment: a container started, with its network. Half
 of `netyard network ls` is click, which needs `inspect` and `uuid` as soon as an option has help.
+
+## Regressions
+
+`make counts`, part of `make test`, counts the instructions of hot paths with callgrind, on whatever
+machine: {", ".join(sorted(next(iter(counts.values()))))}. More than a tenth above the baseline in
+`benches/results/counts.json` fails; `make record-counts` makes a new one.
 """
     (HERE.parent / "docs" / "performance.md").write_text(text)
     print(text)

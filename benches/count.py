@@ -2,19 +2,20 @@
 
 ``python benches/count.py`` compares with ``benches/results/counts.json`` and fails if a path takes
 more than a few percent more; ``--record`` writes what it takes now. What the kernel and the agent do
-is not counted. Python's own version and the build of `_core` matter: others than those recorded are
-shown and not judged.
+is not counted. Python's own build and that of `_core` matter: others than those recorded are shown
+and not judged.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import apart
 
 RECORDED = Path(__file__).parent / "results" / "counts.json"
 TOLERANCE = 0.10
@@ -26,7 +27,7 @@ def main() -> int:
     """Count each path; the exit status."""
     from netyard import _core
 
-    key = f"Python {sys.version_info[0]}.{sys.version_info[1]}, {_core.build_profile} build"
+    key = f"Python {' '.join(sys.version.split())}, {_core.build_profile} build"
     recorded: dict[str, dict[str, int]] = json.loads(RECORDED.read_text())
     found = {name: (count(name, 2 + ROUNDS) - count(name, 2)) // ROUNDS for name in PATHS}
     if "--record" in sys.argv:
@@ -50,11 +51,10 @@ def count(name: str, rounds: int) -> int:
         f"{MOUNTS}; ip link set lo up; exec valgrind --tool=callgrind --callgrind-out-file=/dev/null "
         f"{sys.executable} {__file__} --inside '{name}' {rounds}"
     )
-    flags = "-n -m -p -f --mount-proc --kill-child --propagation private".split()
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "NETYARD_ROOT": "/run/root"}
-    done = subprocess.run(
-        ["unshare", *flags, "sh", "-c", inside],
-        env=environment,
+    environment = {"PYTHONHASHSEED": "0", "NETYARD_ROOT": "/run/root"}
+    done = apart.run(
+        ["sh", "-c", inside],
+        environment=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -121,6 +121,7 @@ PATHS: dict[str, Callable[[int], None]] = {
 
 if __name__ == "__main__":
     if "--inside" in sys.argv:
+        apart.check()
         PATHS[sys.argv[-2]](int(sys.argv[-1]))
     else:
         sys.exit(main())

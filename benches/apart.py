@@ -1,0 +1,31 @@
+"""Measurements run in namespaces of their own, never in the machine's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+_FLAGS = "-n -m -p -f --mount-proc --kill-child --propagation private".split()
+_OUTSIDE = "NETYARD_BENCH_OUTSIDE"
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/net").readlink())
+
+
+def run(words: list[str], *, environment: dict[str, str] | None = None, **settings: Any) -> Any:
+    """Run a command in new namespaces; see `subprocess.run`."""
+    known = {**os.environ, **(environment or {}), _OUTSIDE: _namespace()}
+    return subprocess.run(["unshare", *_FLAGS, *words], env=known, **settings)
+
+
+def check() -> None:
+    """End the process unless `run` has started it.
+
+    Raises:
+        SystemExit: in the namespace that `run` was called in, or without it.
+    """
+    if os.environ.get(_OUTSIDE, _namespace()) == _namespace():
+        raise SystemExit("this measures in namespaces of its own: run it without --inside")
