@@ -521,8 +521,7 @@ Where the time of one attachment goes, by `strace -r` and `perf`: the pair 0.7 m
 its settings, on a thread that enters the namespace, 0.4; the bridge's port 0.05; two transactions of
 SQLite 0.4; the name server, which learns of it meanwhile, 0.2; the rest is Python, 0.8. The floor has
 the first two, without the settings. In a batch the kernel has 0.9 ms of an endpoint, Python 0.5.
-Tried, and of no use: entering namespaces on the caller's own thread saves 0.05 ms and is fatal when
-it cannot go back. What an announcement costs grows with the network, as it is sent to every port: 0.1
+What an announcement costs grows with the network, as it is sent to every port: 0.1
 ms with 100, 3 ms with 900. So new addresses, which nobody can know elsewhere, are not announced.
 
 ## Published ports, milliseconds
