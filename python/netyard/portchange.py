@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from netyard import _core, lifecycle, ports, publishing
 from netyard import endpoint as endpoints
@@ -11,6 +11,7 @@ from netyard.host import Host
 from netyard.ports import PortRequest
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord, EndpointRecord, Publication
+from netyard.store.store import Store
 
 
 def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication]:
@@ -90,11 +91,23 @@ def _matching(
     return [
         part
         for each in requests
-        for publication in host.store.publications_inside(
-            container.id, each.protocol, each.container_port, each.length
-        )
+        for publication in _candidates(host.store, container, each)
         if (part := _meant(publication, each)) is not None
     ]
+
+
+def _candidates(
+    store: Store, container: ContainerRecord, request: PortRequest
+) -> list[Publication]:
+    """The publications among which those meant by a request are."""
+    inside = (request.protocol, request.container_port, request.length)
+    if not request.is_fixed:
+        return store.publications_inside(container.id, *inside)
+    # By the host's side: thousands of host ports may lead to the same one inside.
+    at = (request.protocol, request.host_ports[0], request.length)
+    outside = [each for family in (4, 6) for each in store.publications_at(family, *at)]
+    own = [each for each in outside if each.container_id == container.id]
+    return own + store.routed_publications(container.id, *inside)
 
 
 def _spec_of(container: ContainerRecord) -> ContainerSpec:
@@ -120,31 +133,43 @@ def _let_hairpin(host: Host, carriers: Iterable[EndpointRecord]) -> None:
 
 
 class Published:
-    """What a container was asked to publish, by the ports inside: there may be thousands."""
+    """What a container was asked to publish, by the ports of both sides: there may be thousands."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         # Those of one port are found without parsing all; the others are ranges and long forms.
-        self._plain: dict[tuple[int, str], list[str]] = {}
+        # By the port inside, then by the host's, where there is one and no choice.
+        self._plain: dict[tuple[int, str], dict[int | None, list[str]]] = {}
         self._others: list[str] = []
         self._put(texts)
 
     def _put(self, texts: Iterable[str]) -> None:
         for text in texts:
-            port, _, protocol = text.rpartition(":")[2].partition("/")
+            outside, _, last = text.rpartition(":")
+            port, _, protocol = last.partition("/")
             if port.isdecimal() and "=" not in text:
                 inside = (int(port), protocol.lower() or "tcp")
-                self._plain.setdefault(inside, []).append(text)
+                word = outside.rpartition(":")[2]
+                # Port 0 is any.
+                host = int(word) or None if word.isdecimal() else None
+                self._plain.setdefault(inside, {}).setdefault(host, []).append(text)
             else:
                 self._others.append(text)
 
     def texts(self) -> tuple[str, ...]:
         """What is left."""
-        return (*(text for some in self._plain.values() for text in some), *self._others)
+        plain = (some for by_host in self._plain.values() for some in by_host.values())
+        return (*(text for some in plain for text in some), *self._others)
+
+    def _pop(self, request: PortRequest) -> Iterator[str]:
+        """Take out what may be meant by a request for one port."""
+        by_host = self._plain.get((request.container_port, request.protocol), {})
+        chosen = (None, *request.host_ports) if request.host_ports else tuple(by_host)
+        for host in chosen:
+            yield from by_host.pop(host, ())
 
     def take(self, requests: Sequence[PortRequest]) -> bool:
         """Take what these cover out; whether there was any."""
-        insides = {(each.container_port, each.protocol) for each in ports.singly(requests)}
-        before = [text for inside in insides for text in self._plain.pop(inside, ())]
+        before = [text for each in ports.singly(requests) for text in self._pop(each)]
         before += self._others
         after = [rest for text in before for rest in _without(text, requests)]
         self._others = []

@@ -132,13 +132,12 @@ def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Se
     Those that lead to the same ports, and one for each address they lead to, if there is one.
     """
     keys = {_key(each) for each in some}
+    # Thousands of host ports may lead to the same one.
+    insides = {
+        (each.protocol, each.container_port, each.length) for each in some if each.access != "nat"
+    }
     others = [
-        other
-        for each in some
-        if each.access != "nat"
-        for other in store.publications_inside(
-            container_id, each.protocol, each.container_port, each.length
-        )
+        other for inside in insides for other in store.publications_inside(container_id, *inside)
     ]
     for address, count in Counter(each.address for each in some).items():
         # One more than these: if there is another it is among so many.
@@ -279,10 +278,9 @@ def _choose(
     # Several host ports may lead to the same routed port, which is opened once.
     are_open = {
         (each.address, each.container_port)
-        for each in store.publications_inside(
+        for each in store.routed_publications(
             container.id, request.protocol, request.container_port, request.length
         )
-        if each.access == "routed"
     }
     opened = [
         Publication(

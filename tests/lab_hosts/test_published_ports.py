@@ -310,6 +310,34 @@ def test_removal_ends_connections(lab: Lab, serve, ask) -> None:
     assert ask() == f"next {NEIGHBOUR}", "flows of the port were forgotten"
 
 
+def test_removal_ends_thousands_of_connections(lab: Lab, serve) -> None:
+    """PB11: of many ports to one, with more connections than the kernel can confirm at once."""
+    web = serve("-p", "8080:80/udp")
+    lab.host.python(
+        "from netyard import Container\n"
+        "web = Container.get('web')\n"
+        "many = [f'{port}:80/udp' for port in range(20000, 20500)]\n"
+        "web.add_ports(*many)\n"
+        "web.remove_ports(*many[1:])"
+    )
+    lab.neighbour.python(
+        "import socket\n"
+        "for port in range(10000, 40000):\n"
+        "    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:\n"
+        "        client.bind(('0.0.0.0', port))\n"
+        f"        client.sendto(b'x', ('{HOST}', 20000 if port % 2 else 8080))"
+    )
+    address = web.address("net")
+
+    def tracked() -> int:
+        return lab.host.out("conntrack", "-L", "-p", "udp", "-r", address).count(f"src={address}")
+
+    assert tracked() > 25_000
+    lab.host.ny("port", "rm", "web", "20000:80/udp")
+    assert lab.host.ny("port", "web") == "80/udp -> 0.0.0.0:8080\n80/udp -> [::]:8080"
+    assert 0 <= tracked() < 100, "those of port 80, whichever the host's was"
+
+
 def test_an_address_is_passed_on_without_its_connections(lab: Lab, serve, ask) -> None:
     """PB11, IP11: who gets the address next, at once, is not asked by the clients of the last."""
     address = serve("-p", "8080:80/udp").address("net")

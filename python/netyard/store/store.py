@@ -534,6 +534,17 @@ class Store:
         )
         return [_publication(row) for row in rows]
 
+    def routed_publications(
+        self, container_id: str, protocol: str, first: int, count: int = 1
+    ) -> list[Publication]:
+        """What of so many ports of a container is open on routed networks."""
+        rows = self._rows(
+            f"SELECT {_PUBLICATION} FROM publications WHERE access = 'routed' "
+            "AND container_id = ? AND protocol = ? AND container_port BETWEEN ? AND ?",
+            (container_id, protocol, first, first + count - 1),
+        )
+        return [_publication(row) for row in rows]
+
     def publications_to(self, container_id: str, address: str, most: int) -> list[Publication]:
         """Those that lead to one address of a container, not more than so many."""
         rows = self._rows(

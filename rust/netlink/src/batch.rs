@@ -1,5 +1,7 @@
 //! Many requests in one write: built here, sent by `Socket::run`.
 
+use std::ops::Range;
+
 use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -94,6 +96,24 @@ impl Batch {
         self.end(start, subject, ack);
     }
 
+    /// The requests from `begin` on of which at most so many want an acknowledgement.
+    pub(crate) fn portion(&self, begin: usize, answers: usize) -> Range<usize> {
+        let mut wanting = 0;
+        let rest = &self.requests[begin..];
+        let taken = rest.iter().take_while(|request| {
+            wanting += usize::from(request.wants_ack);
+            wanting <= answers
+        });
+        begin..begin + taken.count()
+    }
+
+    /// The bytes of some requests.
+    pub(crate) fn bytes_of(&self, portion: &Range<usize>) -> &[u8] {
+        let start = |index: usize| self.requests.get(index).map(|request| request.start);
+        let end = start(portion.end).unwrap_or(self.bytes.len());
+        &self.bytes[start(portion.start).unwrap_or(end)..end]
+    }
+
     fn begin(&mut self, kind: u16, flags: u16) -> usize {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&0u32.to_ne_bytes());
@@ -114,5 +134,23 @@ impl Batch {
             subject,
             wants_ack,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_are_cut_before_what_cannot_be_awaited() {
+        let mut batch = Batch::new();
+        for wants_ack in [true, false, true, true, false] {
+            batch.push_raw(Subject::other("test", ""), 1, 0, &[7; 5], wants_ack);
+        }
+        let first = batch.portion(0, 2);
+        let second = batch.portion(first.end, 2);
+        assert_eq!((first.clone(), second.clone()), (0..3, 3..5));
+        assert_eq!(batch.bytes_of(&first).len(), 3 * 24);
+        assert_eq!(batch.bytes_of(&second).len(), 2 * 24);
     }
 }

@@ -48,13 +48,12 @@ pub fn flush_conntrack(socket: &mut Socket, wanted: &[FlowMatch]) -> Result<usiz
             continue;
         }
         let header = [family, 0, 0, 0];
-        socket.dump("list connections", CT_GET, &header, |_, payload| {
+        socket.scan("list connections", CT_GET, &header, |payload| {
             if let Some(request) = deletion(payload, family, wanted) {
                 let subject = Subject::other("delete connection", "");
                 batch.push_raw(subject, CT_DELETE, 0, &request, true);
                 found += 1;
             }
-            Ok(())
         })?;
     }
     for error in socket.run_each(batch)?.into_iter().flatten() {

@@ -1,5 +1,6 @@
 //! The netlink socket: sends a batch in one write and matches the answers by sequence number.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::net::{netlink, sockopt, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -16,6 +17,9 @@ const NLM_F_ACK_TLVS: u16 = 0x200;
 const HEADER: usize = 16;
 /// How often a dump that the kernel calls inconsistent is asked for again.
 const DUMP_TRIES: usize = 20;
+/// Acknowledgements that are waited for at once. They queue while the kernel works, each as a buffer
+/// of less than 1 KiB for a netlink socket that takes 8 MiB.
+const ANSWERS_AT_ONCE: usize = 4096;
 
 /// The netlink families netyard speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,14 @@ pub struct Socket {
 
 /// Type and payload of a message of a dump.
 type Owned = (u16, Vec<u8>);
+
+/// Whether what was sent has been answered.
+#[derive(PartialEq, Eq)]
+enum Answered {
+    All,
+    /// Something was refused that takes the rest with it.
+    Aborted,
+}
 
 /// One message out of a received datagram.
 struct Received<'a> {
@@ -93,43 +105,60 @@ impl Socket {
     }
 
     /// Sends everything and tells, request by request, what the kernel refused.
+    ///
+    /// As much in one write as the receive buffer surely has room for the answers of.
     pub fn run_each(&mut self, mut batch: Batch) -> Result<Vec<Option<Error>>> {
         let mut outcome: Vec<Option<Error>> = batch.requests.iter().map(|_| None).collect();
-        if batch.is_empty() {
-            return Ok(outcome);
-        }
         let first = self.number(&mut batch);
-        self.send(&batch.bytes)?;
-        let mut answered: Vec<bool> = batch.requests.iter().map(|r| !r.wants_ack).collect();
-        let mut waiting = answered.iter().filter(|done| !**done).count();
-        while waiting > 0 {
-            let got = self.receive_acknowledgement()?;
-            for message in messages(&self.buffer[..got]) {
-                let index = message.sequence.wrapping_sub(first) as usize;
-                if message.kind != NLMSG_ERROR || index >= batch.requests.len() {
-                    continue;
-                }
-                let error = refusal(&message, &batch, index);
-                if error.is_some() || !answered[index] {
-                    outcome[index] = error;
-                }
-                if !answered[index] {
-                    answered[index] = true;
-                    waiting -= 1;
-                }
-            }
-            // nf_tables aborts at the end marker, which nobody acknowledges: when a request that
-            // wants no answer was refused, no further answers need come.
-            if outcome
-                .iter()
-                .zip(&batch.requests)
-                .any(|(e, r)| e.is_some() && !r.wants_ack)
-            {
+        let mut begin = 0;
+        while begin < batch.requests.len() {
+            let portion = batch.portion(begin, ANSWERS_AT_ONCE);
+            begin = portion.end;
+            self.send(batch.bytes_of(&portion))?;
+            if self.collect(&batch, first, portion, &mut outcome)? == Answered::Aborted {
                 return Ok(outcome);
             }
+            self.is_settled = true;
         }
-        self.is_settled = true;
         Ok(outcome)
+    }
+
+    /// Waits for the acknowledgements of a portion of a batch that was sent.
+    fn collect(
+        &mut self,
+        batch: &Batch,
+        first: u32,
+        portion: Range<usize>,
+        outcome: &mut [Option<Error>],
+    ) -> Result<Answered> {
+        let mut waits: Vec<bool> = batch.requests[portion.clone()]
+            .iter()
+            .map(|request| request.wants_ack)
+            .collect();
+        let mut waiting = waits.iter().filter(|waits| **waits).count();
+        while waiting > 0 {
+            let got = self.receive_acknowledgement()?;
+            let mut is_aborted = false;
+            for message in messages(&self.buffer[..got]) {
+                let index = message.sequence.wrapping_sub(first) as usize;
+                if message.kind != NLMSG_ERROR || !portion.contains(&index) {
+                    continue;
+                }
+                let waits = &mut waits[index - portion.start];
+                let error = refusal(&message, batch, index);
+                // nf_tables aborts at the end marker, which nobody acknowledges: when a request
+                // that wants no answer was refused, no further answers need come.
+                is_aborted |= error.is_some() && !batch.requests[index].wants_ack;
+                if error.is_some() || *waits {
+                    outcome[index] = error;
+                }
+                waiting -= usize::from(std::mem::take(waits));
+            }
+            if is_aborted {
+                return Ok(Answered::Aborted);
+            }
+        }
+        Ok(Answered::All)
     }
 
     /// Asks for a dump and hands each message's type and payload to `each`.
@@ -144,7 +173,11 @@ impl Socket {
         mut each: impl FnMut(u16, &[u8]) -> Result<()>,
     ) -> Result<()> {
         for _ in 0..DUMP_TRIES {
-            if let Some(collected) = self.dump_once(operation, kind, payload)? {
+            let mut collected: Vec<Owned> = Vec::new();
+            let is_consistent = self.dump_once(operation, kind, payload, |kind, payload| {
+                collected.push((kind, payload.to_vec()));
+            })?;
+            if is_consistent {
                 for (kind, payload) in &collected {
                     each(*kind, payload)?;
                 }
@@ -155,6 +188,19 @@ impl Socket {
             operation,
             detail: format!("interrupted {DUMP_TRIES} times by other changes"),
         })
+    }
+
+    /// Asks for a dump of what changes all the time, and hands each payload to `each` as it comes:
+    /// of those that come and go meanwhile some are seen and some are not.
+    pub fn scan(
+        &mut self,
+        operation: &'static str,
+        kind: u16,
+        payload: &[u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        self.dump_once(operation, kind, payload, |_, payload| each(payload))?;
+        Ok(())
     }
 
     /// Asks for one thing; returns the payload of the one message that answers.
@@ -195,14 +241,15 @@ impl Socket {
         Ok((batch, sequence))
     }
 
+    /// One dump; whether the kernel calls it consistent.
     fn dump_once(
         &mut self,
         operation: &'static str,
         kind: u16,
         payload: &[u8],
-    ) -> Result<Option<Vec<Owned>>> {
+        mut each: impl FnMut(u16, &[u8]),
+    ) -> Result<bool> {
         let (batch, sequence) = self.question(operation, kind, NLM_F_DUMP, payload)?;
-        let mut collected = Vec::new();
         let mut interrupted = false;
         loop {
             let got = self.receive()?;
@@ -214,16 +261,13 @@ impl Socket {
                 match message.kind {
                     NLMSG_DONE => {
                         self.is_settled = true;
-                        return Ok((!interrupted).then_some(collected));
+                        return Ok(!interrupted);
                     }
                     NLMSG_ERROR => {
                         self.is_settled = true;
-                        return match refusal(&message, &batch, 0) {
-                            Some(error) => Err(error),
-                            None => Ok(Some(collected)),
-                        };
+                        return refusal(&message, &batch, 0).map_or(Ok(true), Err);
                     }
-                    kind => collected.push((kind, message.payload.to_vec())),
+                    kind => each(kind, message.payload),
                 }
             }
         }
