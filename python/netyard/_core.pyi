@@ -336,8 +336,8 @@ def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> N
 
     Each entry is a family (``inet``, ``ip``, ``netdev``, ``bridge``), a table name and steps:
     ``("add table",)``, ``("delete table",)``,
-    ``("add chain", name, type, hook, priority, device)``, ``("delete chain", name)``,
-    ``("flush chain", name)``, ``("add set", set)``,
+    ``("add chain", name, type, hook, priority, device)``, ``("add regular chain", name)``,
+    ``("delete chain", name)``, ``("flush chain", name)``, ``("add set", set)``,
     ``("add rule", chain, statements, comment)``, ``("add elements", set, elements)`` and
     ``("delete elements", set, elements)``. A set has ``name``, ``key`` and ``data`` (``nft``'s type
     names); an element is ``(key fields, data fields or None, comment or None, count)``, of which

@@ -4,15 +4,15 @@ Rules are constant. Networks and published ports are elements of sets and maps, 
 and the cost of one more port do not grow with their number. Chains, in the order a packet meets
 them:
 
-``guard`` (before connection tracking)
-    Drops what a container may not have sent: a source address that is not reached through its
+``guard`` (before connection tracking) and ``sent``
+    Drop what a container may not have sent: a source address that is not reached through its
     bridge, and packets for the host's loopback, which `route_localnet` would otherwise let in.
 ``loopback`` (after connection tracking)
     Replies that were sent round the loopback (see ``netdev`` below) must be replies.
-``publish`` and ``publish-local``
+``publish`` and ``publish-local``, by way of ``by-address`` and ``by-port``
     Translate published ports, for packets that arrive and for packets of the host itself.
     Only destinations that are the host's own, so that routed traffic of others is not hijacked.
-``forward``
+``forward``, by way of ``inward`` and ``outward``
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
     if another table drops (`netyard.coexistence` sees to those).
 ``source``
@@ -131,6 +131,9 @@ _CHAINS = (
     ("source", "nat", "postrouting", 100),
 )
 
+# Only some packets go through these: which, the chains above say.
+_REGULAR_CHAINS = ("sent", "by-address", "by-port", "inward", "outward")
+
 # What a closed table forwards when netyard itself turned forwarding on.
 ROUTER_GUARD_CHAIN = "router-guard"
 
@@ -154,6 +157,7 @@ def base_steps(
     steps += [
         ("add chain", name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS
     ]
+    steps += [("add regular chain", name) for name in _REGULAR_CHAINS]
     for chain, comment, statements in (
         *_arriving(binds_strictly=binds_strictly),
         *_forwarded(passing_mark),
@@ -190,37 +194,38 @@ Rules = Iterable[tuple[str, str, list[Statement]]]
 
 def _arriving(*, binds_strictly: bool) -> Rules:
     """Chain, comment and statements of the rules before routing, in order."""
+    yield ("guard", "what containers have sent", [_FROM_BRIDGE, ("jump", "sent")])
     yield (
-        "guard",
+        "sent",
         "nobody reaches the host's loopback through a container's bridge",
-        [_FROM_BRIDGE, ("ip within", "ip daddr", _LOCALNET, 8), ("drop",)],
+        [("ip within", "ip daddr", _LOCALNET, 8), ("drop",)],
     )
     yield (
-        "guard",
+        "sent",
         "duplicate address detection has no source yet",
-        [_FROM_BRIDGE, ("ip6 is", "ip6 saddr", _ANY6), ("return",)],
+        [("ip6 is", "ip6 saddr", _ANY6), ("return",)],
     )
     yield (
-        "guard",
+        "sent",
         "link-local addresses have no route to judge them by",
-        [_FROM_BRIDGE, ("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
+        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
     )
     for version, sets in FAMILIES.items():
         family: Statement = ("family is", _WORDS[version])
         yield (
-            "guard",
+            "sent",
             f"isolated in IPv{version}: not even the host is reached",
-            [("in", ["iifname"], sets.isolated.name), family, ("destination is local",), ("drop",)],
+            [family, ("in", ["iifname"], sets.isolated.name), ("destination is local",), ("drop",)],
         )
         yield (
-            "guard",
+            "sent",
             f"the host has no IPv{version} route to these, so none to judge sources by",
-            [("in", ["iifname"], sets.unguarded.name), family, ("return",)],
+            [family, ("in", ["iifname"], sets.unguarded.name), ("return",)],
         )
     yield (
-        "guard",
+        "sent",
         "a container sends from its own network's addresses only",
-        [_FROM_BRIDGE, ("source is forged",), ("counter",), ("drop",)],
+        [("source is forged",), ("counter",), ("drop",)],
     )
     yield (
         "loopback",
@@ -237,99 +242,117 @@ def _arriving(*, binds_strictly: bool) -> Rules:
         "the host's loopback is not on the wire",
         [("ip within", "ip daddr", _LOCALNET, 8), ("return",)],
     )
+    local: Statement = ("destination is local",)
     for chain in ("publish", "publish-local"):
-        for version, sets in FAMILIES.items():
-            word = _WORDS[version]
-            local: Statement = ("destination is local",)
-            at = [f"{word} daddr", "l4proto", "dport"]
-            is_strict = binds_strictly and chain == "publish"
-            yield (
-                chain,
-                f"ports published on one IPv{version} address",
-                [
-                    ("destination is local here",) if is_strict else local,
-                    ("dnat map", word, at, sets.published_at.name),
-                ],
-            )
-            yield (
-                chain,
-                f"ports published on every IPv{version} address",
-                [local, ("dnat map", word, at[1:], sets.published.name)],
-            )
+        here = ("destination is local here",) if binds_strictly and chain == "publish" else local
+        yield (chain, "for one of the host's addresses", [here, ("jump", "by-address")])
+        yield (chain, "for any of the host's addresses", [local, ("jump", "by-port")])
+    for version, sets in FAMILIES.items():
+        word = _WORDS[version]
+        at = [f"{word} daddr", "l4proto", "dport"]
+        yield (
+            "by-address",
+            f"ports published on one IPv{version} address",
+            [("dnat map", word, at, sets.published_at.name)],
+        )
+        yield (
+            "by-port",
+            f"ports published on every IPv{version} address",
+            [("dnat map", word, at[1:], sets.published.name)],
+        )
 
 
 def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
-    """The same of the rules about who may reach whom."""
+    """The same of the rules about who may reach whom.
+
+    What most packets need comes first: connections that were let in before pass by few rules.
+    """
+    yield ("forward", "what goes to a container", [_TO_BRIDGE, ("jump", "inward")])
+    yield ("forward", "what else comes from one", [_FROM_BRIDGE, ("jump", "outward")])
+    yield from _to_containers(passing_mark)
+    yield from _from_containers()
+
+
+def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
+    """Each packet is judged here, for good."""
+    yield ("inward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
+    yield ("inward", "replies to what was allowed", [("established",), _ELSEWHERE, ("accept",)])
     for direction, what in (("iifname", "nothing out"), ("oifname", "nothing in")):
         yield (
-            "forward",
+            "inward",
             f"internal networks: {what} but within themselves",
             [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
         )
     yield (
-        "forward",
+        "inward",
         "link-local addresses stay on their link",
-        [_FROM_BRIDGE, ("ip within", "ip saddr", _LINK_LOCAL, 16), _ELSEWHERE, ("drop",)],
+        [("ip within", "ip saddr", _LINK_LOCAL, 16), _FROM_BRIDGE, _ELSEWHERE, ("drop",)],
     )
-    yield ("forward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
     allowed: tuple[tuple[str, Statement], ...] = (
         ("replies to what was allowed", ("established",)),
         ("published ports", ("translated",)),
     )
     for comment, state in allowed:
         yield (
-            "forward",
+            "inward",
             f"{comment}, for the bridge table to see",
-            [_SAME, state, ("set mark", _MARK), ("accept",)],
+            [state, _SAME, ("set mark", _MARK), ("accept",)],
         )
-        yield ("forward", comment, [_TO_BRIDGE, state, ("accept",)])
+    yield ("inward", "published ports", [("translated",), ("accept",)])
     for version, sets in FAMILIES.items():
-        word = _WORDS[version]
-        key = [f"{word} daddr", "l4proto", "dport"]
-        yield (
-            "forward",
-            f"IPv{version} ports of routed networks",
-            [_TO_BRIDGE, ("in", key, sets.opened.name), ("accept",)],
-        )
-        yield (
-            "forward",
-            f"IPv{version} ports of containers, from trusted interfaces",
-            [
-                ("in", ["iifname", "oifname"], TRUSTED.name),
-                ("in", key, sets.direct.name),
-                ("accept",),
-            ],
-        )
-        yield (
-            "forward",
-            f"routed networks answer ICMP by IPv{version}",
-            [
-                ("in", ["oifname"], sets.routed.name),
-                ("protocol is", _ICMP[version]),
-                ("accept",),
-            ],
-        )
-        yield (
-            "forward",
-            f"IPv{version} networks that are not protected",
-            [("in", ["oifname"], sets.unprotected.name), ("family is", word), ("accept",)],
-        )
+        yield from _opened(version, sets)
     if passing_mark is not None:
-        yield ("forward", "marked packets pass", [("mark is", *passing_mark), ("accept",)])
+        yield ("inward", "marked packets pass", [("mark is", *passing_mark), ("accept",)])
+    yield ("inward", "nothing else reaches a container", [("counter",), ("drop",)])
+
+
+def _opened(version: int, sets: FamilySets) -> Rules:
+    """What is open on networks that are not behind translation."""
+    word = _WORDS[version]
+    key = [f"{word} daddr", "l4proto", "dport"]
     yield (
-        "forward",
-        "nothing else reaches a container",
-        [_TO_BRIDGE, ("counter",), ("drop",)],
+        "inward",
+        f"IPv{version} ports of routed networks",
+        [("in", key, sets.opened.name), ("accept",)],
+    )
+    yield (
+        "inward",
+        f"IPv{version} ports of containers, from trusted interfaces",
+        [("in", ["iifname", "oifname"], TRUSTED.name), ("in", key, sets.direct.name), ("accept",)],
+    )
+    yield (
+        "inward",
+        f"routed networks answer ICMP by IPv{version}",
+        [("protocol is", _ICMP[version]), ("in", ["oifname"], sets.routed.name), ("accept",)],
+    )
+    yield (
+        "inward",
+        f"IPv{version} networks that are not protected",
+        [("family is", word), ("in", ["oifname"], sets.unprotected.name), ("accept",)],
+    )
+
+
+def _from_containers() -> Rules:
+    """What is not for a container."""
+    yield ("outward", "replies to what was allowed", [("established",), ("accept",)])
+    yield (
+        "outward",
+        "internal networks: nothing out",
+        [("in", ["iifname"], INTERNAL.name), ("drop",)],
+    )
+    yield (
+        "outward",
+        "link-local addresses stay on their link",
+        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("drop",)],
     )
     for version, sets in FAMILIES.items():
         family: Statement = ("family is", _WORDS[version])
-        masqueraded: Statement = ("in", ["iifname"], sets.masqueraded.name)
         yield (
-            "forward",
+            "outward",
             f"packets of no IPv{version} connection would leave untranslated",
-            [masqueraded, family, ("invalid",), ("drop",)],
+            [("invalid",), family, ("in", ["iifname"], sets.masqueraded.name), ("drop",)],
         )
-    yield ("forward", "containers may go out", [_FROM_BRIDGE, ("accept",)])
+    yield ("outward", "containers may go out", [("accept",)])
 
 
 def _leaving() -> Rules:

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::consts::*;
+use crate::object::Family;
 use crate::value::{padded, Kind};
 use crate::wire::Writer;
 
@@ -61,11 +62,20 @@ pub enum Statement {
     ProtocolIs(u8),
     /// `th sport N` or `th dport N`.
     PortIs { field: Field, port: u16 },
-    /// `ip saddr ADDRESS/PREFIX` and its like.
+    /// `ip saddr ADDRESS/PREFIX` and its like, or `!=`.
     Ip4Within {
         field: Field,
         address: Ipv4Addr,
         prefix: u8,
+        negate: bool,
+    },
+    /// `@th,BIT,BITS VALUE`: bytes of the transport header, or behind it.
+    TransportIs { offset: u32, value: Vec<u8> },
+    /// `@th,BIT,BITS set VALUE`, with the checksum at another offset kept right.
+    SetTransport {
+        offset: u32,
+        value: Vec<u8>,
+        checksum: u32,
     },
     /// `ip6 saddr ADDRESS` and its like.
     Ip6Is { field: Field, address: Ipv6Addr },
@@ -97,12 +107,12 @@ pub enum Statement {
         fields: Vec<Field>,
         map: String,
     },
-    /// `dnat ip to ADDRESS:PORT`.
-    Dnat4 { address: Ipv4Addr, port: u16 },
     /// `masquerade`.
     Masquerade,
     /// `ether daddr set 00:00:00:00:00:00 fwd to INDEX`: the frame arrives anew on a loopback.
     ForwardToLoopback { index: u32 },
+    /// `jump CHAIN`.
+    Jump(String),
     /// A verdict.
     Verdict(Verdict),
 }
@@ -126,10 +136,11 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    pub(crate) fn new(by_ethertype: bool) -> Self {
+    pub(crate) fn new(family: Family) -> Self {
         Compiler {
-            family: None,
-            by_ethertype,
+            // A table of one family sees no other's packets.
+            family: (family == Family::Ip).then_some(NFPROTO_IPV4),
+            by_ethertype: matches!(family, Family::Netdev | Family::Bridge),
         }
     }
 
@@ -183,13 +194,29 @@ impl Compiler {
                 field,
                 address,
                 prefix,
+                negate,
             } => {
                 self.load(out, *field, 0);
                 let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
                 if *prefix < 32 {
                     and(out, &mask.to_be_bytes());
                 }
-                compare(out, false, &(u32::from(*address) & mask).to_be_bytes());
+                compare(out, *negate, &(u32::from(*address) & mask).to_be_bytes());
+            }
+            Statement::TransportIs { offset, value } => {
+                let length = value.len() as u32;
+                let base = NFT_PAYLOAD_TRANSPORT_HEADER;
+                payload(out, base, *offset, length, register(0));
+                compare(out, false, value);
+            }
+            Statement::SetTransport {
+                offset,
+                value,
+                checksum,
+            } => {
+                immediate(out, register(0), value);
+                let target = (NFT_PAYLOAD_TRANSPORT_HEADER, *offset, value.len() as u32);
+                set_payload(out, target, Some(*checksum));
             }
             Statement::Ip6Is { field, address } => {
                 self.load(out, *field, 0);
@@ -243,14 +270,13 @@ impl Compiler {
                 lookup(out, map, false, true);
                 nat(out, NFT_NAT_SNAT, *ipv6, None);
             }
-            Statement::Dnat4 { address, port } => {
-                immediate(out, register(0), &address.octets());
-                immediate(out, register(4), &port.to_be_bytes());
-                nat(out, NFT_NAT_DNAT, false, Some(register(4)));
-            }
             Statement::Masquerade => expression(out, "masq", |_| {}),
             Statement::ForwardToLoopback { index } => forward_to_loopback(out, *index),
-            Statement::Verdict(verdict) => verdict_immediate(out, *verdict),
+            Statement::Jump(chain) => {
+                const NFT_JUMP: i32 = -3;
+                verdict_immediate(out, NFT_JUMP, Some(chain));
+            }
+            Statement::Verdict(verdict) => verdict_immediate(out, verdict.code(), None),
         }
     }
 
@@ -309,6 +335,16 @@ impl Compiler {
         } else {
             meta(out, NFT_META_NFPROTO, register(0));
             compare(out, false, &[family]);
+        }
+    }
+}
+
+impl Verdict {
+    fn code(self) -> i32 {
+        match self {
+            Verdict::Drop => 0,
+            Verdict::Accept => 1,
+            Verdict::Return => -5,
         }
     }
 }
@@ -386,6 +422,20 @@ fn payload(out: &mut Writer, base: u32, offset: u32, length: u32, into: u32) {
     });
 }
 
+/// Writes the first register into the packet, and what that changes about a checksum.
+fn set_payload(out: &mut Writer, (base, offset, length): (u32, u32, u32), checksum: Option<u32>) {
+    const NFT_PAYLOAD_CSUM_INET: u32 = 1;
+    expression(out, "payload", |out| {
+        out.be32(5, register(0));
+        out.be32(2, base);
+        out.be32(3, offset);
+        out.be32(4, length);
+        out.be32(6, checksum.map_or(0, |_| NFT_PAYLOAD_CSUM_INET));
+        out.be32(7, checksum.unwrap_or(0));
+        out.be32(8, 0);
+    });
+}
+
 fn fib(out: &mut Writer, result: u32, flags: u32) {
     expression(out, "fib", |out| {
         out.be32(3, flags);
@@ -452,18 +502,16 @@ fn immediate(out: &mut Writer, into: u32, value: &[u8]) {
     });
 }
 
-fn verdict_immediate(out: &mut Writer, verdict: Verdict) {
+fn verdict_immediate(out: &mut Writer, code: i32, chain: Option<&str>) {
     const NFT_REG_VERDICT: u32 = 0;
-    let code: i32 = match verdict {
-        Verdict::Drop => 0,
-        Verdict::Accept => 1,
-        Verdict::Return => -5,
-    };
     expression(out, "immediate", |out| {
         out.be32(1, NFT_REG_VERDICT);
         out.nest(2, |out| {
             out.nest(NFTA_DATA_VERDICT, |out| {
-                out.be32(NFTA_VERDICT_CODE, code as u32)
+                out.be32(NFTA_VERDICT_CODE, code as u32);
+                if let Some(chain) = chain {
+                    out.text(NFTA_VERDICT_CHAIN, chain);
+                }
             });
         });
     });
@@ -479,15 +527,7 @@ fn forward_to_loopback(out: &mut Writer, index: u32) {
         out.be32(3, register(0));
     });
     immediate(out, register(0), &[0; 6]);
-    expression(out, "payload", |out| {
-        out.be32(5, register(0));
-        out.be32(2, NFT_PAYLOAD_LL_HEADER);
-        out.be32(3, 0);
-        out.be32(4, 6);
-        out.be32(6, 0);
-        out.be32(7, 0);
-        out.be32(8, 0);
-    });
+    set_payload(out, (NFT_PAYLOAD_LL_HEADER, 0, 6), None);
     immediate(out, register(0), &index.to_ne_bytes());
     expression(out, "fwd", |out| out.be32(1, register(0)));
 }

@@ -68,6 +68,8 @@ pub enum Op {
     AddTable,
     DeleteTable,
     AddChain(Chain),
+    /// A chain that is only jumped to.
+    AddRegularChain(String),
     DeleteChain(String),
     FlushChain(String),
     AddSet(Set),
@@ -130,6 +132,11 @@ impl Op {
                     NLM_F_CREATE,
                     out,
                 )
+            }
+            Op::AddRegularChain(name) => {
+                out.text(NFTA_CHAIN_TABLE, table);
+                out.text(NFTA_CHAIN_NAME, name);
+                one("create chain", name, NFT_MSG_NEWCHAIN, NLM_F_CREATE, out)
             }
             Op::DeleteChain(name) => {
                 out.text(NFTA_CHAIN_TABLE, table);
@@ -220,7 +227,7 @@ impl Rule {
     fn write(&self, out: &mut Writer, family: Family, table: &str) {
         out.text(NFTA_RULE_TABLE, table);
         out.text(NFTA_RULE_CHAIN, &self.chain);
-        let mut compiler = Compiler::new(matches!(family, Family::Netdev | Family::Bridge));
+        let mut compiler = Compiler::new(family);
         out.nest(NFTA_RULE_EXPRESSIONS, |out| {
             for statement in &self.statements {
                 compiler.statement(out, statement);

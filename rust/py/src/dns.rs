@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard};
 
 use netyard_dns::{EndpointNames, Listener, Server, Upstreams, Zone};
-use netyard_nft::{Chain, Family, Field, Hook, Op, Rule, Statement, Transaction};
+use netyard_nft::{Chain, Family, Field, Hook, Op, Rule, Statement, Transaction, Verdict};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -257,43 +257,100 @@ fn failed(operation: &str, errno: rustix::io::Errno) -> Failure {
 
 /// Fills the table of the calling thread's namespace, in place of what was in it.
 ///
-/// Flushed, not deleted: taking a hook away makes the kernel wait for all CPUs.
+/// Ports are rewritten in each packet, without connection tracking: that of NAT would cost every
+/// packet of the container, not only its questions. Where the container itself tracks connections,
+/// they are with port 53: questions are rewritten after that and after its own NAT, answers before.
+///
+/// Chains are flushed, not deleted: taking a hook away makes the kernel wait for all CPUs.
 fn redirect(address: Ipv4Addr, udp_port: u16, tcp_port: u16) -> Outcome<()> {
-    const OUTPUT_PRIORITY: i32 = -100;
-    let mut ops = vec![
-        Op::AddTable,
-        Op::AddChain(Chain {
-            name: "output".to_string(),
-            kind: "nat".to_string(),
+    const AFTER_NAT: i32 = -90;
+    const BEFORE_TRACKING: i32 = -300;
+    let (asked, answered) = ("asked", "answered");
+    let mut ops = vec![Op::AddTable];
+    for (name, priority) in [(asked, AFTER_NAT), (answered, BEFORE_TRACKING)] {
+        ops.push(Op::AddChain(Chain {
+            name: name.to_string(),
+            kind: "filter".to_string(),
             hook: Hook::Output,
-            priority: OUTPUT_PRIORITY,
-        }),
-        Op::FlushChain("output".to_string()),
-    ];
-    for (protocol, port) in [(17, udp_port), (6, tcp_port)] {
-        ops.push(Op::AddRule(Rule {
-            chain: "output".to_string(),
-            statements: vec![
-                Statement::Ip4Within {
-                    field: Field::Ip4Destination,
-                    address,
-                    prefix: 32,
-                },
-                Statement::ProtocolIs(protocol),
-                Statement::PortIs {
-                    field: Field::DestinationPort,
-                    port: 53,
-                },
-                Statement::Dnat4 { address, port },
-            ],
-            comment: Some("netyard's name server".to_string()),
+            priority,
         }));
+        ops.push(Op::FlushChain(name.to_string()));
     }
+    for (chain, field) in [(asked, Field::Ip4Destination), (answered, Field::Ip4Source)] {
+        let elsewhere = Statement::Ip4Within {
+            field,
+            address,
+            prefix: 32,
+            negate: true,
+        };
+        ops.push(rule(
+            chain,
+            vec![elsewhere, Statement::Verdict(Verdict::Accept)],
+        ));
+    }
+    for (protocol, port) in [(UDP, udp_port), (TCP, tcp_port)] {
+        let (to, from) = (Field::DestinationPort, Field::SourcePort);
+        ops.push(rule(asked, port_rewrite(protocol, to, DNS_PORT, port)));
+        ops.push(rule(answered, port_rewrite(protocol, from, port, DNS_PORT)));
+    }
+    ops.push(rule(answered, unreachable_rewrite(address, udp_port)));
     Ok(Transaction::apply_all(&[Transaction::new(
         Family::Ip,
         TABLE,
         ops,
     )])?)
+}
+
+const DNS_PORT: u16 = 53;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+fn rule(chain: &str, statements: Vec<Statement>) -> Op {
+    Op::AddRule(Rule {
+        chain: chain.to_string(),
+        statements,
+        comment: Some("netyard's name server".to_string()),
+    })
+}
+
+/// Another port in place of one.
+fn port_rewrite(protocol: u8, field: Field, from: u16, to: u16) -> Vec<Statement> {
+    vec![
+        Statement::ProtocolIs(protocol),
+        Statement::PortIs { field, port: from },
+        Statement::SetTransport {
+            offset: if field == Field::SourcePort { 0 } else { 2 },
+            value: to.to_be_bytes().to_vec(),
+            checksum: if protocol == TCP { 16 } else { 6 },
+        },
+    ]
+}
+
+/// The port in "destination unreachable", which quotes the question (RFC 792): a client whose
+/// server has ended learns it at once only if it is the port that it asked.
+fn unreachable_rewrite(address: Ipv4Addr, port: u16) -> Vec<Statement> {
+    const ICMP: u8 = 1;
+    const UNREACHABLE: u8 = 3;
+    const PLAIN_HEADER: u8 = 0x45;
+    const QUOTED: u32 = 8;
+    let is = |offset, value: &[u8]| Statement::TransportIs {
+        offset,
+        value: value.to_vec(),
+    };
+    let port_at = QUOTED + 20 + 2;
+    vec![
+        Statement::ProtocolIs(ICMP),
+        is(0, &[UNREACHABLE]),
+        is(QUOTED, &[PLAIN_HEADER]),
+        is(QUOTED + 9, &[UDP]),
+        is(QUOTED + 16, &address.octets()),
+        is(port_at, &port.to_be_bytes()),
+        Statement::SetTransport {
+            offset: port_at,
+            value: DNS_PORT.to_be_bytes().to_vec(),
+            checksum: 2,
+        },
+    ]
 }
 
 /// Takes the door out of a namespace that goes on without netyard.

@@ -115,6 +115,7 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Op> {
                 priority,
             })
         }
+        "add regular chain" => Op::AddRegularChain(step.get_item(1)?.extract()?),
         "delete chain" => Op::DeleteChain(step.get_item(1)?.extract()?),
         "flush chain" => Op::FlushChain(step.get_item(1)?.extract()?),
         "add set" => Op::AddSet(parse_set(step.get_item(1)?.extract()?)?),
@@ -261,6 +262,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
                 field: parse_field(&field)?,
                 address: ipv4(address)?,
                 prefix,
+                negate: false,
             }
         }
         "ip6 is" => {
@@ -300,6 +302,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
         "original direction" => Statement::OriginalDirection,
         "counter" => Statement::Counter,
         "masquerade" => Statement::Masquerade,
+        "jump" => Statement::Jump(tuple.get_item(1)?.extract()?),
         "accept" => Statement::Verdict(Verdict::Accept),
         "drop" => Statement::Verdict(Verdict::Drop),
         "return" => Statement::Verdict(Verdict::Return),

@@ -1,0 +1,153 @@
+"""Networks and attachments: the floor, netyard, and its peers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from measuring import FLOOR, ROUNDS, median, sh, timed
+
+HERE = Path(__file__).parent
+BATCH = 500
+
+
+def floor(work: Path, count: int) -> dict[str, float]:
+    """The kernel alone, in milliseconds a sandbox."""
+    rounds: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for pair in sh(f"{work}/floor attach {count}").split()[1:]:
+            key, value = pair.split("=")
+            rounds.setdefault(key, []).append(float(value) / 1000)
+    return {key: median(values) for key, values in rounds.items()}
+
+
+def lifecycle(work: Path) -> dict[str, dict[str, float]]:
+    """Networks and attachments: the floor, netyard, and its peers."""
+    one, many = floor(work, 1), floor(work, BATCH)
+    sh("nft 'table ip floor { map pub { type inet_service : ipv4_addr . inet_service; }; }'")
+    ports = []
+    for _ in range(ROUNDS):
+        ports.append(float(sh(f"{work}/floor ports 10").split("total_us=")[1]) / 1000)
+        sh("nft flush map ip floor pub")
+    return {
+        FLOOR: {
+            "create network": one["bridge_create_total"],
+            "attach": one["attach"],
+            "attach 10 ports": one["attach"] + median(ports),
+            "detach": one["detach"],
+            "remove network": one["bridge_remove_total"],
+            f"{BATCH} attachments, each": many["attach"],
+            f"{BATCH} detachments, each": many["detach_group"],
+        },
+        "netyard (library)": netyard(),
+    }
+
+
+def peers() -> dict[str, dict[str, float]]:
+    """Docker, netavark, CNI, pyroute2, `ip` and `nft`, by their own harness in `benches/peers`.
+
+    Needs Debian's docker.io, netavark, aardvark-dns, containernetworking-plugins and iptables; with
+    any of them missing there are no peers in the table.
+    """
+    if not all(shutil.which(name) for name in ("dockerd", "iptables", "conntrack")):
+        return {}
+    harness = [str(HERE / "peers" / "enter.sh"), sys.executable, "lifecycle.py", "5"]
+    (HERE / "peers" / "bin").mkdir(exist_ok=True)
+    floor_binary = HERE / "peers" / "bin" / "floor"
+    subprocess.run(["cc", "-O2", "-o", floor_binary, HERE / "peers" / "floor.c"], check=True)
+    done = subprocess.run(harness, cwd=HERE / "peers", capture_output=True, text=True)
+    rows: dict[str, dict[str, float]] = {}
+    lines = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "|" in line]
+    columns = lines[0][1:] if lines else []
+    for name, *cells in lines[2:]:
+        if name == "peer":
+            break
+        if name.startswith("kernel floor"):
+            name = f"{FLOOR}, as the peers' harness measured it"
+        if not name.startswith("spawn"):
+            rows[name] = {
+                column: float(cell)
+                for column, cell in zip(columns, cells, strict=True)
+                if cell != "–"
+            }
+    return rows
+
+
+def netyard() -> dict[str, float]:
+    """netyard as a library, warm, store and name server included."""
+    from netyard import Container, Host, Network, _core
+
+    if _core.build_profile != "release":
+        raise SystemExit("benchmarks need a release build: make bench")
+    host = Host()
+    home = Network.create("home", host=host)
+    Network.create("standing", host=host)
+    columns: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        sh(f"ip netns add n{number}")
+        box = Container.adopt(
+            f"c{number}", netns=f"/run/netns/n{number}", network="home", host=host
+        )
+        sh(f"ip netns add p{number}")
+        for name, milliseconds in one_round(host, box, f"/run/netns/p{number}"):
+            columns.setdefault(name, []).append(milliseconds)
+    # What a namespace costs others is seen in the crowd; here there are few until now.
+    for number in range(BATCH):
+        sh(f"ip netns add n{ROUNDS + number}")
+    many = [
+        Container.adopt(
+            f"m{number}", netns=f"/run/netns/n{ROUNDS + number}", network="home", host=host
+        )
+        for number in range(BATCH)
+    ]
+    for box in many:
+        home.disconnect(box)
+    for _ in range(3):
+        # A network of its own each time: what is measured is new containers, not old addresses.
+        crowded = Network.create("crowded", host=host, subnet="10.61.0.0/16")
+        for name, milliseconds in bulk(host, crowded, many):
+            columns.setdefault(name, []).append(milliseconds / len(many))
+        crowded.remove()
+    return {name: median(samples) for name, samples in columns.items()}
+
+
+def bulk(host: Any, network: Any, many: list[Any]) -> Iterator[tuple[str, float]]:
+    """Many at once, in a batch and one by one."""
+
+    def together(change: Callable[[Any], Any]) -> float:
+        def all_of_them() -> None:
+            with host.batch():
+                for box in many:
+                    change(box)
+
+        return timed(all_of_them)
+
+    yield f"{BATCH} attachments, each", together(network.connect)
+    yield f"{BATCH} detachments, each", together(network.disconnect)
+    yield "attachments one by one", timed(lambda: [network.connect(box) for box in many])
+    yield "detachments one by one", timed(lambda: [network.disconnect(box) for box in many])
+
+
+def one_round(host: Any, box: Any, netns: str) -> Iterator[tuple[str, float]]:
+    """Every operation once."""
+    from netyard import Container, Network
+
+    yield "create network", timed(lambda: Network.create("round", host=host))
+    net = Network.get("round", host=host)
+    standing = Network.get("standing", host=host)
+    yield "attach", timed(lambda: standing.connect(box))
+    yield "detach", timed(lambda: standing.disconnect(box))
+
+    def adopt(*ports: str) -> float:
+        place = {"netns": netns, "network": "round", "publish": ports}
+        took = timed(lambda: Container.adopt("extra", host=host, **place))
+        Container.get("extra", host=host).abandon()
+        return took
+
+    yield "adopt a namespace, whole", adopt()
+    yield "attach 10 ports", adopt(*(f"{port}:{port}" for port in range(20000, 20010)))
+    yield "remove network", timed(net.remove)
