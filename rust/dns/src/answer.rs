@@ -24,7 +24,8 @@ pub(crate) fn answer(
     over_tcp: bool,
     turn: usize,
 ) -> Outcome {
-    let query = match parse(message) {
+    let mut room = Name::room();
+    let query = match parse(message, &mut room) {
         Ok(query) => query,
         Err(Judgement::Refuse(rcode)) => return Outcome::Reply(refuse(message, rcode, out)),
         Err(_) => return Outcome::Drop,

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::wire::{answer_ttls, Query, HEADER};
+use crate::wire::{answer_ttls, Query, HEADER, NAME_MAX};
 
 /// Answers in one generation, and bytes in them.
 const ENTRIES_MAX: usize = 2048;
@@ -23,13 +23,19 @@ pub(crate) enum Scope {
     Own(u64),
 }
 
-/// What a question must have in common with the one that was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a question must have in common with the one that was answered: all but its id.
 pub(crate) struct Key {
-    scope: Scope,
-    over_tcp: bool,
-    question: Box<[u8]>,
+    asked: Asked,
+    question: [u8; QUESTION_MAX],
+    length: usize,
 }
+
+/// Of whom, and whether over TCP.
+type Asked = (Scope, bool);
+
+/// A question without its id, and the OPT record without options.
+const QUESTION_MAX: usize = HEADER - 2 + NAME_MAX + 4 + BARE_OPT;
+const BARE_OPT: usize = 11;
 
 struct Entry {
     answer: Box<[u8]>,
@@ -41,8 +47,15 @@ struct Entry {
 
 #[derive(Default)]
 struct Generation {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Asked, HashMap<Box<[u8]>, Entry>>,
+    count: usize,
     bytes: usize,
+}
+
+impl Generation {
+    fn get(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(&key.asked)?.get(key.question())
+    }
 }
 
 /// The answers one thread remembers.
@@ -56,19 +69,23 @@ pub(crate) struct Cache {
 impl Key {
     /// The key of a question; `None` for one whose answer is for this client alone.
     pub(crate) fn new(scope: Scope, over_tcp: bool, query: &Query<'_>) -> Option<Self> {
-        const BARE_OPT: usize = 11;
         if query.message.len() > query.question_end + BARE_OPT {
             // Options such as cookies or a client's subnet (RFC 7873, RFC 7871).
             return None;
         }
-        let mut question: Box<[u8]> = query.message[2..].into();
+        let mut key = Key {
+            asked: (scope, over_tcp),
+            question: [0; QUESTION_MAX],
+            length: query.message.len() - 2,
+        };
+        key.question[..key.length].copy_from_slice(&query.message[2..]);
         let name_end = query.question_end - 4 - 2;
-        question[HEADER - 2..name_end].make_ascii_lowercase();
-        Some(Key {
-            scope,
-            over_tcp,
-            question,
-        })
+        key.question[HEADER - 2..name_end].make_ascii_lowercase();
+        Some(key)
+    }
+
+    fn question(&self) -> &[u8] {
+        &self.question[..self.length]
     }
 }
 
@@ -83,15 +100,21 @@ impl Cache {
         }
     }
 
-    /// The answer to a question, as if it had come just now: its id and spelling are the client's,
-    /// its times to live what is left of them.
-    pub(crate) fn get(&self, key: &Key, query: &Query<'_>, now: Instant) -> Option<Vec<u8>> {
-        let generations = [&self.young, &self.old];
-        let entry = generations.iter().find_map(|each| each.entries.get(key))?;
+    /// Writes the answer to a question, as if it had come just now: its id and spelling are the
+    /// client's, its times to live what is left of them. Returns its length.
+    pub(crate) fn get(
+        &self,
+        key: &Key,
+        query: &Query<'_>,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let entry = self.young.get(key).or_else(|| self.old.get(key))?;
         if entry.until <= now {
             return None;
         }
-        let mut answer = entry.answer.to_vec();
+        let answer = out.get_mut(..entry.answer.len())?;
+        answer.copy_from_slice(&entry.answer);
         answer[..2].copy_from_slice(&query.message[..2]);
         let name = HEADER..query.question_end - 4;
         answer[name.clone()].copy_from_slice(&query.message[name]);
@@ -101,35 +124,38 @@ impl Cache {
                 u32::from_be_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]);
             answer[at..at + 4].copy_from_slice(&left.saturating_sub(age).to_be_bytes());
         }
-        Some(answer)
+        Some(answer.len())
     }
 
     /// Remembers an answer, if it may be.
-    pub(crate) fn put(&mut self, key: Key, answer: &[u8], now: Instant) {
+    pub(crate) fn put(&mut self, key: &Key, answer: &[u8], now: Instant) {
         if answer.len() > ANSWER_MAX {
             return;
         }
         let Some((ttls, seconds)) = answer_ttls(answer) else {
             return;
         };
-        if self.young.entries.len() >= ENTRIES_MAX || self.young.bytes >= BYTES_MAX {
+        if self.young.count >= ENTRIES_MAX || self.young.bytes >= BYTES_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.bytes += answer.len() + key.question.len();
+        self.young.bytes += answer.len() + key.length;
         let entry = Entry {
             answer: answer.into(),
             ttls: ttls.into(),
             since: now,
             until: now + Duration::from_secs(seconds.into()),
         };
-        self.young.entries.insert(key, entry);
+        let answers = self.young.entries.entry(key.asked).or_default();
+        if answers.insert(key.question().into(), entry).is_none() {
+            self.young.count += 1;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::parse;
+    use crate::wire::{parse, Name};
 
     fn question(name: &[u8]) -> Vec<u8> {
         let mut message = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -155,13 +181,17 @@ mod tests {
     }
 
     fn lookup(cache: &Cache, scope: Scope, message: &[u8], now: Instant) -> Option<Vec<u8>> {
-        let query = parse(message).ok()?;
-        cache.get(&Key::new(scope, false, &query)?, &query, now)
+        let mut room = Name::room();
+        let query = parse(message, &mut room).ok()?;
+        let mut out = [0; 512];
+        let length = cache.get(&Key::new(scope, false, &query)?, &query, now, &mut out)?;
+        Some(out[..length].to_vec())
     }
 
     fn remember(cache: &mut Cache, message: &[u8], answer: &[u8], now: Instant) {
-        let query = parse(message).ok().unwrap();
-        cache.put(Key::new(Scope::Host, false, &query).unwrap(), answer, now);
+        let mut room = Name::room();
+        let query = parse(message, &mut room).ok().unwrap();
+        cache.put(&Key::new(Scope::Host, false, &query).unwrap(), answer, now);
     }
 
     #[test]
@@ -235,6 +265,8 @@ mod tests {
                 now,
             );
         }
-        assert!(cache.young.entries.len() + cache.old.entries.len() <= 2 * ENTRIES_MAX);
+        let kept = |each: &Generation| each.entries.values().map(HashMap::len).sum::<usize>();
+        assert_eq!(kept(&cache.young), cache.young.count);
+        assert!(kept(&cache.young) + kept(&cache.old) <= 2 * ENTRIES_MAX);
     }
 }

@@ -17,7 +17,7 @@ use rustix::thread::LinkNameSpaceType;
 
 use crate::answer::{fail, udp_limit};
 use crate::cache::{Key, Scope};
-use crate::reactor::{Reactor, Source};
+use crate::reactor::{Reactor, Service, Source};
 use crate::sources::Token;
 use crate::udp::Address;
 use crate::view::Upstreams;
@@ -60,7 +60,7 @@ pub(crate) struct Exchange {
     input: Vec<u8>,
     sent: bool,
     /// Under what its answer is remembered.
-    key: Option<Key>,
+    key: Option<Box<Key>>,
     /// An unwilling answer, kept in case nobody has a better one.
     fallback: Option<Vec<u8>>,
 }
@@ -73,9 +73,33 @@ enum Heard {
 }
 
 impl Reactor {
+    /// Writes what an upstream has answered to this question before, if it is remembered, and
+    /// returns its length.
+    pub(crate) fn recall(
+        &mut self,
+        service: Token,
+        message: &[u8],
+        over_tcp: bool,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let mut room = Name::room();
+        let query = parse(message, &mut room).ok()?;
+        let scope = self.services.get_mut(service)?.scope(service);
+        if matches!(scope, Scope::Host) {
+            self.cache.follow(&self.shared.host_upstreams.load());
+        }
+        let key = Key::new(scope, over_tcp, &query)?;
+        let length = self.cache.get(&key, &query, Instant::now(), out)?;
+        self.shared.cached.fetch_add(1, Ordering::Relaxed);
+        Some(length)
+    }
+
     /// Starts asking upstreams about a question.
     pub(crate) fn forward(&mut self, service: Token, asker: Asker, message: &[u8], most: usize) {
-        let Ok(query) = parse(message) else { return };
+        let mut room = Name::room();
+        let Ok(query) = parse(message, &mut room) else {
+            return;
+        };
         let limit = if most > UDP_PLAIN {
             most
         } else {
@@ -86,18 +110,7 @@ impl Reactor {
             return;
         };
         let over_tcp = matches!(asker, Asker::Tcp(_));
-        let scope = match entry.view.load().upstreams {
-            Upstreams::Own(_) => Scope::Own(service.raw()),
-            _ => Scope::Host,
-        };
-        let key = Key::new(scope, over_tcp, &query);
-        let known = key
-            .as_ref()
-            .and_then(|key| self.cache.get(key, &query, Instant::now()));
-        if let Some(answer) = known {
-            self.shared.cached.fetch_add(1, Ordering::Relaxed);
-            return self.answer(asker, &answer);
-        }
+        let key = Key::new(entry.scope(service), over_tcp, &query);
         let problem = match (servers.is_empty(), entry.in_flight >= IN_FLIGHT_MAX) {
             (true, _) => Some(SERVFAIL),
             (_, true) => Some(REFUSED),
@@ -106,7 +119,7 @@ impl Reactor {
         let mut exchange = Exchange {
             service,
             over_tcp,
-            key,
+            key: key.map(Box::new),
             asker,
             query: message.to_vec(),
             client_id: [message[0], message[1]],
@@ -274,7 +287,7 @@ impl Reactor {
         let current = self.servers_for(exchange.service);
         if let (Some(key), Some(server)) = (&exchange.key, asked) {
             if current.contains(server) {
-                self.cache.put(key.clone(), answer, Instant::now());
+                self.cache.put(key, answer, Instant::now());
             }
         }
     }
@@ -282,7 +295,8 @@ impl Reactor {
     fn give_up(&mut self, mut exchange: Exchange, rcode: u8) {
         exchange.query[..2].copy_from_slice(&exchange.client_id);
         let mut out = [0; UDP_PLAIN];
-        let Ok(query) = parse(&exchange.query) else {
+        let mut room = Name::room();
+        let Ok(query) = parse(&exchange.query, &mut room) else {
             return;
         };
         let length = fail(&query, &mut out, rcode);
@@ -299,17 +313,14 @@ impl Reactor {
             Asker::Tcp(token) => self.reply_tcp_forwarded(token, message),
         }
     }
+}
 
-    /// Answers a question that did not have to be forwarded.
-    fn answer(&mut self, asker: Asker, message: &[u8]) {
-        match asker {
-            Asker::Udp { socket, address } => send_to(&socket, message, &address),
-            Asker::Tcp(token) => {
-                if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
-                    client.settle();
-                }
-                self.reply_tcp(token, message);
-            }
+impl Service {
+    /// Whose remembered answers a container may have.
+    fn scope(&self, own: Token) -> Scope {
+        match self.view.load().upstreams {
+            Upstreams::Own(_) => Scope::Own(own.raw()),
+            _ => Scope::Host,
         }
     }
 }

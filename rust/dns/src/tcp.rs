@@ -127,6 +127,10 @@ impl Reactor {
                     self.reply_tcp(token, &out[..length]);
                 }
                 Outcome::Forward => {
+                    if let Some(length) = self.recall(service, &message, true, &mut out) {
+                        self.reply_tcp(token, &out[..length]);
+                        continue;
+                    }
                     if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
                         client.pending += 1;
                     }

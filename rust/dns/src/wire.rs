@@ -34,7 +34,7 @@ pub(crate) struct Query<'a> {
     /// The whole message as it came.
     pub(crate) message: &'a [u8],
     /// The name asked for, lower case, as labels with the root's at the end.
-    pub(crate) name: Name,
+    pub(crate) name: &'a Name,
     pub(crate) kind: u16,
     /// Where the question section ends.
     pub(crate) question_end: usize,
@@ -60,8 +60,38 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// Room for one, to be filled by `parse`: it is too long to be copied about.
+    pub(crate) fn room() -> Self {
+        Name {
+            bytes: [0; NAME_MAX],
+            length: 0,
+        }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
+    }
+
+    /// Reads a name that may not be compressed: in a question there is nothing to point back to.
+    /// Returns where it ends.
+    fn read(&mut self, message: &[u8], start: usize) -> Option<usize> {
+        self.length = 0;
+        let mut at = start;
+        loop {
+            let length = usize::from(*message.get(at)?);
+            if length > 63 || self.length + length + 1 > NAME_MAX {
+                return None;
+            }
+            let label = message.get(at..=at + length)?;
+            let into = &mut self.bytes[self.length..=self.length + length];
+            into.copy_from_slice(label);
+            into[1..].make_ascii_lowercase();
+            self.length += length + 1;
+            at += length + 1;
+            if length == 0 {
+                return Some(at);
+            }
+        }
     }
 
     /// The offsets at which labels start, the root's excluded.
@@ -80,7 +110,7 @@ impl Name {
 }
 
 /// Reads a question without allocating.
-pub(crate) fn parse(message: &[u8]) -> Result<Query<'_>, Judgement> {
+pub(crate) fn parse<'a>(message: &'a [u8], name: &'a mut Name) -> Result<Query<'a>, Judgement> {
     if message.len() < HEADER || message[2] & FLAG_QR != 0 {
         return Err(Judgement::Drop);
     }
@@ -91,7 +121,9 @@ pub(crate) fn parse(message: &[u8]) -> Result<Query<'_>, Judgement> {
     if count(4) != 1 || count(6) != 0 {
         return Err(Judgement::Refuse(FORMERR));
     }
-    let (name, after) = read_name(message, HEADER).ok_or(Judgement::Refuse(FORMERR))?;
+    let after = name
+        .read(message, HEADER)
+        .ok_or(Judgement::Refuse(FORMERR))?;
     let fixed = message
         .get(after..after + 4)
         .ok_or(Judgement::Refuse(FORMERR))?;
@@ -114,33 +146,9 @@ pub(crate) fn parse(message: &[u8]) -> Result<Query<'_>, Judgement> {
 
 /// Judges a message as the server would; for fuzzing against another implementation.
 pub fn check_query(message: &[u8]) -> Judgement {
-    match parse(message) {
+    match parse(message, &mut Name::room()) {
         Ok(_) => Judgement::Question,
         Err(judgement) => judgement,
-    }
-}
-
-/// Reads a name that may not be compressed: in a question there is nothing to point back to.
-fn read_name(message: &[u8], start: usize) -> Option<(Name, usize)> {
-    let mut name = Name {
-        bytes: [0; NAME_MAX],
-        length: 0,
-    };
-    let mut at = start;
-    loop {
-        let length = usize::from(*message.get(at)?);
-        if length > 63 || name.length + length + 1 > NAME_MAX {
-            return None;
-        }
-        let label = message.get(at..=at + length)?;
-        let into = &mut name.bytes[name.length..=name.length + length];
-        into.copy_from_slice(label);
-        into[1..].make_ascii_lowercase();
-        name.length += length + 1;
-        at += length + 1;
-        if length == 0 {
-            return Some((name, at));
-        }
     }
 }
 
@@ -386,7 +394,8 @@ mod tests {
     #[test]
     fn reads_a_question_in_lower_case() {
         let message = question("WeB.My-Net", TYPE_A);
-        let query = parse(&message).ok().unwrap();
+        let mut room = Name::room();
+        let query = parse(&message, &mut room).ok().unwrap();
         assert_eq!(query.name.bytes(), b"\x03web\x06my-net\x00");
         assert_eq!(query.name.label_starts().collect::<Vec<_>>(), [0, 4]);
         assert_eq!(query.question_end, message.len());
@@ -423,7 +432,9 @@ mod tests {
         let mut message = question("web", TYPE_A);
         message[11] = 1;
         message.extend([0, 0, 41, 0, 100, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(parse(&message).ok().unwrap().edns_size, Some(UDP_PLAIN));
+        let mut room = Name::room();
+        let query = parse(&message, &mut room).ok().unwrap();
+        assert_eq!(query.edns_size, Some(UDP_PLAIN));
         let version = message.len() - 5;
         message[version] = 1;
         assert_eq!(check_query(&message), Judgement::Refuse(BADVERS as u8));

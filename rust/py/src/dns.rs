@@ -8,7 +8,7 @@ use netyard_dns::{EndpointNames, Listener, Server, Upstreams, Zone};
 use netyard_nft::{Chain, Family, Field, Hook, Op, Rule, Statement, Transaction, Verdict};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{sockopt, AddressFamily, SocketFlags, SocketType};
 
 use crate::convert::{borrow_fd, ipv4};
 use crate::errors::{Failure, Outcome};
@@ -238,7 +238,9 @@ fn bind(address: Ipv4Addr, kind: SocketType) -> Outcome<(OwnedFd, u16)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)
         .map_err(|errno| failed("open socket", errno))?;
-    let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 1 << 20);
+    let _ = sockopt::set_socket_recv_buffer_size_force(&socket, 1 << 20);
+    // On the loopback nothing is fragmented, so that the kernel need not number each answer.
+    let _ = sockopt::set_ip_mtu_discover(&socket, sockopt::Ipv4PathMtuDiscovery::DO);
     rustix::net::bind(&socket, &SocketAddrV4::new(address, 0))
         .map_err(|errno| failed("bind name server", errno))?;
     let bound =
@@ -323,6 +325,7 @@ fn port_rewrite(protocol: u8, field: Field, from: u16, to: u16) -> Vec<Statement
             value: to.to_be_bytes().to_vec(),
             checksum: if protocol == TCP { 16 } else { 6 },
         },
+        Statement::Verdict(Verdict::Accept),
     ]
 }
 
