@@ -1,4 +1,4 @@
-"""A thousand containers: what the last hundred of them take beside the first."""
+"""A thousand containers: what the last hundred of them take beside the first, and their agent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import sh, timed
+from measuring import SECONDS, cpu_seconds, median, sh, timed
 
 CROWD = 1000
+IDLE_SECONDS = 10
+FIRST, LAST = "first 100", "last 100"
+# Containers that are asked at once: as many sockets as the client has.
+ASKED = 64
 
 
-def scale(_work: Path) -> dict[str, dict[str, float]]:
+def scale(work: Path) -> dict[str, dict[str, float]]:
     """Containers of a command that waits: the first and the last hundred of them."""
     from netyard import Container, Host, Network
 
@@ -23,14 +27,12 @@ def scale(_work: Path) -> dict[str, dict[str, float]]:
         for _ in range(count):
             made.append(Container.run("sleep", "3600", network="crowd", host=host))
 
-    hundreds = [timed(lambda: run(100)) / 100 for _ in range(CROWD // 100)]
+    starts = [timed(lambda: run(100)) / 100]
+    rows = agent(work, made, FIRST)
+    starts += [timed(lambda: run(100)) / 100 for _ in range(CROWD // 100 - 1)]
     listing = timed(lambda: Container.list(host=host))
-    pid = sh("pgrep -f 'agent --exit-when-idle'").split()[0]
-    memory = sum(
-        int(line.split()[1])
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        if line.startswith("Pss:")
-    )
+    for name, columns in agent(work, made, LAST).items():
+        rows[name].update(columns)
     removals = []
     while made:
         some, made[:] = made[:100], made[100:]
@@ -38,8 +40,46 @@ def scale(_work: Path) -> dict[str, dict[str, float]]:
     Network.get("crowd", host=host).remove()
     time.sleep(5)
     return {
-        "run, each": {"first 100": hundreds[0], "last 100": hundreds[-1]},
-        "remove, each": {"first 100": removals[-1], "last 100": removals[0]},
-        f"list all {CROWD}": {"first 100": listing},
-        "agent, PSS in MiB": {"last 100": memory / 1024},
+        "run, ms each": {FIRST: starts[0], LAST: starts[-1]},
+        "remove, ms each": {FIRST: removals[-1], LAST: removals[0]},
+        f"list all {CROWD}, ms": {LAST: listing},
+        **rows,
     }
+
+
+def agent(work: Path, made: list[Any], column: str) -> dict[str, dict[str, float]]:
+    """What the agent takes, and how fast it answers, with so many containers."""
+    time.sleep(2)
+    pid = int(sh("pgrep -f 'agent --exit-when-idle'").split()[0])
+    before = cpu_seconds([pid])
+    time.sleep(IDLE_SECONDS)
+    idle = (cpu_seconds([pid]) - before) / IDLE_SECONDS
+    memory = sum(
+        int(line.split()[1])
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        if line.startswith("Pss:")
+    )
+    (work / "crowd").write_text("".join(f"{box.name} A\n" for box in made[:100]))
+    spread = [str(box.namespace) for box in made[:: len(made) // ASKED]][:ASKED]
+    sh(f"taskset -a -c -p 1 {pid}")
+    asked = {
+        "answers/s to one of them": f"96 8 {spread[0]}",
+        f"answers/s to {ASKED} sockets of one": f"{2 * ASKED} {ASKED} {spread[0]}",
+        f"answers/s to {ASKED} of them": f"{2 * ASKED} {ASKED} {' '.join(spread)}",
+    }
+    rates = {
+        name: rate(f"{work}/udpload 127.0.0.11 53 {work}/crowd", how) for name, how in asked.items()
+    }
+    sh(f"taskset -a -c -p 0,1 {pid}")
+    found = {
+        "agent, PSS in MiB": memory / 1024,
+        "agent idle, CPU ms a second": idle * 1000,
+        **rates,
+    }
+    return {name: {column: value} for name, value in found.items()}
+
+
+def rate(client: str, how: str) -> float:
+    """Answers per second, the middle of three."""
+    words = f"taskset -c 0 {client} {SECONDS} {how}"
+    return median([float(sh(words).split()[0]) for _ in range(3)])

@@ -45,6 +45,7 @@ __all__ = [
     "list_routes",
     "make_mount_point",
     "namespace_identity",
+    "nft_generation",
     "release_namespace",
     "remove_dns_redirect",
     "restore_ports",
@@ -331,6 +332,9 @@ def flush_flows(flows: Sequence[tuple[_Address, tuple[int, int, int] | None]]) -
     """Forget connections of servers: address, and protocol number, first and last port of it."""
 
 def list_chains() -> list[ChainInfo]: ...
+def nft_generation() -> int:
+    """The number of changes there have been in nf_tables, anybody's: equal, nothing has changed."""
+
 def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> None:
     """Apply steps on tables, all as one nf_tables transaction.
 

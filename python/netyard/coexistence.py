@@ -30,6 +30,10 @@ from netyard.store.store import Store
 
 _LOG = logging.getLogger("netyard.coexistence")
 _TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
+_LEGACY = {
+    "iptables-legacy": Path("/proc/net/ip_tables_names"),
+    "ip6tables-legacy": Path("/proc/net/ip6_tables_names"),
+}
 _INPUT_HOOK, _FORWARD_HOOK = 1, 2
 _ZONE = "trusted"
 _ZONED = "firewalld-interfaces"
@@ -114,20 +118,28 @@ def find(own_table: str) -> Found:
     )
 
 
+def stamp() -> object:
+    """Something that is another one whenever `find` may find something else."""
+    try:
+        return _core.nft_generation(), [_legacy_tables(path) for path in _LEGACY.values()]
+    except NetyardError:
+        return object()
+
+
 def _legacy_tools() -> list[str]:
     """The older iptables, where it filters: it keeps its rules beside nf_tables."""
-    found = []
-    for path, tool in (
-        ("/proc/net/ip_tables_names", "iptables-legacy"),
-        ("/proc/net/ip6_tables_names", "ip6tables-legacy"),
-    ):
-        try:
-            has_filter = "filter" in Path(path).read_text().split()
-        except OSError:
-            continue
-        if has_filter and _which(tool):
-            found.append(tool)
-    return found
+    return [
+        tool
+        for tool, path in _LEGACY.items()
+        if "filter" in _legacy_tables(path).split() and _which(tool)
+    ]
+
+
+def _legacy_tables(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:

@@ -27,11 +27,15 @@ class Firewalls:
         self._layout = layout
         self._store = store
         self.has_others = self.matter = False
+        self._stamp: object = None
         self._errand = Errand("firewalls", self._look)
 
     def look(self) -> None:
-        """Look again, soon."""
-        self._errand.ask()
+        """Look again, soon, unless it is certain that there is nothing new."""
+        stamp = coexistence.stamp()
+        if self.has_others or stamp != self._stamp:
+            self._stamp = stamp
+            self._errand.ask()
 
     def stop(self) -> None:
         """The store is about to be closed."""

@@ -88,7 +88,8 @@ class Agent:
     @property
     def is_idle(self) -> bool:
         """Whether nobody needs it: no container, lease or cluster, no firewall to be kept open."""
-        is_needed = self._server.listeners() or self._firewalls.matter or self.cluster.is_joined
+        serves = any(known.namespace is not None for known in self._known.values())
+        is_needed = serves or self._firewalls.matter or self.cluster.is_joined
         return not is_needed and self.leases.is_idle
 
     def coexist(self) -> bool:

@@ -14,7 +14,7 @@ mod value;
 mod wire;
 
 pub use expr::{Field, Statement, Verdict};
-pub use listing::{list_chains, ChainInfo};
+pub use listing::{generation, list_chains, ChainInfo};
 pub use object::{Chain, Element, Family, Hook, Op, Rule, Set};
 pub use transaction::Transaction;
 pub use value::{Kind, Value};

@@ -2,8 +2,8 @@
 
 use netyard_netlink::{attributes, Protocol, Socket};
 
-use crate::consts::{NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN};
-use crate::Result;
+use crate::consts::{NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN, NFT_MSG_GETGEN};
+use crate::{Error, Result};
 
 /// A chain as the kernel describes it.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,30 @@ pub fn list_chains() -> Result<Vec<ChainInfo>> {
         Ok(())
     })?;
     Ok(chains)
+}
+
+/// The number of changes there have been in the calling thread's namespace, anybody's (32 bits, which
+/// wrap). Two reads that agree: nothing has changed between them.
+pub fn generation() -> Result<u32> {
+    const GEN_ID: u16 = 1;
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    let kind = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
+    let answer = socket.ask("read generation", kind, &[0; 4])?;
+    let found = attributes(
+        answer
+            .as_deref()
+            .and_then(|all| all.get(4..))
+            .unwrap_or(&[]),
+    )
+    .find(|(kind, _)| *kind == GEN_ID)
+    .and_then(|(_, value)| value.try_into().ok())
+    .map(u32::from_be_bytes);
+    found.ok_or_else(|| {
+        Error::Netlink(netyard_netlink::Error::Malformed {
+            operation: "read generation",
+            detail: "no number in the answer".to_string(),
+        })
+    })
 }
 
 fn describe(payload: &[u8]) -> Option<ChainInfo> {

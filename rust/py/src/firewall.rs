@@ -55,6 +55,12 @@ pub(crate) fn list_chains(py: Python<'_>) -> PyResult<Vec<ChainInfo>> {
     Ok(chains.collect())
 }
 
+/// The number of changes there have been in nf_tables, anybody's.
+#[pyfunction]
+pub(crate) fn nft_generation(py: Python<'_>) -> PyResult<u32> {
+    Ok(py.detach(|| netyard_nft::generation().map_err(Failure::from))?)
+}
+
 /// A set as Python describes it.
 #[derive(FromPyObject)]
 struct SetSpec {

@@ -71,6 +71,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(overlay::knows_wireguard, module)?,
         wrap_pyfunction!(firewall::apply_nft, module)?,
         wrap_pyfunction!(firewall::list_chains, module)?,
+        wrap_pyfunction!(firewall::nft_generation, module)?,
         wrap_pyfunction!(namespaces::create_namespace, module)?,
         wrap_pyfunction!(namespaces::bind_namespace, module)?,
         wrap_pyfunction!(namespaces::release_namespace, module)?,
