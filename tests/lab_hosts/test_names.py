@@ -176,6 +176,14 @@ def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     inside = ("nsenter", "-t", first, "-n", "--")
     silent = host.run(*inside, *"dig +time=1 +tries=1 @127.0.0.11 web".split(), check=False)
     assert silent.returncode != 0
+    # Whoever asks is refused at once, by UDP and TCP, and need not wait for a time-out.
+    for kind in ("SOCK_DGRAM", "SOCK_STREAM"):
+        asking = (
+            f"import socket\ns = socket.socket(socket.AF_INET, socket.{kind}); s.settimeout(5)\n"
+            "try:\n s.connect(('127.0.0.11', 53)); s.send(b'x' * 20); s.recv(99)\n"
+            "except ConnectionRefusedError: print('refused')"
+        )
+        assert host.out(*inside, sys.executable, "-S", "-c", asking) == "refused", kind
     host.ny("network", "ls")
     started = time.monotonic()
     wait_for(lambda: client.dig("web") == "10.44.0.2", seconds=1.0)
@@ -183,6 +191,46 @@ def test_agent_killed(lab: Lab, pair: tuple[Guest, Guest]) -> None:
     assert pinging.stdout is not None
     assert b"60 received" in pinging.stdout.read()
     assert client.dig("example.test") == INTERNET
+
+
+ANSWERS_9999 = r"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 5399)); s.settimeout(5)
+print("ready", flush=True)
+asked, client = s.recvfrom(512)
+header = asked[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
+question = asked[12 : 12 + len("_web_") + 4]
+s.sendto(header + question + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x09\x09\x09\x09", client)
+"""
+
+
+def test_beside_rules_of_the_containers_own(lab: Lab, pair: tuple[Guest, Guest]) -> None:
+    """DN3: its connection tracking sees port 53 both ways, and its own redirection comes first."""
+    _, client = pair
+    pid = lab.host.ny("inspect", "client").split('"Pid": ')[1].split(",")[0]
+    inside = ("nsenter", "-t", pid, "-n", "--")
+    tracking = (
+        "table ip own {\n"
+        " chain in { type filter hook input priority 0;"
+        " ct state invalid drop; ip saddr 127.0.0.11 ct state new drop; }\n"
+        " chain out { type filter hook output priority -150;"
+        " ip saddr 127.0.0.11 ct direction original drop; }\n"
+        "}"
+    )
+    lab.host.run(*inside, "nft", tracking)
+    assert client.dig("web") == "10.44.0.2"
+    assert client.dig("+tcp", "web") == "10.44.0.2"
+    assert "dst=127.0.0.11 sport" in lab.host.out(*inside, "conntrack", "-L", "-p", "udp")
+    redirection = (
+        "table ip mine { chain out { type nat hook output priority -100;"
+        " ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.1:5399; }; }"
+    )
+    lab.host.run(*inside, "nft", redirection)
+    own = lab.host.popen(*inside, sys.executable, "-S", "-c", ANSWERS_9999, stdout=-1)
+    assert own.stdout is not None and own.stdout.readline() == b"ready\n"
+    assert client.dig("+noedns", "web") == "9.9.9.9"
+    own.wait(timeout=5)
 
 
 def test_a_flood_of_tcp_connections_harms_nobody(pair: tuple[Guest, Guest]) -> None:

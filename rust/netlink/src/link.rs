@@ -1,11 +1,14 @@
 //! Links: bridges, veth pairs, bridge ports. One function per kernel request.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::link::{
-    BridgePortState, BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
-    InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Info, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, In6AddrGenMode, InfoBridge,
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo as Info, LinkMessage,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -91,6 +94,9 @@ pub fn add_wireguard(batch: &mut Batch, name: &str, mtu: u32) {
 /// Both ends get their final name and address here: nothing is moved or renamed afterwards, so a
 /// crash leaves either no pair or a whole one. Same as
 /// `ip link add NAME up master BRIDGE type veth peer name PEER address MAC netns NS`.
+///
+/// A port of a bridge needs no IPv6 address: one would be announced to all other ports, and each
+/// would be one more in what the kernel goes through. So it comes up after it was told so.
 pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
@@ -100,7 +106,12 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
     ];
     peer.attributes.extend(far.mtu.map(LinkAttribute::Mtu));
 
-    let mut message = up_message();
+    let is_quiet = near.bridge_index.is_some() && may_have_ipv6(near.mtu);
+    let mut message = if is_quiet {
+        LinkMessage::default()
+    } else {
+        up_message()
+    };
     message.attributes = vec![
         LinkAttribute::IfName(near.name.into()),
         LinkAttribute::Group(near.group),
@@ -114,6 +125,31 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
         .attributes
         .extend(near.bridge_index.map(LinkAttribute::Controller));
     create(batch, "create veth", near.name, message);
+    if is_quiet {
+        give_no_address(batch, near.name);
+        set_state(batch, near.name, None);
+    }
+}
+
+/// Keeps a link from giving itself an IPv6 address when it comes up. Same as
+/// `ip link set NAME addrgenmode none`.
+fn give_no_address(batch: &mut Batch, name: &str) {
+    let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]),
+    ];
+    let subject = Subject::link("keep from IPv6 addresses", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
+/// Whether the kernel gives links of this MTU IPv6 addresses (RFC 8200, 5).
+fn may_have_ipv6(mtu: Option<u32>) -> bool {
+    const LEAST_MTU: u32 = 1280;
+    static SPOKEN: OnceLock<bool> = OnceLock::new();
+    let is_spoken = SPOKEN.get_or_init(|| Path::new("/proc/sys/net/ipv6").exists());
+    *is_spoken && mtu.is_none_or(|bytes| bytes >= LEAST_MTU)
 }
 
 /// Lets a bridge port get back a frame it sent: a container that asks its own published port.

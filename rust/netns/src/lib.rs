@@ -16,4 +16,4 @@ pub use process::{
     exec, join, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
     DEFAULT_CAPABILITIES,
 };
-pub use sysctl::{read_sysctl, write_sysctl};
+pub use sysctl::Sysctls;

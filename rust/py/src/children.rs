@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
+use netyard_netns::Sysctls;
 use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
@@ -74,8 +75,9 @@ fn create_parent(batch: Batch, name: &str, sysctls: &[(String, String)]) -> Outc
 }
 
 fn raise_link(socket: &mut Socket, name: &str, sysctls: &[(String, String)]) -> Outcome<()> {
+    let mut tree = Sysctls::default();
     for (setting, value) in sysctls {
-        netyard_netns::write_sysctl(setting, value)?;
+        tree.write(setting, value)?;
     }
     let mut batch = Batch::new();
     netlink::set_link_up(&mut batch, index_of(name)?, name, true);
@@ -183,8 +185,9 @@ fn configure(spec: &ChildSpec) -> Outcome<()> {
         netlink::rename_link(&mut batch, index, &spec.ifname);
         socket.run(batch)?;
     }
+    let mut sysctls = Sysctls::default();
     for (name, value) in &spec.sysctls {
-        netyard_netns::write_sysctl(name, value)?;
+        sysctls.write(name, value)?;
     }
     let mut batch = Batch::new();
     netlink::set_link_up(&mut batch, 1, "lo", true);

@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
+use netyard_netns::Sysctls;
 use pyo3::prelude::*;
 
 use crate::convert::{borrow_fd, mac};
@@ -100,9 +101,10 @@ pub(crate) fn create_bridges(py: Python<'_>, specs: Vec<BridgeSpec>) -> PyResult
 
 fn configure_bridges(socket: &mut Socket, specs: &[BridgeSpec]) -> Outcome<()> {
     let mut batch = Batch::new();
+    let mut sysctls = Sysctls::default();
     for spec in specs {
         for (name, value) in &spec.sysctls {
-            netyard_netns::write_sysctl(name, value)?;
+            sysctls.write(name, value)?;
         }
         let index = index_of(&spec.name)?;
         for (address, prefix) in &spec.addresses {
@@ -242,8 +244,9 @@ fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome
 }
 
 fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
+    let mut sysctls = Sysctls::default();
     for (name, value) in &spec.sysctls {
-        netyard_netns::write_sysctl(name, value)?;
+        sysctls.write(name, value)?;
     }
     let index = index_of(&spec.ifname)?;
     let mut batch = Batch::new();

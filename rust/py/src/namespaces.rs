@@ -84,10 +84,11 @@ pub(crate) fn write_sysctls(
     let fd = namespace.map(borrow_fd).transpose()?;
     let job = || -> Outcome<Vec<String>> {
         let mut before = Vec::with_capacity(settings.len());
+        let mut sysctls = netns::Sysctls::default();
         for (name, value) in &settings {
-            let current = netns::read_sysctl(name)?;
+            let current = sysctls.read(name)?;
             if &current != value {
-                netns::write_sysctl(name, value)?;
+                sysctls.write(name, value)?;
             }
             before.push(current);
         }

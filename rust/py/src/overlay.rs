@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use netyard_netlink::{self as netlink, Batch, Protocol, Socket};
+use netyard_netns::Sysctls;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -167,8 +168,9 @@ fn configure_tunnel(
     spec: &TunnelSpec,
     private_key: &netlink::Key,
 ) -> Outcome<netlink::Key> {
+    let mut sysctls = Sysctls::default();
     for (name, value) in &spec.sysctls {
-        netyard_netns::write_sysctl(name, value)?;
+        sysctls.write(name, value)?;
     }
     let mut device = netlink::WireGuard::open()?;
     device.set_port(&spec.name, spec.port)?;
