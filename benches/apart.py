@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-_FLAGS = "-n -m -p -f --mount-proc --kill-child --propagation private".split()
+# What is in them ends with us, however we end.
+_APART = (
+    "setpriv --pdeathsig KILL unshare -n -m -p -f --mount-proc --kill-child --propagation private"
+).split()
 _OUTSIDE = "NETYARD_BENCH_OUTSIDE"
 
 
@@ -18,7 +21,7 @@ def _namespace() -> str:
 def run(words: list[str], *, environment: dict[str, str] | None = None, **settings: Any) -> Any:
     """Run a command in new namespaces; see `subprocess.run`."""
     known = {**os.environ, **(environment or {}), _OUTSIDE: _namespace()}
-    return subprocess.run(["unshare", *_FLAGS, *words], env=known, **settings)
+    return subprocess.run([*_APART, *words], env=known, **settings)
 
 
 def check() -> None:

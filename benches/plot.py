@@ -29,10 +29,11 @@ def main() -> None:
         axis.set_title(f"{step}, ms")
         axis.set_xscale("log")
     save(figure, "lifecycle")
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 2.4), sharey=True)
-    for axis, column in zip(axes, ["queries/s", "server CPU, us/query"], strict=True):
-        bars(axis, results["dns"], column)
-        axis.set_title(f"local names: {column}")
+    kinds = ["local", "forwarded, repeated", "forwarded, unique"]
+    figure, axes = pyplot.subplots(1, len(kinds), figsize=(11, 2.4), sharey=True)
+    for axis, kind in zip(axes, kinds, strict=True):
+        bars(axis, results["dns"], f"{kind}/s")
+        axis.set_title(f"{kind}: answers/s")
     save(figure, "names")
 
 
