@@ -69,7 +69,9 @@ The same as multiples of the kernel floor:
 
 {shown(ratios, steps[:7], "{:.1f}")}
 
-- Before each timed step the kernel gets a tenth of a second to tidy up after the one before.
+- netyard's operations are timed ten in a row, warm; before each row the kernel gets a tenth of a
+  second to tidy up. The first after such a rest takes up to twice as long here, as caches are shared
+  with other machines; peers' commands begin as cold, but that is little of what they take.
 - The floor is raw netlink in C: no store, no names, no firewall, no checks.
 - netyard's attach is `network.connect(container)` on a running container, with the lock, two
   recorded transactions, the name server told and answering. With 10 ports it is the adoption of a

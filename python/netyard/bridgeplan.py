@@ -5,6 +5,7 @@ Looks at the store and at the host's interfaces; makes nothing.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from ipaddress import ip_interface
 
@@ -68,6 +69,11 @@ def _check_is_free(host: Host, device: str) -> None:
 
 
 def _exists(device: str) -> bool:
+    try:
+        # Without a list of all: nearly always there is none of that name, nor of that alternative.
+        socket.if_nametoindex(device)
+    except OSError:
+        return False
     for link in _core.list_links():
         if link.name == device:
             if link.kind != "bridge":

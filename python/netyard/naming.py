@@ -6,6 +6,7 @@ object can be traced to its owner by its name.
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import suppress
 from functools import cached_property
@@ -80,6 +81,7 @@ def _digest(data: bytes) -> bytes:
     return digest
 
 
+@functools.cache
 def _sha256() -> Any:
     # As `random` does: hashlib brings OpenSSL in, which takes long to load.
     for module in ("_sha2", "_sha256", "hashlib"):

@@ -26,6 +26,8 @@ from netyard.store.records import (
 from netyard.store.store import Store
 
 _LAST_PORT = "last-port"
+# Ports that are sooner tried than looked for among the sockets of the host.
+_FEW = 64
 
 
 def requests_of(spec: ContainerSpec) -> list[PortRequest]:
@@ -367,10 +369,12 @@ def _host_port(store: Store, request: PortRequest, families: Sequence[int], host
 
 
 def _check_run(store: Store, run: PortRequest, families: Sequence[int], host_ip: str) -> None:
-    """Refuse host ports in a row of which one cannot be had: only those are tried that may not."""
+    """Refuse host ports in a row of which one cannot be had: of many, some are tried."""
     first, count = run.host_ports[0], run.length
-    suspect = {first} if run.protocol != "sctp" else set(run.host_ports)
-    suspect |= ports.held(run.protocol) & set(run.host_ports)
+    if count <= _FEW or run.protocol == "sctp":
+        suspect = set(run.host_ports)
+    else:
+        suspect = {first} | ports.held(run.protocol) & set(run.host_ports)
     for family in families:
         for other in store.publications_at(family, run.protocol, first, count):
             suspect.update(range(other.host_port, other.host_port + other.length))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from ipaddress import ip_network
 
 from netyard import _core
 from netyard.files import ResolvConf, upstreams_of
-from netyard.options import Subnet
+from netyard.options import Address, Subnet
 
 
 def subnets_in_use() -> list[Subnet]:
@@ -15,14 +16,19 @@ def subnets_in_use() -> list[Subnet]:
     Routes through a gateway are not avoided: VPNs route halves of the whole address space. Other
     engines' networks are seen as addresses of their bridges.
     """
-    found: set[Subnet] = set()
+    found: list[Subnet] = []
     for route in _core.list_routes():
         if route.is_on_link and route.destination is not None and route.prefix:
-            found.add(ip_network(f"{route.destination}/{route.prefix}", strict=False))
+            found.append(_subnet(route.destination, route.prefix))
     for _, address, prefix in _core.list_addresses():
         if not address.is_loopback and not address.is_link_local:
-            found.add(ip_network(f"{address}/{prefix}", strict=False))
+            found.append(_subnet(address, prefix))
     for server, _, _ in upstreams_of(ResolvConf.of_host().servers):
         if not server.is_loopback:
-            found.add(ip_network(str(server)))
-    return list(found)
+            found.append(ip_network(str(server)))
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _subnet(address: Address, prefix: int) -> Subnet:
+    return ip_network(f"{address}/{prefix}", strict=False)

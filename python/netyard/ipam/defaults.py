@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netyard.errors import Exhausted, Invalid
-from netyard.ipam.pool import overlapping
+from netyard.ipam.pool import overlapping, span
 from netyard.options import Subnet, parse_subnet
 
 
@@ -137,19 +137,18 @@ def choose_subnet(
 
 def _first_free(base: Subnet, prefix: int, taken: Sequence[Subnet]) -> Subnet | None:
     """The first subnet of a size that overlaps nothing; what is taken is jumped over."""
+    begin, end = span(base)
     relevant = sorted(
-        (int(other.network_address), int(other.broadcast_address))
-        for other in taken
-        if other.overlaps(base)
+        (first, last) for first, last in map(span, taken) if first <= end and last >= begin
     )
     size = 1 << (base.max_prefixlen - prefix)
-    candidate = int(base.network_address)
+    candidate = begin
     for first, last in relevant:
         if first >= candidate + size:
             break
         if last >= candidate:
             candidate = -(-(last + 1) // size) * size
-    if candidate + size - 1 > int(base.broadcast_address):
+    if candidate + size - 1 > end:
         return None
     make = IPv4Network if base.version == 4 else IPv6Network
     return make((candidate, prefix))
