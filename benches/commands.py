@@ -12,12 +12,15 @@ from measuring import ROUNDS, median, timed
 
 def commands(_work: Path) -> dict[str, dict[str, float]]:
     """Whole processes, in milliseconds."""
+    from netyard import Network
+
+    Network.create("cli")
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "netyard version": [sys.executable, "-m", "netyard", "version"],
         "netyard network ls": [sys.executable, "-m", "netyard", "network", "ls"],
-        "netyard run --rm --network home true": [
-            *(sys.executable, "-m", "netyard", "run", "--rm", "--network", "home", "true"),
+        "netyard run --rm --network cli true": [
+            *(sys.executable, "-m", "netyard", "run", "--rm", "--network", "cli", "true"),
         ],
     }
     quiet = subprocess.DEVNULL

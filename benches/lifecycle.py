@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import FLOOR, ROUNDS, SETTLE_SECONDS, median, sh, timed
+from measuring import FLOOR, FLOOR_MAP, ROUNDS, in_a_row, median, sh, timed
 
 HERE = Path(__file__).parent
 BATCH = 500
@@ -32,11 +31,12 @@ def floor(work: Path, count: int) -> dict[str, float]:
 def lifecycle(work: Path) -> dict[str, dict[str, float]]:
     """Networks and attachments: the floor, netyard, and its peers."""
     one, many = floor(work, 1), floor(work, BATCH)
-    sh("nft 'table ip floor { map pub { type inet_service : ipv4_addr . inet_service; }; }'")
+    sh(f"nft '{FLOOR_MAP}'")
     ports = []
     for _ in range(ROUNDS):
         ports.append(float(sh(f"{work}/floor ports 10").split("total_us=")[1]) / 1000)
         sh("nft flush map ip floor pub")
+    sh("nft delete table ip floor")
     return {
         FLOOR: {
             "create network": one["bridge_create_total"],
@@ -162,14 +162,3 @@ def one_round(host: Any, boxes: list[Any]) -> Iterator[tuple[str, float]]:
             Container.get(f"x{number}", host=host).abandon()
     made = [Network.get(name, host=host) for name in rounds]
     yield "remove network", in_a_row(lambda network: network.remove(), made)
-
-
-def in_a_row(action: Callable[[Any], object], things: Iterable[Any]) -> float:
-    """The median of how long it takes with each, once the kernel has tidied up, without a pause."""
-    time.sleep(SETTLE_SECONDS)
-    samples = []
-    for each in things:
-        start = time.perf_counter()
-        action(each)
-        samples.append((time.perf_counter() - start) * 1000)
-    return median(samples)

@@ -6,13 +6,16 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 SECONDS = os.environ.get("SECONDS", "1.5")
 FLOOR = "kernel floor (raw netlink, C)"
 SETTLE_SECONDS = 0.1
+# For `floor ports`.
+FLOOR_MAP = "table ip floor { map pub { type inet_service : ipv4_addr . inet_service; }; }"
 
 
 def sh(command: str) -> str:
@@ -28,6 +31,17 @@ def timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1000
+
+
+def in_a_row(action: Callable[[Any], object], things: Iterable[Any]) -> float:
+    """The median of how long it takes with each, once the kernel has tidied up, without a pause."""
+    time.sleep(SETTLE_SECONDS)
+    samples = []
+    for each in things:
+        start = time.perf_counter()
+        action(each)
+        samples.append((time.perf_counter() - start) * 1000)
+    return median(samples)
 
 
 def median(samples: list[float]) -> float:
