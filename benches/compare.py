@@ -29,7 +29,6 @@ from publishing import published
 from report import Table, write
 
 HERE = Path(__file__).parent
-# The crowd first, while there are no other namespaces: what they cost is what is measured.
 TABLES: dict[str, Callable[[Path], Table]] = {
     "scale": scale,
     "lifecycle": lifecycle,
@@ -41,9 +40,9 @@ TABLES: dict[str, Callable[[Path], Table]] = {
 
 
 def main() -> None:
-    """Build the C programs, go into namespaces of our own, measure, write."""
+    """Build the C programs, measure each table in namespaces of its own, write."""
     if "--inside" in sys.argv:
-        measure(*sys.argv[sys.argv.index("--inside") + 1 :])
+        measure(Path(sys.argv[-2]), sys.argv[-1])
         return
     wanted = sys.argv[1:]
     work = tempfile.mkdtemp(prefix="netyard-bench-")
@@ -51,29 +50,28 @@ def main() -> None:
         for source in (HERE / "peers").glob("*.c"):
             binary = f"{work}/{source.stem}"
             subprocess.run(["cc", "-O2", "-pthread", "-o", binary, source], check=True)
-        apart.run([sys.executable, __file__, "--inside", work, *wanted], check=True)
-        found = json.loads(Path(f"{work}/results.json").read_text())
-        if wanted:
-            print(json.dumps(found, indent=1))
-            return
-        found["lifecycle"].update(peers())
-        write(found)
+        found: dict[str, Table] = {}
+        for name in wanted or TABLES:
+            apart.run([sys.executable, __file__, "--inside", work, name], check=True)
+            found[name] = json.loads(Path(f"{work}/{name}.json").read_text())
+            print(json.dumps({name: found[name]}, indent=1), flush=True)
+        if not wanted:
+            found["lifecycle"].update(peers())
+            write(found)
     finally:
         shutil.rmtree(work)
 
 
-def measure(directory: str, *wanted: str) -> None:
-    """The tables of these names, or all, written beside the C programs."""
+def measure(work: Path, name: str) -> None:
+    """One table, written beside the C programs."""
     apart.check()
-    work = Path(directory)
     sh(
         "mount -t tmpfs tmpfs /run; mkdir -p /run/netns; mount -t sysfs sysfs /sys; ip link set lo up"
     )
     os.environ["NETYARD_ROOT"] = "/run/root"
     # Python's byte code is kept, as an installed package has it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    measured = {name: table(work) for name, table in TABLES.items() if not wanted or name in wanted}
-    (work / "results.json").write_text(json.dumps(measured))
+    (work / f"{name}.json").write_text(json.dumps(TABLES[name](work)))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,21 @@ def published(rounds: int) -> None:
     box.abandon()
 
 
+def converging(rounds: int) -> None:
+    """A hundred ports of the host to one inside, and back: not all of them for each."""
+    from netyard import Container, Host, Network
+
+    host = Host()
+    Network.create("home", host=host)
+    subprocess.run(["ip", "netns", "add", "box"], check=True)
+    box = Container.adopt("box", netns="/run/netns/box", network="home", host=host)
+    ports = [f"{port}:80" for port in range(9000, 9100)]
+    for _ in range(rounds):
+        box.add_ports(*ports)
+        box.remove_ports(*ports)
+    box.abandon()
+
+
 def words(rounds: int) -> None:
     """Ten thousand ports as typed."""
     from netyard import ports
@@ -116,6 +131,7 @@ PATHS: dict[str, Callable[[int], None]] = {
     "create and remove a network": networks,
     "connect and disconnect": connections,
     "one port more and less": published,
+    "100 ports to one, and back": converging,
     "10,000 ports as words": words,
 }
 

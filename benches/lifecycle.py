@@ -64,6 +64,8 @@ def peers() -> dict[str, dict[str, float]]:
     floor_binary = HERE / "peers" / "bin" / "floor"
     subprocess.run(["cc", "-O2", "-o", floor_binary, HERE / "peers" / "floor.c"], check=True)
     done = subprocess.run(harness, cwd=HERE / "peers", capture_output=True, text=True)
+    if done.returncode:
+        print(f"no peers: {done.stderr[-500:]}", file=sys.stderr)
     rows: dict[str, dict[str, float]] = {}
     lines = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "|" in line]
     columns = lines[0][1:] if lines else []

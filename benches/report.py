@@ -98,8 +98,8 @@ ms with 100, 3 ms with 900. So new addresses, which nobody can know elsewhere, a
 The first two are what adopting a namespace takes longer with them: `-p 10000-19999:10000-19999`, and
 {PORTS} flags. Two thirds of it are the kernel's, for elements whose keys hold the protocol and which
 say whose they are. Of 300 taken back most is the search of the connection table. Docker, netavark
-and the CNI plugins take seconds for a hundred: see `benches/peers`. Thousands of host ports to one
-port inside take as long a port.
+and the CNI plugins take seconds for a hundred: see `benches/peers`. 10,000 host ports that all
+lead to one port inside are no row, and take 0.8 s.
 
 ## New connections per second through published ports
 
