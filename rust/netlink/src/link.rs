@@ -60,6 +60,9 @@ pub struct LinkInfo {
 }
 
 /// Creates a bridge without spanning tree, up. Same as `ip link add NAME type bridge … up`.
+///
+/// And without multicast snooping: nobody there asks who wants what (`mcast_querier`), so that the
+/// kernel would send multicast to all ports anyway, after setting up timers for each.
 pub fn add_bridge(batch: &mut Batch, spec: &BridgeSpec<'_>) {
     let mut message = up_message();
     message.attributes = vec![
@@ -70,6 +73,7 @@ pub fn add_bridge(batch: &mut Batch, spec: &BridgeSpec<'_>) {
             Info::Data(InfoData::Bridge(vec![
                 InfoBridge::StpState(BridgeStpState::Disabled),
                 InfoBridge::ForwardDelay(0),
+                InfoBridge::MulticastSnooping(false),
             ])),
         ]),
     ];
@@ -98,6 +102,9 @@ pub fn add_wireguard(batch: &mut Batch, name: &str, mtu: u32) {
 /// A port of a bridge needs no IPv6 address: one would be announced to all other ports, and each
 /// would be one more in what the kernel goes through. So it comes up after it was told so.
 pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
+    // As many as the kernel uses. Otherwise it makes one for each CPU and then waits for all of them
+    // to take the others out of use.
+    let queues = [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
         LinkAttribute::IfName(far.name.into()),
@@ -105,6 +112,7 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
         LinkAttribute::NetNsFd(far.namespace.as_raw_fd()),
     ];
     peer.attributes.extend(far.mtu.map(LinkAttribute::Mtu));
+    peer.attributes.extend(queues.clone());
 
     let is_quiet = near.bridge_index.is_some() && may_have_ipv6(near.mtu);
     let mut message = if is_quiet {
@@ -121,6 +129,7 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
         ]),
     ];
     message.attributes.extend(near.mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(queues);
     message
         .attributes
         .extend(near.bridge_index.map(LinkAttribute::Controller));
