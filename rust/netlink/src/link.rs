@@ -153,6 +153,34 @@ fn give_no_address(batch: &mut Batch, name: &str) {
     batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
 }
 
+/// Has a link announce its IPv4 addresses when it comes up or its MAC address is set. Same as
+/// `sysctl -w net.ipv4.conf.NAME.arp_notify=VALUE`.
+pub fn set_arp_notify(batch: &mut Batch, index: u32, name: &str, value: u32) {
+    const RTM_SETLINK: u16 = 19;
+    const IFLA_AF_SPEC: u16 = 26;
+    const IFLA_INET_CONF: u16 = 1;
+    const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    let path = [
+        IFLA_AF_SPEC,
+        libc::AF_INET as u16,
+        IFLA_INET_CONF,
+        IPV4_DEVCONF_ARP_NOTIFY,
+    ];
+    // One attribute in the other, each with a header of four bytes, the value in the last.
+    for (depth, kind) in path.iter().enumerate() {
+        let length = (path.len() - depth) * 4 + size_of::<u32>();
+        payload.extend((length as u16).to_ne_bytes());
+        payload.extend(kind.to_ne_bytes());
+    }
+    payload.extend(value.to_ne_bytes());
+    let subject = Subject::link("set arp_notify", name);
+    batch.push_raw(subject, RTM_SETLINK, 0, &payload, true);
+}
+
 /// Whether the kernel gives links of this MTU IPv6 addresses (RFC 8200, 5).
 fn may_have_ipv6(mtu: Option<u32>) -> bool {
     const LEAST_MTU: u32 = 1280;

@@ -244,12 +244,19 @@ fn configure_far_ends(specs: &[EndpointSpec], fds: &[BorrowedFd<'_>]) -> Outcome
 }
 
 fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
-    let mut sysctls = Sysctls::default();
-    for (name, value) in &spec.sysctls {
-        sysctls.write(name, value)?;
-    }
     let index = index_of(&spec.ifname)?;
     let mut batch = Batch::new();
+    let mut sysctls = Sysctls::default();
+    let notify = format!("net.ipv4.conf.{}.arp_notify", spec.ifname.replace('.', "/"));
+    for (name, value) in &spec.sysctls {
+        match value.parse() {
+            // With what else is sent, it is one file less to look up.
+            Ok(number) if *name == notify => {
+                netlink::set_arp_notify(&mut batch, index, &spec.ifname, number);
+            }
+            _ => sysctls.write(name, value)?,
+        }
+    }
     netlink::set_link_up(&mut batch, 1, "lo", true);
     // Before the addresses: coming up with them would announce them, and too early.
     netlink::set_link_up(&mut batch, index, &spec.ifname, true);
