@@ -265,7 +265,7 @@ def _arriving(*, binds_strictly: bool) -> Rules:
 def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
     """The same of the rules about who may reach whom.
 
-    What most packets need comes first: connections that were let in before pass by few rules.
+    What most packets need comes early: connections that were let in before pass by few rules.
     """
     yield ("forward", "what goes to a container", [_TO_BRIDGE, ("jump", "inward")])
     yield ("forward", "what else comes from one", [_FROM_BRIDGE, ("jump", "outward")])
@@ -276,13 +276,13 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
 def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
     """Each packet is judged here, for good."""
     yield ("inward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
-    yield ("inward", "replies to what was allowed", [("established",), _ELSEWHERE, ("accept",)])
     for direction, what in (("iifname", "nothing out"), ("oifname", "nothing in")):
         yield (
             "inward",
             f"internal networks: {what} but within themselves",
             [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
         )
+    yield ("inward", "replies to what was allowed", [("established",), _ELSEWHERE, ("accept",)])
     yield (
         "inward",
         "link-local addresses stay on their link",
@@ -334,12 +334,12 @@ def _opened(version: int, sets: FamilySets) -> Rules:
 
 def _from_containers() -> Rules:
     """What is not for a container."""
-    yield ("outward", "replies to what was allowed", [("established",), ("accept",)])
     yield (
         "outward",
         "internal networks: nothing out",
         [("in", ["iifname"], INTERNAL.name), ("drop",)],
     )
+    yield ("outward", "replies to what was allowed", [("established",), ("accept",)])
     yield (
         "outward",
         "link-local addresses stay on their link",

@@ -32,9 +32,7 @@ class Firewalls:
 
     def look(self) -> None:
         """Look again, soon, unless it is certain that there is nothing new."""
-        stamp = coexistence.stamp()
-        if self.has_others or stamp != self._stamp:
-            self._stamp = stamp
+        if self.has_others or coexistence.stamp() != self._stamp:
             self._errand.ask()
 
     def stop(self) -> None:
@@ -42,6 +40,7 @@ class Firewalls:
         self._errand.end()
 
     def _look(self) -> None:
+        stamp = coexistence.stamp()
         found = coexistence.find(self._layout.table)
         for line in coexistence.sync(self._layout, self._store, found):
             _LOG.info("%s", line)
@@ -49,3 +48,5 @@ class Firewalls:
             network.bridge and network.state == "ready" for network in self._store.networks()
         )
         self.has_others = bool(found)
+        # Only now: a look that failed is due again.
+        self._stamp = stamp
