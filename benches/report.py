@@ -82,11 +82,12 @@ The same as multiples of the kernel floor:
   and its agent deletes them. It also searches the connection table, 5 ms however few flows there
   are, for those of addresses that have gone; who takes one before that does it himself.
 
-Where the time of one attachment goes, by cProfile and `perf`, of 1.9 ms: the pair, its far end on a
-thread that enters the namespace, with its settings, and the port of the bridge 1.0; two transactions
+Where the time of one attachment goes, by cProfile and `perf`, of 1.7 ms: the pair, its far end on a
+thread that enters the namespace, with its settings, and the port of the bridge 0.8; two transactions
 of SQLite 0.3; the name server, which learns of it meanwhile, 0.15; the rest is Python. The floor has
-the first, without the thread and the settings. In a batch the kernel has 0.83 ms of an endpoint,
-Python and SQLite 0.28. Of 1.65 ms for a network the bridge is 0.3, SQLite 0.25, the firewall 0.1,
+the first, without the thread and the settings. In a batch the kernel has 0.5 ms of an endpoint,
+less than the floor, as pairs are made with one queue each (with one a CPU the kernel waits for all
+CPUs to take the others out of use) and bridges without multicast snooping; Python and SQLite 0.28. Of 1.65 ms for a network the bridge is 0.3, SQLite 0.25, the firewall 0.1,
 looking at routes, addresses and others' firewalls 0.2, files under /proc and /etc 0.1.
 What an announcement costs grows with the network, as it is sent to every port: 0.1
 ms with 100, 3 ms with 900. So new addresses, which nobody can know elsewhere, are not announced.
@@ -115,7 +116,7 @@ that let all but questions of names pass.
 
 {shown(results["scale"], [FIRST, LAST], "{:.5g}")}
 
-What grows with the crowd is the kernel's, by `perf` at 900, of 10 ms: settings of a new namespace are
+What grows with the crowd is the kernel's, by `perf` at 900, in milliseconds a start: settings of a new namespace are
 looked up in one hash chain for all namespaces (1.3), mounting its /sys goes through all that there are
 (0.5), the copy of the mount table that each container's mount namespace begins as has one mount for
 every network namespace (0.9), a new port goes through all ports of the bridge (0.6); the rest are
