@@ -103,7 +103,7 @@ def bare(work: Path, letter: str, *, bridged: bool) -> Iterator[Place]:
     ip -n {server} link set eth0 up; ip -n {server} addr add 10.3.0.2/24 dev eth0
     ip -n {server} route add default via 10.3.0.1
     """)
-    with client(f"{letter}cli", f"-n {router}"), serving(work, server):
+    with client(f"{letter}cli", router), serving(work, server):
         yield Place(f"{letter}cli", lambda count: mapped(router, count))
     sh(f"ip netns del {router}; ip netns del {server}")
 
@@ -127,12 +127,17 @@ def mapped(router: str, count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def client(name: str, router: str) -> Iterator[None]:
-    """A host with many addresses beside a router, which forgets closed connections soon."""
-    inside = f"ip netns exec {router[3:]}" if router else ""
+    """A host with many addresses beside a router, which forgets closed connections soon.
+
+    Args:
+        router: Its namespace; ``""`` is the one that everything is measured in.
+    """
+    link = f"ip -n {router} link" if router else "ip link"
+    inside = f"ip netns exec {router}" if router else ""
     sh(f"""
     ip netns add {name}
-    ip {router} link add vc up type veth peer name eth0 netns {name}
-    ip {router} addr add {ROUTER}/16 dev vc
+    {link} add vc up type veth peer name eth0 netns {name}
+    {inside} ip addr add {ROUTER}/16 dev vc
     ip -n {name} link set lo up; ip -n {name} link set eth0 up
     for i in $(seq 2 {CLIENTS + 1}); do ip -n {name} addr add 10.1.0.$i/16 dev eth0; done
     ip -n {name} route add default via {ROUTER}
@@ -142,7 +147,7 @@ def client(name: str, router: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sh(f"ip {router} link del vc; ip netns del {name}")
+        sh(f"{link} del vc; ip netns del {name}")
 
 
 @contextlib.contextmanager

@@ -14,8 +14,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apart
+
+if TYPE_CHECKING:
+    from netyard import Container
 
 RECORDED = Path(__file__).parent / "results" / "counts.json"
 TOLERANCE = 0.10
@@ -74,15 +78,23 @@ def networks(rounds: int) -> None:
         Network.create(f"net{number}", host=host).remove()
 
 
-def connections(rounds: int) -> None:
-    """Of one container with one network."""
+def at_home(*publish: str) -> Container:
+    """An adopted namespace on a network."""
     from netyard import Container, Host, Network
 
     host = Host()
     Network.create("home", host=host)
-    net = Network.create("other", host=host)
     subprocess.run(["ip", "netns", "add", "box"], check=True)
-    box = Container.adopt("box", netns="/run/netns/box", network="home", host=host)
+    place = {"netns": "/run/netns/box", "network": "home", "publish": publish}
+    return Container.adopt("box", host=host, **place)
+
+
+def connections(rounds: int) -> None:
+    """Of one container with one network."""
+    from netyard import Network
+
+    box = at_home()
+    net = Network.create("other", host=box.host)
     for _ in range(rounds):
         net.connect(box)
         net.disconnect(box)
@@ -91,13 +103,7 @@ def connections(rounds: int) -> None:
 
 def published(rounds: int) -> None:
     """A thousand ports, and one more and less beside them."""
-    from netyard import Container, Host, Network
-
-    host = Host()
-    Network.create("home", host=host)
-    subprocess.run(["ip", "netns", "add", "box"], check=True)
-    flags = {"netns": "/run/netns/box", "network": "home", "host": host}
-    box = Container.adopt("box", publish=["10000-10999:10000-10999"], **flags)
+    box = at_home("10000-10999:10000-10999")
     for _ in range(rounds):
         box.add_ports("9000:80")
         box.remove_ports("9000:80")
@@ -106,12 +112,7 @@ def published(rounds: int) -> None:
 
 def converging(rounds: int) -> None:
     """A hundred ports of the host to one inside, and back: not all of them for each."""
-    from netyard import Container, Host, Network
-
-    host = Host()
-    Network.create("home", host=host)
-    subprocess.run(["ip", "netns", "add", "box"], check=True)
-    box = Container.adopt("box", netns="/run/netns/box", network="home", host=host)
+    box = at_home()
     ports = [f"{port}:80" for port in range(9000, 9100)]
     for _ in range(rounds):
         box.add_ports(*ports)
