@@ -255,10 +255,11 @@ def _arriving(*, binds_strictly: bool) -> Rules:
             f"ports published on one IPv{version} address",
             [("dnat map", word, at, sets.published_at.name)],
         )
+    for version, sets in FAMILIES.items():
         yield (
             "by-port",
             f"ports published on every IPv{version} address",
-            [("dnat map", word, at[1:], sets.published.name)],
+            [("dnat map", _WORDS[version], ["l4proto", "dport"], sets.published.name)],
         )
 
 

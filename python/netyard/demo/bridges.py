@@ -130,9 +130,9 @@ def _rules(host: Host) -> Iterator[str]:
         if step[1] != chain:
             chain = step[1]
             yield f"{chain}:"
-        verdict = step[2][-1][0]
-        word = "dnat" if verdict == "dnat map" else verdict
-        yield f"  {word:10}  {step[3]}"
+        verdict = step[2][-1]
+        word = {"dnat map": "dnat", "jump": f"jump {verdict[-1]}"}.get(verdict[0], verdict[0])
+        yield f"  {word:15}  {step[3]}"
     for network in host.store.networks():
         if network.state == "ready" and network.bridge:
             yield f"element: {network.bridge} is {network.name}"
