@@ -8,7 +8,7 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm counts record-counts wheel bench clean
+.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
 test: packages build check test-rust test-unit counts test-lab test-vm
@@ -77,6 +77,10 @@ bench: venv
 	unshare -n -m -p -f --mount-proc --kill-child --propagation private \
 		sh -c 'mount -t tmpfs tmpfs /run && exec $(BIN)/pytest -q benches'
 	cargo bench -q -p netyard-dns
+
+## The newest netavark and aardvark-dns, beside Debian's in `make bench`; needs protobuf-compiler.
+bench-peers:
+	cargo install -q --root $(CARGO_TARGET_DIR)/peers netavark@2.1.0 aardvark-dns@2.1.0
 
 clean:
 	rm -rf target dist .venv

@@ -57,6 +57,8 @@ def main() -> None:
             print(json.dumps({name: found[name]}, indent=1), flush=True)
         if not wanted:
             found["lifecycle"].update(peers())
+            for name in [each for each in found["lifecycle"] if each.endswith("run --rm")]:
+                found["cli"][name] = {"ms": found["lifecycle"].pop(name)["attach"]}
             write(found)
     finally:
         shutil.rmtree(work)

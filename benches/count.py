@@ -13,10 +13,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apart
+import names
 
 if TYPE_CHECKING:
     from netyard import Container
@@ -128,12 +130,58 @@ def words(rounds: int) -> None:
         ports.compacted([f"{port}:{port}" for port in range(10_000, 20_000)])
 
 
+# One question after the other, so that the server wakes as often each time.
+ASK = """
+import socket, sys
+name, times = sys.argv[1].encode(), int(sys.argv[2])
+labels = b"".join(bytes([len(label)]) + label for label in name.split(b"."))
+question = bytes(4) + b"\\0\\1" + bytes(6) + labels + b"\\0\\0\\1\\0\\1"
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(20)
+asking.connect(("127.0.0.11", 53))
+for number in range(times):
+    asking.send(number.to_bytes(2, "big") + b"\\1\\0" + question[4:])
+    answer = asking.recv(512)
+    assert answer[:2] == number.to_bytes(2, "big") and answer[7] == 1, answer
+"""
+# Everything has one address.
+TELL = f"""
+import socket
+answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+answering.bind(("{names.UPSTREAM}", 53))
+while True:
+    asked, client = answering.recvfrom(512)
+    question = asked[12 : asked.index(0, 12) + 5]
+    header = asked[:2] + bytes.fromhex("8180 0001 0001 0000 0000")
+    answering.sendto(header + question + bytes.fromhex("c00c 0001 0001 00000e10 0004 0a000001"), client)
+"""
+
+
+def answers(name: str, rounds: int) -> None:
+    """A hundred a round, of a name server asked within a container."""
+    with names.own_server(Path()) as (prefix, _, _):
+        ask = [*prefix.split(), sys.executable, "-S", "-c", ASK, name, str(100 * rounds)]
+        subprocess.run(ask, check=True)
+
+
+def remembered(rounds: int) -> None:
+    """Answers of another name server, which is asked once."""
+    subprocess.run(["ip", "addr", "add", names.UPSTREAM, "dev", "lo"], check=True)
+    with subprocess.Popen([sys.executable, "-S", "-c", TELL]) as upstream:
+        try:
+            answers("www.example.com", rounds)
+        finally:
+            upstream.kill()
+
+
 PATHS: dict[str, Callable[[int], None]] = {
     "create and remove a network": networks,
     "connect and disconnect": connections,
     "one port more and less": published,
     "100 ports to one, and back": converging,
     "10,000 ports as words": words,
+    "100 local names answered": partial(answers, "n500"),
+    "100 remembered names answered": remembered,
 }
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -22,6 +25,8 @@ NAMES = 1000
 # More than anybody answers in a round, so that no name is asked twice.
 UNIQUE = 400_000
 CLIENT_CORE, SERVER_CORE = 0, 1
+# Where `make bench-peers` puts them.
+PEERS = Path(__file__).parents[1] / "target" / "peers" / "bin"
 GATEWAY, UPSTREAM = "10.96.0.1", "10.96.0.2"
 LIMIT = "limit: udpresp, looks at nothing"
 VETH_LIMIT = f"{LIMIT}, over a veth"
@@ -188,6 +193,29 @@ def unbound(work: Path) -> Served:
         yield "", "127.0.0.11", lambda: pids
 
 
+@contextlib.contextmanager
+def aardvark(program: Path, work: Path) -> Served:
+    """Podman's name server: it knows its clients by their addresses, so it is asked over a veth."""
+    directory = work / "aardvark"
+    directory.mkdir(exist_ok=True)
+    own = f"{GATEWAY}\n{'f' * 64} {UPSTREAM}  client\n"
+    others = (f"{i:064x} 10.0.{i >> 8}.{i & 255}  n{i}\n" for i in range(NAMES))
+    (directory / "bench").write_text(own + "".join(others))
+    (work / "resolv.conf").write_text(f"nameserver {UPSTREAM}\n")
+    sh(f"mount --bind {work}/resolv.conf /etc/resolv.conf")
+    words = [program, "--config", directory, "-p", "53", "run"]
+    try:
+        # It goes on in the background.
+        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        pid = int((directory / "aardvark.pid").read_text())
+        yield "ip netns exec up", GATEWAY, lambda: [pid]
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.5)
+    finally:
+        sh("umount /etc/resolv.conf")
+        shutil.rmtree(directory)
+
+
 SERVERS: dict[
     str,
     Callable[[Path], contextlib.AbstractContextManager[tuple[str, str, Callable[[], list[int]]]]],
@@ -197,4 +225,6 @@ SERVERS: dict[
     "netyard": own_server,
     "dnsmasq": dnsmasq,
     "unbound, 1 thread": unbound,
+    "aardvark-dns 1.4": partial(aardvark, Path("/usr/lib/podman/aardvark-dns")),
+    "aardvark-dns 2.1": partial(aardvark, PEERS / "aardvark-dns"),
 }
