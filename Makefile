@@ -5,10 +5,10 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
 	musl-tools curl tcpdump iputils-ping netcat-openbsd procps python3-venv \
-	qemu-system-x86 linux-image-amd64 kmod valgrind
+	qemu-system-x86 linux-image-amd64 kmod valgrind systemd
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm crashes races counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
 test: packages build check test-rust test-unit counts test-lab test-vm
@@ -46,6 +46,14 @@ test-unit: build
 ## Needs root: makes namespaces, and nothing else on this machine.
 test-lab: build
 	$(BIN)/pytest -q -n $(WORKERS) tests/lab_hosts
+
+## Every point at which a command can be killed or refused, not a share of them: an hour.
+crashes: build
+	CRASH_SHARE=1 $(BIN)/pytest -q -n $(WORKERS) tests/lab_hosts/test_crashes.py
+
+## Many commands at once, for longer.
+races: build
+	RACE_SECONDS=60 $(BIN)/pytest -q -s tests/lab_hosts/test_races.py
 
 ## What this kernel may lack, on Debian's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider

@@ -339,13 +339,16 @@ class Guest:
         return str(settings["IPAddress" if version == 4 else "GlobalIPv6Address"])
 
 
+_RESOLV_CONF = f"nameserver {ROUTER}\nsearch lab.test\n"
+
+
 class Lab:
     """A host, a neighbour on its wire, and an internet behind a router."""
 
     def __init__(self) -> None:
         self._machines: list[Machine] = []
         self.wire = self._machine("wire")
-        self.host = self._machine("host", f"nameserver {ROUTER}\nsearch lab.test\n")
+        self.host = self._machine("host", _RESOLV_CONF)
         self.neighbour = self._machine("neighbour")
         self.internet = self._machine("internet")
         self.wire.run("ip", "-batch", "-", input="link add wire up type bridge")
@@ -387,6 +390,20 @@ class Lab:
         if routed:
             script += f"route add default via {ROUTER}\nroute add default via {ROUTER6}\n"
         machine.run("ip", "-batch", "-", input=script)
+
+    def reboot(self) -> None:
+        """Restart the host: of all it had only the files under ``/var/lib`` are left."""
+        mac = self.host.out("cat", "/sys/class/net/eth0/address")
+        with tempfile.TemporaryDirectory(prefix="lab-disk-") as disk:
+            self.host.run("cp", "-a", "/var/lib/.", disk)
+            self.host.close()
+            self._machines.remove(self.host)
+            self.host = self._machine("host", _RESOLV_CONF)
+            self.host.run("cp", "-a", f"{disk}/.", "/var/lib")
+        # The kernel takes a dead namespace's interfaces away in the background.
+        self.wire.run("ip", "link", "del", "host-eth0", check=False)
+        self.plug(self.host, HOST, HOST6, routed=True)
+        self.host.run("ip", "link", "set", "eth0", "address", mac)
 
     def serve_internet(self) -> None:
         """Start DNS and a TCP/UDP echo server on port 80 out there."""

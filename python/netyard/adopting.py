@@ -28,7 +28,7 @@ def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
     except OSError as error:
         what = f"process {pid}" if pid is not None else f"network namespace {path!r}"
         raise NotFound(f"there is no {what}: {error.strerror}") from error
-    if not _is_netns(fd):
+    if not is_netns(fd):
         os.close(fd)
         raise Invalid(f"--netns: {path!r} is no network namespace", field="--netns", value=path)
     if _core.namespace_identity(fd) == _core.namespace_identity():
@@ -37,7 +37,7 @@ def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
     return fd
 
 
-def _is_netns(fd: int) -> bool:
+def is_netns(fd: int) -> bool:
     """Whether a descriptor is a network namespace: on nsfs, of this type (ioctl_ns(2))."""
     ns_get_nstype = 0xB703
     clone_newnet = 0x40000000
@@ -52,20 +52,60 @@ def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> Contai
     owner = _owner_of(host, source)
     if owner is not None:
         raise Conflict(f"this namespace is container {owner.name!r} already", holder=owner.name)
-    record = make(change, name, spec, "")
     with store.transaction():
+        record = make(change, name, spec, "")
         store.update_container(record.id, state="starting")
         _name_interfaces(host, record, source)
+    change.on_failure(lambda: abandon(host, record))
+    _take_in(change, record, spec, source)
+    return store.container(record.id) or record
+
+
+def _take_in(change: Change, record: ContainerRecord, spec: ContainerSpec, source: int) -> None:
+    """Keep a namespace and put it on its networks."""
+    host, store = change.host, change.store
     _core.make_mount_point(str(host.layout.namespaces))
     _core.bind_namespace(source, str(host.layout.namespace(record.id)))
-    change.on_failure(lambda: abandon(host, record))
     was_up = _core.set_loopback(source, True)
     with store.transaction():
         store.update_container(record.id, was_loopback_up=was_up)
     lifecycle.join_networks(change, record, spec)
     with store.transaction():
         store.update_container(record.id, state="running", started=clock.now())
-    return store.container(record.id) or record
+
+
+def is_kept(host: Host, record: ContainerRecord) -> bool:
+    """Whether an adopted namespace is still where we keep it: not after a reboot of the host."""
+    try:
+        with endpoint.opened_namespace(host, record) as namespace:
+            return is_netns(namespace)
+    except FileNotFoundError:
+        return False
+
+
+def revive(change: Change, record: ContainerRecord) -> None:
+    """Put a namespace that somebody has made again, after a reboot of the host, on its networks.
+
+    Raises:
+        NotFound: if nobody has, or it was adopted by a process, of which none is left.
+    """
+    host, store = change.host, change.store
+    spec = ContainerSpec.from_json(record.spec)
+    if record.state == "running":
+        lifecycle.tear_down(host, record, state="exited", now=True, finished=clock.now())
+    if not spec.netns:
+        raise NotFound("it was the namespace of a process, which has ended")
+    source = open_foreign(None, spec.netns)
+    try:
+        with store.transaction():
+            store.update_container(record.id, state="starting")
+            _name_interfaces(host, record, source)
+        _take_in(change, record, spec, source)
+    except BaseException:
+        lifecycle.tear_down(host, record, state="exited", now=True)
+        raise
+    finally:
+        os.close(source)
 
 
 def _owner_of(host: Host, source: int) -> ContainerRecord | None:
@@ -108,7 +148,9 @@ def abandon(host: Host, record: ContainerRecord) -> None:
     agent.refresh(host.layout, [record.id], needed=False, ended=True)
     if path.exists():
         with endpoint.opened_namespace(host, record) as namespace:
-            _core.remove_dns_redirect(namespace)
-            if not left.was_loopback_up:
-                _core.set_loopback(namespace, False)
+            # A crash may have left the bare file that the namespace is mounted on.
+            if is_netns(namespace):
+                _core.remove_dns_redirect(namespace)
+                if not left.was_loopback_up:
+                    _core.set_loopback(namespace, False)
     lifecycle.discard(host, left)

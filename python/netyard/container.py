@@ -254,6 +254,7 @@ class Container:
             networks=with_first(requests, first),
             publish=ports.compacted(publish),
             labels=dict(labels or {}),
+            netns="" if netns is None else str(Path(netns).absolute()),
         )
         check_values(spec)
         source = adopting.open_foreign(pid, netns)

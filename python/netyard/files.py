@@ -5,6 +5,7 @@ Written in place, never by rename: they are bind-mounted, and a new inode would 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from netyard.options import Address
 
 NAME_SERVER = "127.0.0.11"
 _STUB = "127.0.0.53"
+_TRIES = 3
 _RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 _FALLBACK4 = ("8.8.8.8", "8.8.4.4")
 _FALLBACK6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
@@ -194,11 +196,17 @@ def read_text(path: Path) -> str:
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory of files, as far as there is one."""
-    with suppress(OSError):
-        for entry in path.iterdir():
-            entry.unlink(missing_ok=True)
-        path.rmdir()
+    """Remove a directory and the files in it. A missing one is no error."""
+    with suppress(FileNotFoundError):
+        for tries_left in reversed(range(_TRIES)):
+            for entry in path.iterdir():
+                entry.unlink(missing_ok=True)
+            try:
+                path.rmdir()
+            except OSError as error:
+                # A supervisor has just left its last word there.
+                if error.errno != errno.ENOTEMPTY or not tries_left:
+                    raise
 
 
 def write_in_place(path: Path, text: str) -> None:

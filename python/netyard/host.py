@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,7 @@ class Host:
 
             # One that was killed has left its socket, on which nobody listens.
             agent.ensure(self.layout)
+        self._settle()
 
     def close(self) -> None:
         """Close the store."""
@@ -155,13 +156,15 @@ class Host:
                 change.batch = None
 
     @contextmanager
-    def change(self, *, is_batched: bool = False) -> Iterator[Change]:
+    def change(self, *, is_batched: bool = False, is_reload: bool = False) -> Iterator[Change]:
         """Hold the lock of this root; undo everything if the body raises.
 
-        Changes inside one another are one. What a killed process left half-way is finished first.
+        Changes inside one another are one. What a killed process left half-way is finished first,
+        and after a restart of the machine everything is made again.
 
         Args:
             is_batched: It can be part of a batch; whatever else changes comes after the batch.
+            is_reload: It makes everything again itself.
         """
         with self._thread_lock:
             if self._change is not None:
@@ -169,10 +172,12 @@ class Host:
                     self._change.batch.flush()
                 yield self._change
                 return
-            with _locked(self.layout.lock), self.store.alone():
+            with locked(self.layout.lock), self.store.alone():
                 self._prepare()
                 change = self._change = Change(self)
                 try:
+                    if not is_reload:
+                        self._restore()
                     yield change
                 except BaseException:
                     change.roll_back()
@@ -181,8 +186,32 @@ class Host:
                     self._change = None
             change.finish()
 
+    def _restore(self) -> None:
+        """After a restart of the machine, make again what the store knows of; see `reload`."""
+        if self.layout.restored.exists():
+            return
+        made = [each for each in self.store.networks() if each.state == "ready"]
+        if any(network.takes_endpoints for network in made):
+            from netyard import reconcile
+
+            reconcile.reload(self)
+        self.layout.restored.touch(mode=0o600)
+
+    def _settle(self) -> None:
+        """Finish what a killed process left, so that whoever only reads sees no half of it.
+
+        What is unfinished while somebody has the lock is being worked on.
+        """
+        if any(self.store.unfinished()):
+            with (
+                suppress(BlockingIOError, NetyardError),
+                locked(self.layout.lock, wait=False),
+                self.store.alone(),
+            ):
+                self._prepare()
+
     def _prepare(self) -> None:
-        if any(self.store.unfinished()) or self.store.ending_publications():
+        if any(self.store.unfinished()):
             from netyard import reconcile
 
             reconcile.finish_interrupted(self)
@@ -297,11 +326,15 @@ def _directories(layout: Layout) -> tuple[Path, ...]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock; a descriptor of its own each time, so threads exclude each other."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an advisory lock; a descriptor of its own each time, so threads exclude each other.
+
+    Raises:
+        BlockingIOError: if somebody else holds it, and waiting for him is not wanted.
+    """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(fd)

@@ -143,6 +143,11 @@ class Layout:
         return self.root / "bin"
 
     @property
+    def restored(self) -> Path:
+        """There once what the store wants is there, since the machine was started."""
+        return self.run / "restored"
+
+    @property
     def lock(self) -> Path:
         return self.run / "lock"
 
@@ -191,6 +196,12 @@ class Layout:
     def table(self) -> str:
         """The nf_tables table."""
         return self._tagged("netyard", "-")
+
+    def alias(self, network: str = "") -> str:
+        """What the interfaces of a network say of themselves (``ip link``), or how it begins."""
+        # Of the kernel's 256 bytes the name of a network may take 128.
+        root = os.fsencode(self.root)[:100].decode(errors="ignore")
+        return f"netyard {root}: {network}"
 
     @cached_property
     def default_bridge(self) -> str:

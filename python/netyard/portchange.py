@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core, lifecycle, ports, publishing
+from netyard import _core, kernel, lifecycle, ports, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.host import Host
@@ -29,20 +29,47 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
     with host.change() as change:
         container = lifecycle.find(host, wanted)
         spec = _spec_of(container)
-        made: list[Publication] = []
-        if container.state == "running":
-            up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-            carriers = endpoints.gateway_endpoints(host.store, up)
-            places = publishing.Places.of(host.store, up, carriers)
-            if not places:
-                raise Conflict(
-                    f"container {container.name!r} has no network that can publish a port"
-                )
-            made = publishing.publish(change, container, requests, places)
-            _let_hairpin(host, carriers.values())
-        publish = ports.compacted((*spec.publish, *texts))
-        _remember(host, container, spec._replace(publish=publish))
+        more = spec._replace(publish=ports.compacted((*spec.publish, *texts)))
+        if container.state != "running":
+            _remember(host, container, more)
+            return []
+        carriers, places = _carriers_and_places(host, container)
+        if not places:
+            raise Conflict(f"container {container.name!r} has no network that can publish a port")
+        with host.store.transaction():
+            made = publishing.record(host, container, requests, places)
+            host.store.note_publishing(container.id)
+            _remember(host, container, more)
+        change.on_failure(lambda: _forget(host, container, spec))
+        publishing.enforce(change, made, places)
+        _let_hairpin(host, carriers.values())
+        host.store.note_publishing(None)
         return made
+
+
+def _forget(host: Host, container: ContainerRecord, spec: ContainerSpec) -> None:
+    with host.store.transaction():
+        host.store.note_publishing(None)
+        _remember(host, container, spec)
+
+
+def finish_publishing(host: Host, container_id: str) -> None:
+    """Put ports into the firewall that a killed command has recorded: all or none are there."""
+    container = host.store.container(container_id)
+    if container is not None and container.state == "running":
+        carriers, _ = _carriers_and_places(host, container)
+        kernel.rebuild_table(host)
+        _let_hairpin(host, carriers.values())
+        publishing.forget_udp_clients(host, host.store.publications(container_id))
+    host.store.note_publishing(None)
+
+
+def _carriers_and_places(
+    host: Host, container: ContainerRecord
+) -> tuple[Mapping[int, EndpointRecord], publishing.Places]:
+    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
+    carriers = endpoints.gateway_endpoints(host.store, up)
+    return carriers, publishing.Places.of(host.store, up, carriers)
 
 
 def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
@@ -66,7 +93,10 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
             if not matching and not was_asked_for:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
-        _remember(host, container, spec._replace(publish=ports.compacted(published.texts())))
+        left = spec._replace(publish=ports.compacted(published.texts()))
+        with host.store.transaction():
+            _remember(host, container, left)
+            host.store.end_publications(host.store.separate(gone))
         if gone:
             publishing.unpublish(host, container.id, gone)
 

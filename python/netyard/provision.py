@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import kernel, parentopts
+from netyard import _core, kernel, parentopts
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.host import Change, Host
+from netyard.naming import host_access_name, vxlan_name
 from netyard.store.records import NetworkRecord
 
 
@@ -30,6 +31,7 @@ def make_in_kernel(host: Host, record: NetworkRecord) -> None:
     cluster.prepare(host, record)
     kernel.admit(host, record)
     find_driver(record.driver).create([record])
+    label(host, record)
     kernel.ensure_forwarding(host, record)
     # Not needed to run a container on a network that is there.
     from netyard import coexistence
@@ -39,6 +41,18 @@ def make_in_kernel(host: Host, record: NetworkRecord) -> None:
         coexistence.sync(host.layout, host.store, found)
         # It sees to it that the others go on letting us pass.
         agent.ensure(host.layout)
+
+
+def label(host: Host, record: NetworkRecord) -> None:
+    """Say on a network's interfaces whose they are; not on those that were there before it."""
+    names = [vxlan_name(record.id)] if record.spans_hosts else []
+    if record.driver in parentopts.KINDS:
+        names.append(host_access_name(record.id))
+        names += [] if record.is_foreign else [parentopts.parent_of(record.options)]
+    elif record.bridge and not record.is_foreign:
+        names.append(record.bridge)
+    if names:
+        _core.set_aliases(names, host.layout.alias(record.name))
 
 
 def discard(host: Host, record: NetworkRecord) -> None:

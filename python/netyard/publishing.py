@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
@@ -112,20 +113,41 @@ def publish(
     """
     if not wanted or not places:
         return []
-    store, host = change.store, change.host
-    settings = config.load(host.layout.root)
-    with store.transaction():
-        is_first = not store.has_publications(container.id)
-        made: list[Publication] = []
-        for request in ports.joined(wanted):
-            found = _choose(store, container, request, places, settings)
-            store.add_publications(found)
-            made += found
-    change.on_failure(lambda: unpublish(host, container.id, made))
-    before = [] if is_first else _sharing(store, container.id, made)
-    kernel.apply(host, _tables(host, made, before, places))
-    _forget_udp_clients(host, made)
+    with change.store.transaction():
+        is_first = not change.store.has_publications(container.id)
+        made = record(change.host, container, wanted, places)
+    enforce(change, made, places, shares=not is_first)
     return made
+
+
+def record(
+    host: Host, container: ContainerRecord, wanted: Sequence[PortRequest], places: Places
+) -> list[Publication]:
+    """Choose host ports and record them, in a transaction of the caller's; see `publish`."""
+    settings = config.load(host.layout.root)
+    made: list[Publication] = []
+    for request in ports.joined(wanted):
+        found = _choose(host.store, container, request, places, settings)
+        host.store.add_publications(found)
+        made += found
+    return made
+
+
+def enforce(
+    change: Change, made: Sequence[Publication], places: Places, *, shares: bool = True
+) -> None:
+    """Put what is recorded into the firewall, of one container.
+
+    Args:
+        shares: The container may have published other ports, which share elements with these.
+    """
+    if not made:
+        return
+    host, container_id = change.host, made[0].container_id
+    change.on_failure(lambda: unpublish(host, container_id, made))
+    before = _sharing(change.store, container_id, made) if shares else []
+    kernel.apply(host, _tables(host, made, before, places))
+    forget_udp_clients(host, made)
 
 
 def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Sequence[Publication]:
@@ -232,8 +254,9 @@ def _reset_loops(host: Host, endpoint_id: str, rest: Sequence[Publication]) -> N
         steps.append(("delete chain", chain))
     try:
         _core.apply_nft([("netdev", host.layout.table, steps)])
-    except KernelError:
-        return
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
 
 
 _Flow = tuple[Address, tuple[int, int, int] | None]
@@ -250,7 +273,7 @@ def _numbers(each: Publication, first: int) -> tuple[int, int, int]:
     return firewall.PROTOCOLS[each.protocol], first, first + each.length - 1
 
 
-def _forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
+def forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
     """Clients that asked somebody else at the host's port before would go on doing so (PB11).
 
     For UDP only: whoever begins a TCP connection begins a new flow.

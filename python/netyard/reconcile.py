@@ -12,6 +12,7 @@ from netyard import (
     connecting,
     kernel,
     lifecycle,
+    portchange,
     publishing,
 )
 from netyard import endpoint as endpoints
@@ -22,7 +23,9 @@ from netyard.errors import NetyardError
 from netyard.host import Change, Host
 from netyard.naming import Layout
 from netyard.provision import discard as discard_network
+from netyard.provision import label
 from netyard.runtime.process import is_alive
+from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord
 
 
@@ -31,16 +34,19 @@ def finish_interrupted(host: Host) -> None:
 
     Called with the lock held, so whatever is unfinished has no owner any more.
     """
-    networks, containers, loose = host.store.unfinished()
-    for container_id in containers:
+    left = host.store.unfinished()
+    for container_id in left.containers:
         container = host.store.container(container_id)
         if container is not None:
             _undo_container(host, container)
-    for publication in host.store.ending_publications():
-        publishing.unpublish(host, publication.container_id, [publication])
-    for endpoint_id in loose:
+    for container_id in left.ending:
+        ending = [each for each in host.store.publications(container_id) if each.is_ending]
+        publishing.unpublish(host, container_id, ending)
+    for endpoint_id in left.endpoints:
         _undo_endpoint(host, endpoint_id)
-    for network_id in networks:
+    for container_id in left.publishing:
+        portchange.finish_publishing(host, container_id)
+    for network_id in left.networks:
         network = host.store.network(network_id)
         if network is not None:
             discard_network(host, network)
@@ -63,6 +69,8 @@ def _undo_container(host: Host, container: ContainerRecord) -> None:
     elif container.state == "starting":
         state = "exited" if container.started else "created"
         lifecycle.tear_down(host, container, state=state, now=True)
+        if ContainerSpec.from_json(container.spec).auto_remove:
+            lifecycle.discard(host, container)
     else:
         lifecycle.discard(host, container)
 
@@ -87,10 +95,11 @@ class Report:
 def reload(host: Host) -> Report:
     """Make every kernel object again that should exist and does not.
 
-    For after a ``nft flush ruleset``, a deleted bridge, or a reboot of the host.
+    For after a ``nft flush ruleset``, a deleted bridge, or a reboot of the host, of which adopted
+    namespaces come back that somebody has made again at the same path.
     """
     report = Report()
-    with host.change() as change:
+    with host.change(is_reload=True) as change:
         _end_the_dead(host, report)
         kernel.rebuild_table(host)
         for network in host.store.networks():
@@ -99,13 +108,15 @@ def reload(host: Host) -> Report:
                 try:
                     cluster.prepare(host, network)
                     driver(network.driver).restore(network, [])
+                    label(host, network)
                     report.restored.append(f"network {network.name}")
                 except NetyardError as error:
                     report.lost.append(f"network {network.name}: {error}")
-        running = [each for each in host.store.containers() if each.state == "running"]
-        for container in running:
+        for container in host.store.containers():
+            if container.state != "running" and container.kind != "adopted":
+                continue
             try:
-                _restore_container(host, container)
+                _restore_container(change, container)
                 report.restored.append(f"container {container.name}")
             except (NetyardError, OSError) as error:
                 report.lost.append(f"container {container.name}: {error}")
@@ -116,17 +127,23 @@ def reload(host: Host) -> Report:
         coexistence.sync(host.layout, host.store)
         # Once more: chains on interfaces can only be made when these are there.
         kernel.rebuild_table(host)
+        running = [each for each in host.store.containers() if each.state == "running"]
         needed = any(
             lifecycle.has_name_service(host.store, host.store.endpoints_of(each.id))
             for each in running
         )
         ids = [each.id for each in running]
+        host.layout.restored.touch(mode=0o600)
         change.afterwards(lambda: agent.refresh(host.layout, ids, needed=needed))
     return report
 
 
-def _restore_container(host: Host, container: ContainerRecord) -> None:
+def _restore_container(change: Change, container: ContainerRecord) -> None:
     """Bring a running container's endpoints back, and its default routes."""
+    host = change.host
+    if container.kind == "adopted" and not adopting.is_kept(host, container):
+        adopting.revive(change, container)
+        return
     attached = host.store.endpoints_of(container.id)
     if not attached:
         return

@@ -49,6 +49,7 @@ class ContainerSpec(NamedTuple):
         add_hosts: Pairs of name and address, or ``host-gateway``.
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
+        netns: Absolute path of an adopted namespace, if it was given by one.
     """
 
     command: Sequence[str] = ()
@@ -74,6 +75,7 @@ class ContainerSpec(NamedTuple):
     dns_search: Sequence[str] = ()
     dns_options: Sequence[str] = ()
     labels: Mapping[str, str] = {}
+    netns: str = ""
 
     def to_json(self) -> str:
         """The form the store keeps: what differs from the defaults."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agreement import kernel, wait_for_kernel
 from dhcp_server import Server
 from lab import HOST, HOST6, INTERNET, SERVER, Guest, Lab, Machine, wait_for
 
@@ -339,3 +340,51 @@ def test_links_out_of_use(host: Machine) -> None:
     host.ny("ps")
     wait_for(lambda: host.out("ip", "-o", "link").count(": nx-") == 1, what="left by the agent")
     assert "nx-9" in host.out("ip", "-o", "link"), "somebody's own"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "head -c 9000 /dev/urandom > /var/lib/netyard/netyard.db; rm -f /var/lib/netyard/*-*",
+        "rm /var/lib/netyard/netyard.db*",
+        "python3 -Ic \"import sqlite3; sqlite3.connect('/var/lib/netyard/netyard.db')"
+        ".execute('pragma user_version=99')\"",
+    ],
+    ids=["garbage", "gone", "newer"],
+)
+def test_repair_from_kernel(lab: Lab, damage: str) -> None:
+    """A lost store: what there is of it is shown, and taken away, and nothing of anybody else."""
+    host = lab.host
+    host.run("ip", "link", "add", "br-other", "type", "bridge")
+    host.run("ip", "netns", "add", "guest")
+    host.ny("--root", "/run/other", "network", "create", "theirs")
+    wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="))
+    before = kernel(host)
+    host.ny("network", "create", "--ipv6", "net")
+    host.ny("network", "create", "empty")
+    host.ny(
+        "network", "create", "-d", "macvlan", "-o", "parent=eth0", "-o", "host_access=true", "wire"
+    )
+    host.ny(*"run -d --name box --network net -p 8080:80 sleep 600".split())
+    host.ny(*"adopt guest --netns /run/netns/guest --network net".split())
+    assert "in order" in host.refused("repair", "--from-kernel", "--clean")
+    host.run("sh", "-c", damage)
+    if "rm" not in damage.split()[0]:
+        assert "repair --from-kernel" in host.refused("network", "ls")
+    found = host.ny("repair", "--from-kernel")
+    assert {"net", "empty", "wire"} == set(re.findall(r"of network (\S+)", found))
+    assert found.count("of a container") == 2
+    assert "theirs" not in found
+    assert host.ny("repair", "--from-kernel") == found, "it only shows"
+    removed = host.ny("repair", "--from-kernel", "--clean")
+    assert set(found.replace("found: ", "").splitlines()) <= set(
+        removed.replace("removed: ", "").splitlines()
+    )
+    host.run("sh", "-c", "umount /run/netyard/netns; rm -r /var/lib/netyard /run/netyard")
+    # Whether forwarding was off before is known to the store only.
+    before["settings"] = kernel(host)["settings"]
+    wait_for_kernel(host, before, damage)
+    assert host.out("ip", "-n", "guest", "-o", "link").count("\n") == 0
+    host.ny("network", "create", "net")
+    host.ny(*"run -d --name box --network net -p 8080:80 sleep 600".split())
+    host.ny("--root", "/run/other", "network", "rm", "theirs")

@@ -89,7 +89,7 @@ LAYERS = [
     {"making", "listing", "portchange", "doctor"},
     {"adopting"},
     {"container"},
-    {"reconcile"},
+    {"reconcile", "remains"},
     {"demo.stage", "demo.bridges", "demo.l2", "demo.overlay"},
     {"cli"},
 ]

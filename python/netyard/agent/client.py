@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _TALK_SECONDS = 30.0
 _START_SECONDS = 15.0
+_CROWDED_SECONDS = 0.01
 
 
 def refresh(
@@ -108,6 +111,14 @@ def release_leases(layout: Layout, endpoint_ids: Sequence[str]) -> None:
         request(layout, message)
 
 
+def end(layout: Layout) -> None:
+    """End the agent, if there is one."""
+    answer = request(layout, {"op": "ping"})
+    if answer is not None:
+        with suppress(ProcessLookupError):
+            os.kill(int(answer["pid"]), signal.SIGTERM)
+
+
 def ensure(layout: Layout) -> None:
     """Start the agent if it does not run."""
     if request(layout, {"op": "ping"}) is None:
@@ -126,14 +137,30 @@ def request(layout: Layout, message: dict[str, Any]) -> dict[str, Any] | None:
 
 def _connect(layout: Layout, message: dict[str, Any]) -> socket.socket | None:
     """Send a request; ``None`` if no agent runs."""
+    deadline = time.monotonic() + _TALK_SECONDS
+    while True:
+        try:
+            return _send(layout, message)
+        except (FileNotFoundError, ConnectionError):
+            return None
+        except BlockingIOError as error:
+            # Many ask at once, and more would wait than the kernel lets.
+            if time.monotonic() > deadline:
+                raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
+            time.sleep(_CROWDED_SECONDS)
+        except OSError as error:
+            raise AgentError(f"the agent cannot be asked: {error.strerror}") from error
+
+
+def _send(layout: Layout, message: dict[str, Any]) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(_TALK_SECONDS)
     try:
+        sock.settimeout(_TALK_SECONDS)
         sock.connect(os.fspath(layout.agent_socket))
         sock.sendall(protocol.encode(message))
-    except OSError:
+    except BaseException:
         sock.close()
-        return None
+        raise
     return sock
 
 

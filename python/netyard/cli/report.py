@@ -47,10 +47,16 @@ def report(error: Exception) -> None:
     """Print an error and its hint."""
     errors = error.errors if isinstance(error, Several) else [error]
     for each in errors:
-        click.echo(f"netyard: {each}", err=True)
+        click.echo(f"netyard: {_sentence(each)}", err=True)
         hint = getattr(each, "hint", None)
         if hint:
             click.echo(f"hint: {hint}", err=True)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, NetyardError) or not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename or 'a system call'}: {error.strerror}"
 
 
 def note(message: str) -> None:

@@ -9,6 +9,7 @@ import click
 from netyard import reconcile
 from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show_report
+from netyard.naming import Layout
 
 
 @click.command()
@@ -23,8 +24,23 @@ def reload(ctx: click.Context, output_format: str) -> None:
 
 
 @click.command()
+@click.option("--from-kernel", is_flag=True, help="Show what there is, without the store.")
+@click.option("--clean", is_flag=True, help="With --from-kernel: take it away, and a lost store.")
 @format_option
 @click.pass_context
-def repair(ctx: click.Context, output_format: str) -> None:
-    """Undo what was interrupted and take left-overs away."""
-    show_report(asdict(reconcile.repair(current_host(ctx))), output_format)
+def repair(ctx: click.Context, from_kernel: bool, clean: bool, output_format: str) -> None:
+    """Undo what was interrupted and take left-overs away.
+
+    With --from-kernel, for a store that is damaged or of another version: show everything that
+    belongs to this root, as the kernel has it; with --clean, take it away and put the store aside.
+    """
+    if clean and not from_kernel:
+        raise click.UsageError("--clean goes with --from-kernel")
+    if not from_kernel:
+        show_report(asdict(reconcile.repair(current_host(ctx))), output_format)
+        return
+    from netyard import remains
+
+    layout = Layout.of(ctx.obj["root"])
+    found = remains.clean(layout) if clean else remains.find(layout)
+    show_report({"removed" if clean else "found": list(found.lines())}, output_format)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from netyard.errors import StoreError
 from netyard.ipam.pool import Pool
@@ -48,11 +49,28 @@ _NETWORK_FLAGS = (
     "is_builtin is_internal is_attachable has_ipv4 has_ipv6 is_config_only is_foreign".split()
 )
 _EVENTS_KEPT = 10_000
+_PUBLISHING = "publishing"
+_LOST_HINT = "`netyard repair --from-kernel` shows what there is of it, and takes it away"
 
 
 def lease_key(address: Address) -> str:
     """An address as text that sorts as its number does."""
     return f"{address.version}{int(address):032x}"
+
+
+class Unfinished(NamedTuple):
+    """Ids of what a killed operation has left half-way.
+
+    Attributes:
+        ending: Containers with ports that are on their way out of the firewall.
+        publishing: Containers with ports that are on their way into it.
+    """
+
+    networks: list[str]
+    containers: list[str]
+    endpoints: list[str]
+    ending: list[str]
+    publishing: list[str]
 
 
 class Store:
@@ -75,7 +93,9 @@ class Store:
                 self._db.execute(f"PRAGMA {pragma}").close()
             self._migrate()
         except sqlite3.Error as error:
-            raise StoreError(f"the store {path} cannot be used: {error}") from error
+            raise StoreError(
+                f"the store {path} cannot be used: {error}", hint=_LOST_HINT
+            ) from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,7 +108,7 @@ class Store:
             raise StoreError(
                 f"the store {self._path} was written by a newer netyard (version {version}, this "
                 f"one knows {VERSION})",
-                hint="install that version, or use another --root",
+                hint=f"install that version, or use another --root; {_LOST_HINT}",
             )
         if version == VERSION:
             return
@@ -148,12 +168,24 @@ class Store:
     def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, values)
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"the store {self._path} cannot be used: {error}") from error
+        except sqlite3.IntegrityError:
+            raise
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.IntegrityError):
-                raise
-            raise StoreError(f"the store {self._path} is damaged: {error}") from error
+            raise self._explained(error) from error
+
+    def _execute_each(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        try:
+            with self._lock:
+                self._db.executemany(sql, rows)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: sqlite3.DatabaseError) -> StoreError:
+        if isinstance(error, sqlite3.OperationalError):
+            return StoreError(f"the store {self._path} cannot be used: {error}")
+        return StoreError(f"the store {self._path} is damaged: {error}", hint=_LOST_HINT)
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._lock:
@@ -239,7 +271,7 @@ class Store:
 
     def _forget_if_changed(self) -> None:
         """Forget what was read before another connection's last commit."""
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        (version,) = self._execute("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
             self._networks.clear()
@@ -394,12 +426,11 @@ class Store:
 
     def set_endpoint_states(self, endpoint_ids: Iterable[str], state: str) -> None:
         """Record how far several endpoints are."""
-        with self._lock:
-            self._db.executemany(
-                "UPDATE endpoints SET state = ?1, is_unheard_of = is_unheard_of AND ?1 <> 'up' "
-                "WHERE id = ?2",
-                [(state, endpoint_id) for endpoint_id in endpoint_ids],
-            )
+        self._execute_each(
+            "UPDATE endpoints SET state = ?1, is_unheard_of = is_unheard_of AND ?1 <> 'up' "
+            "WHERE id = ?2",
+            [(state, endpoint_id) for endpoint_id in endpoint_ids],
+        )
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         """Forget an endpoint, its leases and publications."""
@@ -442,11 +473,10 @@ class Store:
     def add_publications(self, publications: Iterable[Publication]) -> None:
         """Record published ports."""
         marks = ", ".join("?" * len(_PUBLICATION.split(", ")))
-        with self._lock:
-            self._db.executemany(
-                f"INSERT INTO publications ({_PUBLICATION}) VALUES ({marks})",
-                [_values(publication, _PUBLICATION) for publication in publications],
-            )
+        self._execute_each(
+            f"INSERT INTO publications ({_PUBLICATION}) VALUES ({marks})",
+            [_values(publication, _PUBLICATION) for publication in publications],
+        )
 
     def separate(self, parts: Iterable[Publication]) -> list[Publication]:
         """Publications of exactly these ports, cut out of larger ones where they are part of them.
@@ -498,24 +528,17 @@ class Store:
 
     def end_publications(self, publications: Iterable[Publication]) -> None:
         """Record that published ports are on their way out."""
-        with self._lock:
-            self._db.executemany(
-                f"UPDATE publications SET is_ending = 1 WHERE {_SAME_PUBLICATION}",
-                [_values(publication, _PUBLICATION_KEY) for publication in publications],
-            )
-
-    def ending_publications(self) -> list[Publication]:
-        """Ports a killed operation has left half-way out."""
-        rows = self._rows(f"SELECT {_PUBLICATION} FROM publications WHERE is_ending")
-        return [_publication(row) for row in rows]
+        self._execute_each(
+            f"UPDATE publications SET is_ending = 1 WHERE {_SAME_PUBLICATION}",
+            [_values(publication, _PUBLICATION_KEY) for publication in publications],
+        )
 
     def delete_publications(self, publications: Iterable[Publication]) -> None:
         """Forget published ports."""
-        with self._lock:
-            self._db.executemany(
-                f"DELETE FROM publications WHERE {_SAME_PUBLICATION}",
-                [_values(publication, _PUBLICATION_KEY) for publication in publications],
-            )
+        self._execute_each(
+            f"DELETE FROM publications WHERE {_SAME_PUBLICATION}",
+            [_values(publication, _PUBLICATION_KEY) for publication in publications],
+        )
 
     def publications(self, container_id: str | None = None) -> list[Publication]:
         """Published ports in force, of one container or of all."""
@@ -596,23 +619,31 @@ class Store:
     def has_changed(self, seen: int) -> int | None:
         """The store's data version if another connection has written since ``seen``."""
         with self._lock:
-            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+            (version,) = self._execute("PRAGMA data_version").fetchone()
         return None if version == seen else int(version)
 
     # -- what was interrupted ---------------------------------------------------------------
 
-    def unfinished(self) -> tuple[list[str], list[str], list[str]]:
-        """Ids of networks, containers and endpoints a killed operation has left half-way."""
+    def unfinished(self) -> Unfinished:
+        """What a killed operation has left half-way."""
         rows = self._rows(
             "SELECT 'network', id FROM networks WHERE state IN ('making', 'removing') UNION ALL "
             "SELECT 'container', id FROM containers "
             "WHERE state IN ('making', 'starting', 'removing') UNION ALL "
-            "SELECT 'endpoint', id FROM endpoints WHERE state IN ('attaching', 'detaching')"
+            "SELECT 'endpoint', id FROM endpoints WHERE state IN ('attaching', 'detaching') "
+            "UNION ALL SELECT DISTINCT 'ending', container_id FROM publications WHERE is_ending "
+            "UNION ALL SELECT 'publishing', value FROM meta WHERE key = ?",
+            (_PUBLISHING,),
         )
-        found: dict[object, list[str]] = {"network": [], "container": [], "endpoint": []}
+        kinds = ("network", "container", "endpoint", "ending", "publishing")
+        found: dict[object, list[str]] = {kind: [] for kind in kinds}
         for kind, row_id in rows:
             found[kind].append(str(row_id))
-        return found["network"], found["container"], found["endpoint"]
+        return Unfinished(*found.values())
+
+    def note_publishing(self, container_id: str | None) -> None:
+        """Record whose ports are on their way into the firewall; ``None`` once they are there."""
+        self.write_meta(_PUBLISHING, container_id)
 
     def endpoint(self, endpoint_id: str) -> EndpointRecord | None:
         """One endpoint by its id."""

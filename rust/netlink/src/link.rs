@@ -53,6 +53,7 @@ pub struct LinkInfo {
     pub mac: Vec<u8>,
     pub mtu: u32,
     pub group: u32,
+    pub alias: String,
     pub master: Option<u32>,
     /// The link it stands on, by index in the namespace that is in.
     pub parent: Option<u32>,
@@ -272,6 +273,17 @@ pub fn set_group(batch: &mut Batch, name: &str, group: u32) {
     batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
 }
 
+/// Writes a note on a link, which `ip link` shows as its alias.
+pub fn set_alias(batch: &mut Batch, name: &str, alias: &str) {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::IfAlias(alias.into()),
+    ];
+    let subject = Subject::link("set link alias", name);
+    batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
+}
+
 /// Deletes one link. The kernel lets the caller wait 20 to 50 ms for RCU.
 pub fn delete_link(batch: &mut Batch, name: &str) {
     let mut message = LinkMessage::default();
@@ -368,6 +380,7 @@ fn describe(message: LinkMessage) -> LinkInfo {
             LinkAttribute::Address(mac) => link.mac = mac,
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::Group(group) => link.group = group,
+            LinkAttribute::IfAlias(alias) => link.alias = alias,
             LinkAttribute::Controller(master) => link.master = Some(master),
             LinkAttribute::Link(parent) => link.parent = Some(parent),
             LinkAttribute::LinkInfo(infos) => {

@@ -15,11 +15,7 @@ use crate::error::{Error, Result};
 /// The namespace is made on a thread that is thrown away, so the caller's own never changes.
 pub fn create(path: &Path) -> Result<()> {
     make_file(path)?;
-    let made = std::thread::scope(|scope| scope.spawn(|| unshare_and_bind(path)).join());
-    let outcome = made.unwrap_or_else(|_| {
-        let died = std::io::Error::other("the thread that makes it died");
-        Err(Error::new("create network namespace", path, died))
-    });
+    let outcome = on_thread(|| unshare_and_bind(path)).and_then(|made| made);
     if outcome.is_err() {
         let _ = std::fs::remove_file(path);
     }
@@ -80,7 +76,7 @@ pub fn inside<T: Send>(namespace: BorrowedFd<'_>, job: impl FnOnce() -> T + Send
         enter(namespace)?;
         Ok(job())
     };
-    on_thread(worker)
+    on_thread(worker)?
 }
 
 /// Runs `job` inside each namespace in turn, on one thread that is thrown away afterwards; the
@@ -103,13 +99,17 @@ pub fn inside_each<T: Send, E: Send>(
         }
         Ok(Ok(done))
     };
-    on_thread(worker)
+    on_thread(worker)?
 }
 
-fn on_thread<T: Send>(worker: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(worker).join() {
-        Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic),
+fn on_thread<T: Send>(worker: impl FnOnce() -> T + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let started = std::thread::Builder::new().spawn_scoped(scope, worker);
+        let thread = started.map_err(|error| Error::new("start a thread", "", error))?;
+        match thread.join() {
+            Ok(outcome) => Ok(outcome),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

@@ -51,6 +51,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(children::change_addresses, module)?,
         wrap_pyfunction!(children::knows_link_kind, module)?,
         wrap_pyfunction!(links::create_bridges, module)?,
+        wrap_pyfunction!(links::set_aliases, module)?,
         wrap_pyfunction!(links::attach, module)?,
         wrap_pyfunction!(links::delete_links, module)?,
         wrap_pyfunction!(retire::retire_pairs, module)?,

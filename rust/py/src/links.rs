@@ -57,6 +57,7 @@ pub(crate) struct Link {
     master: Option<u32>,
     parent: Option<u32>,
     group: u32,
+    alias: String,
     is_up: bool,
 }
 
@@ -112,6 +113,29 @@ fn configure_bridges(socket: &mut Socket, specs: &[BridgeSpec]) -> Outcome<()> {
         }
     }
     Ok(socket.run(batch)?)
+}
+
+/// Says on links what they belong to, for `ip link` and for who has lost the store. Missing ones are
+/// no error.
+#[pyfunction]
+pub(crate) fn set_aliases(py: Python<'_>, names: Vec<String>, alias: &str) -> PyResult<()> {
+    py.detach(|| -> Outcome<()> {
+        let mut batch = Batch::new();
+        for name in &names {
+            netlink::set_alias(&mut batch, name, alias);
+        }
+        for error in Socket::open(Protocol::Route)?
+            .run_each(batch)?
+            .into_iter()
+            .flatten()
+        {
+            if error.errno() != Some(libc::ENODEV) {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Makes endpoints: veth pairs born with their far ends in the containers; all or none.
@@ -399,6 +423,7 @@ pub(crate) fn list_links(py: Python<'_>, namespace: Option<i32>) -> PyResult<Vec
         master: link.master,
         parent: link.parent,
         group: link.group,
+        alias: link.alias,
         is_up: link.is_up,
     });
     Ok(links.collect())

@@ -123,7 +123,7 @@ impl Supervisor {
             report(status, "listening");
         }
         for _ in 0..options.wait_attach {
-            clients.push(await_client(&listener)?);
+            clients.push(await_client(&listener, status)?);
         }
         let (streams, theirs) =
             open_streams(&options).map_err(|errno| internal("open streams", errno))?;
@@ -491,12 +491,19 @@ fn has_something(fd: &OwnedFd) -> bool {
 }
 
 /// Waits for the client that wants to see the container from its first byte.
-fn await_client(listener: &OwnedFd) -> Result<Client, String> {
+///
+/// Not for one whose starter has been killed: nobody reads the status any more.
+fn await_client(listener: &OwnedFd, status: Option<&OwnedFd>) -> Result<Client, String> {
     let patience = rustix::time::Timespec {
         tv_sec: 30,
         tv_nsec: 0,
     };
-    let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&patience));
+    let mut awaited = vec![PollFd::new(listener, PollFlags::IN)];
+    awaited.extend(status.map(|fd| PollFd::new(fd, PollFlags::empty())));
+    let _ = poll(&mut awaited, Some(&patience));
+    if awaited[0].revents().is_empty() {
+        return Err(format!("error {} wait for attach", libc::ETIMEDOUT));
+    }
     accept(listener).ok_or_else(|| format!("error {} wait for attach", libc::ETIMEDOUT))
 }
 

@@ -1,0 +1,185 @@
+"""Commands killed, and refused by the kernel, at each system call that changes something.
+
+The points are counted, not listed: ``tests/failpoint.c`` disturbs a command at its n-th such call,
+whichever that is. CI tries a share of them, ``make crashes`` all (CRASH_SHARE=1).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from agreement import Told, kernel, told, wait_for_kernel
+from lab import Machine
+
+# Every n-th point.
+SHARE = int(os.environ.get("CRASH_SHARE", "16"))
+ERRORS = (errno.ENOMEM, errno.ENOBUFS, errno.EBUSY, errno.ENOSPC)
+BOX = ("run", "-d", "--name", "box", "--network", "crash", "-p", "8080:80", "sleep", "600")
+ADOPT = ("adopt", "box", "--netns", "/run/netns/guest", "--network", "crash", "-p", "8080:80")
+
+
+class Operation(NamedTuple):
+    """A command, and those before it."""
+
+    command: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+
+
+RUNNING = (BOX,)
+OPERATIONS = {
+    "create": Operation(("network", "create", "--ipv6", "other")),
+    "remove": Operation(("network", "rm", "other"), (("network", "create", "other"),)),
+    "run": Operation(BOX),
+    "run to the end": Operation(("run", "--rm", "--network", "crash", "true")),
+    "adopt": Operation(ADOPT),
+    "abandon": Operation(("abandon", "box"), (ADOPT,)),
+    "connect": Operation(("network", "connect", "steady", "box"), RUNNING),
+    "disconnect": Operation(("network", "disconnect", "crash", "box"), RUNNING),
+    "publish": Operation(("port", "add", "box", "8081:81", "8082:82"), RUNNING),
+    "unpublish": Operation(("port", "rm", "box", "8080:80"), RUNNING),
+    "stop": Operation(("stop", "-t", "0", "box"), RUNNING),
+    "start": Operation(("start", "box"), (BOX, ("stop", "-t", "0", "box"))),
+    "rename": Operation(("rename", "box", "boxer"), RUNNING),
+    "rm": Operation(("rm", "-f", "box"), RUNNING),
+    "reload": Operation(("reload",), RUNNING),
+    "repair": Operation(("repair",), RUNNING),
+}
+# What a container may be besides what it was and what it was to be: steps users know by name.
+BETWEEN = {
+    "run": ("created",),
+    "run to the end": ("created", "exited"),
+    "rm": ("exited", "created"),
+}
+
+
+@pytest.fixture(scope="session")
+def failpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program that disturbs others."""
+    source = Path(__file__).parents[1] / "failpoint.c"
+    binary = tmp_path_factory.mktemp("failpoint") / "failpoint"
+    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source], check=True)
+    return str(binary)
+
+
+class Rig:
+    """A host with something on it that must never be touched, and what disturbs its commands."""
+
+    def __init__(self, host: Machine, failpoint: str, report: Path) -> None:
+        self.host, self._failpoint, self._report = host, failpoint, report
+        host.ny("network", "create", "steady")
+        host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
+        host.ny("network", "create", "--ipv6", "crash")
+        host.run("ip", "netns", "add", "guest")
+        # The first of everything leaves more than the next: a shim unpacked, a mount point.
+        host.ny(*BOX)
+        self.tidy()
+        self.untouched = kernel(host)
+
+    def disturb(self, command: tuple[str, ...], point: int, action: str) -> tuple[int, str]:
+        """Run a command to a point; its exit status and what it said."""
+        disturbed = (self._failpoint, str(point), action, sys.executable, "-m", "netyard", *command)
+        environment = {"FAILPOINT_REPORT": str(self._report)}
+        done = self.host.run(*disturbed, check=False, timeout=30, env=environment)
+        return done.returncode, done.stderr
+
+    @property
+    def reported(self) -> tuple[int, str]:
+        """How many calls the last command made, and the one that was disturbed."""
+        calls, name = self._report.read_text().split()
+        return int(calls), name
+
+    def prepare(self, operation: Operation) -> Told:
+        """What is to be there before it."""
+        for command in operation.before:
+            self.host.ny(*command)
+        return self.containers()
+
+    def containers(self) -> Told:
+        """What users are told of the containers that commands are about."""
+        return told(self.host, but="witness")
+
+    def tidy(self) -> None:
+        """By ordinary commands."""
+        listed = self.host.ny("ps", "-a", "--format", "{{.Names}}").split()
+        for name in (each for each in listed if each != "witness"):
+            self.host.ny("rm", "-f", name)
+        if "other" in self.host.ny("network", "ls", "--format", "{{.Name}}").split():
+            self.host.ny("network", "rm", "other")
+
+    def undisturbed(self, operation: Operation) -> tuple[int, Told]:
+        """How many calls there are to disturb, and what there is when none was."""
+        self.prepare(operation)
+        status, said = self.disturb(operation.command, 0, "before")
+        assert status == 0, said
+        calls, _ = self.reported
+        assert calls > 10, "what is counted?"
+        done = self.containers()
+        self.tidy()
+        return calls, done
+
+
+@pytest.fixture
+def rig(host: Machine, failpoint: str, tmp_path: Path) -> Rig:
+    """A host to crash commands on."""
+    return Rig(host, failpoint, tmp_path / "report")
+
+
+def some(name: str, calls: int) -> Iterator[int]:
+    """The points that are tried: others for each operation."""
+    yield from range(1 + len(name) % SHARE, calls + 1, SHARE)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_killed_at_every_call(rig: Rig, name: str, moment: str) -> None:
+    """CV3: the next command finds all or nothing done; nothing acknowledged is lost, nothing left."""
+    operation = OPERATIONS[name]
+    calls, done = rig.undisturbed(operation)
+    for point in some(name, calls):
+        was = rig.prepare(operation)
+        status, said = rig.disturb(operation.command, point, moment)
+        _, call = rig.reported
+        where = f"{name}: killed {moment} call {point}, {call}: {said}"
+        assert status == 137 or call == "nothing", where
+        found = rig.containers()
+        states = [state for state, *_ in found.values()]
+        assert found in (was, done) or states[0] in BETWEEN.get(name, ()), (where, was, found)
+        rig.tidy()
+        wait_for_kernel(rig.host, rig.untouched, where)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_refused_at_every_call(rig: Rig, name: str) -> None:
+    """CV3: a kernel without memory or room: the command does all the same, or nothing, and says so."""
+    operation = OPERATIONS[name]
+    calls, done = rig.undisturbed(operation)
+    for number, point in enumerate(some(name, calls)):
+        was, before = rig.prepare(operation), kernel(rig.host)
+        error = ERRORS[number % len(ERRORS)]
+        status, said = rig.disturb(operation.command, point, str(error))
+        _, call = rig.reported
+        where = f"{name}: {errno.errorcode[error]} from call {point}, {call}: {status} {said}"
+        assert "Traceback" not in said and "panicked" not in said, where
+        if status == 0:
+            assert rig.containers() == done, where
+        else:
+            # Reload says what is lost in its report.
+            assert said.startswith("netyard: ") or name == "reload", where
+            found = rig.containers()
+            # What was being taken away is, by the next command.
+            states = [state for state, *_ in found.values()]
+            assert found in (was, done) or states[0] in BETWEEN.get(name, ()), (where, was, found)
+            if found == was != done:
+                wait_for_kernel(rig.host, before, where)
+        rig.tidy()
+        wait_for_kernel(rig.host, rig.untouched, where)

@@ -1,0 +1,46 @@
+"""Many commands at once: nobody gets what another has, and at the end all agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from agreement import kernel, told, wait_for_kernel
+from lab import Machine
+
+CHURN = str(Path(__file__).parents[1] / "churn.py")
+SECONDS = int(os.environ.get("RACE_SECONDS", "12"))
+PROCESSES, THREADS = 50, 16
+
+
+@pytest.mark.timeout(SECONDS + 300)
+def test_everybody_at_once(host: Machine) -> None:
+    """IP13: no address, port or name twice, no deadlock, no error that is not in the contract."""
+    host.ny("network", "create", "--subnet", "172.29.0.0/24", "steady")
+    host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
+    before = kernel(host)
+    numbers = map(str, (SECONDS, PROCESSES, THREADS, os.getpid()))
+    done = host.run(sys.executable, CHURN, *numbers, timeout=SECONDS + 200)
+    outcomes = json.loads(done.stdout)
+    print(outcomes)
+    wrong = [each for each in outcomes if each[1] not in ("done", "refused")]
+    assert not wrong, wrong
+    ended = {each[0] for each in outcomes if each[1] == "done"}
+    assert {"run", "network connect", "port add", "rm", "publish", "connect"} <= ended
+    found = told(host)
+    networks = json.loads(host.ny("network", "inspect", *host.ny("network", "ls", "-q").split()))
+    addresses = [
+        member["IPv4Address"] for each in networks for member in each["Containers"].values()
+    ]
+    assert len(addresses) == len(set(addresses))
+    for name in found:
+        if name != "witness":
+            host.ny("rm", "-f", name)
+    for each in networks:
+        if each["Name"].startswith("net"):
+            host.ny("network", "rm", each["Name"])
+    wait_for_kernel(host, before, "after the races")
