@@ -27,7 +27,20 @@ BOXES = [f"box{number}" for number in range(12)]
 PORTS = range(8000, 8012)
 # What somebody who comes too late, or whose things were taken away meanwhile, may be told.
 EXPECTED = (Conflict, NotFound, Exhausted, Invalid)
-COMPLAINTS = ("exists", "there is no", "in use", "is not", "already", "has ", "cannot", "published")
+COMPLAINTS = (
+    "exists",
+    "there is no",
+    "in use",
+    "is used by",
+    "is taken by",
+    "is in no subnet",
+    "overlaps",
+    "is not",
+    "already",
+    "has no",
+    "has been removed",
+    "belongs to",
+)
 # Longer than any lock may be held by all the others together.
 PATIENCE_SECONDS = 120
 
@@ -93,13 +106,13 @@ def by_call(host: Host, dice: random.Random) -> Outcome:
         "connect": lambda: Network.get(net, host=host).connect(Container.get(box, host=host)),
         "disconnect": lambda: Network.get(net, host=host).disconnect(Container.get(box, host=host)),
         "remove": lambda: Container.get(box, host=host).remove(force=True),
-        "list": lambda: [each.name for each in Container.list(all=True, host=host)],
+        "list": lambda: Container.list(all=True, host=host),
     }
     name = dice.choice(list(operations))
     try:
         operations[name]()
-    except EXPECTED:
-        return name, "refused"
+    except EXPECTED as error:
+        return name, "refused" if name != "list" else repr(error)
     except NetyardError as error:
         return name, f"{type(error).__name__}: {error}"
     except Exception as error:

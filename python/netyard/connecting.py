@@ -11,7 +11,7 @@ from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.endpointopts import IFNAME
-from netyard.errors import Conflict, Forbidden, Invalid
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.host import Change, Host
 from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
@@ -270,6 +270,8 @@ def _forget(host: Host, container: ContainerRecord, gone: EndpointRecord) -> Non
 
 def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:
     """Refuse what cannot be connected (contract NO1, NO2)."""
+    if host.store.network(network.id) is None:
+        raise NotFound(f"network {network.name!r} has been removed meanwhile")
     spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
         raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")

@@ -288,7 +288,8 @@ class Container:
                 ``status``, ``exited``, ``network``, ``publish``, ``expose``, ``before``, ``since``.
         """
         host = host or default_host()
-        records = [lifecycle.refreshed(host, each) for each in host.store.containers()]
+        found = (lifecycle.refreshed(host, each) for each in host.store.containers())
+        records = [each for each in found if each is not None]
         if filters:
             from netyard.listing import select_containers
 
@@ -369,22 +370,32 @@ class Container:
         if record.kind == "adopted":
             self.abandon()
             return
-        if lifecycle.running_joiners(self.host, record):
-            joiners = [each.name for each in lifecycle.running_joiners(self.host, record)]
-            raise Conflict(
-                f"container {record.name!r} shares its network with {', '.join(joiners)}",
-                holder=", ".join(joiners),
-            )
-        if record.state == "running":
-            if not force:
-                raise Conflict(
-                    f"container {record.name!r} is running", hint="stop it first, or use --force"
-                )
+        # Somebody may start it again before we have the lock.
+        while not self._discard(force=force):
             self._end(signal.SIGKILL, _KILL_SECONDS)
+
+    def _discard(self, *, force: bool) -> bool:
+        """Remove it; false if it must be ended first."""
         with self.host.change() as change:
-            left = change.store.container(record.id)
-            if left is not None:
-                lifecycle.discard(self.host, left)
+            left = change.store.container(self.id)
+            record = left and lifecycle.refreshed(self.host, left)
+            if record is None:
+                return True
+            joiners = [each.name for each in lifecycle.running_joiners(self.host, record)]
+            if joiners:
+                raise Conflict(
+                    f"container {record.name!r} shares its network with {', '.join(joiners)}",
+                    holder=", ".join(joiners),
+                )
+            if record.state == "running":
+                if not force:
+                    raise Conflict(
+                        f"container {record.name!r} is running",
+                        hint="stop it first, or use --force",
+                    )
+                return False
+            lifecycle.discard(self.host, record)
+            return True
 
     def abandon(self) -> None:
         """Give an adopted namespace back, as it was before.

@@ -54,15 +54,22 @@ def find(host: Host, wanted: str) -> ContainerRecord:
         raise NotFound(f"there is no container {wanted!r}")
     if len(found) > 1:
         raise Invalid(f"container id {wanted!r} is ambiguous: give more digits", value=wanted)
-    return refreshed(host, found[0])
+    present = refreshed(host, found[0])
+    if present is None:
+        raise NotFound(f"there is no container {wanted!r} any more: it has ended")
+    return present
 
 
-def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord:
-    """A container whose process died without anybody noticing is marked as ended."""
+def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord | None:
+    """A container whose process died without anybody noticing is marked as ended.
+
+    Returns:
+        ``None`` if it was removed with its end (``--rm``), or by somebody else.
+    """
     if container.state != "running" or container.kind == "adopted" or is_alive(container):
         return container
     finish(host, container.id)
-    return host.store.container(container.id) or container._replace(state="exited")
+    return host.store.container(container.id)
 
 
 def hostname_of(container: ContainerRecord, spec: ContainerSpec) -> str:
@@ -128,7 +135,8 @@ def start(
 
 def _check_donor(host: Host, container: ContainerRecord) -> None:
     donor = host.store.container(container.donor_id or "")
-    if donor is None or refreshed(host, donor).state != "running":
+    present = refreshed(host, donor) if donor else None
+    if present is None or present.state != "running":
         name = donor.name if donor else container.donor_id
         raise Conflict(
             f"--network: container {name!r}, whose network is to be shared, is not running"
