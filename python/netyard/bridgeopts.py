@@ -23,6 +23,7 @@ GATEWAY_MODES = {4: _BRIDGE + "gateway_mode_ipv4", 6: _BRIDGE + "gateway_mode_ip
 INHIBIT = _BRIDGE + "inhibit_ipv4"
 TRUSTED = _BRIDGE + "trusted_host_interfaces"
 DEFAULT_BRIDGE = _BRIDGE + "default_bridge"
+SPOOF_CHECK = "spoof_check"
 SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
 
 SHORT_NAMES = {
@@ -76,6 +77,7 @@ CHECKS: dict[str, Check] = {
     INHIBIT: boolean,
     TRUSTED: _interfaces,
     DEFAULT_BRIDGE: _reserved,
+    SPOOF_CHECK: boolean,
     SOURCES[4]: _text_of(parse_ipv4),
     SOURCES[6]: _text_of(parse_ipv6),
 }
@@ -95,6 +97,11 @@ def check_together(options: Options, *, has_ipv6: bool, is_internal: bool) -> No
 def allows_icc(options: Options) -> bool:
     """Whether containers may reach each other directly (contract BO2)."""
     return options.get(ICC, "true") == "true"
+
+
+def checks_sources(options: Options) -> bool:
+    """Whether containers may send only what is from themselves (contract SH26)."""
+    return options.get(SPOOF_CHECK, "false") == "true"
 
 
 def masquerades(options: Options, version: int) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from netyard import _core, flows, names, netopts, parentopts
+from netyard import _core, flows, kernel, names, netopts, parentopts
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
@@ -328,6 +328,7 @@ def attach(
             store.set_endpoint_states(new, "attaching")
     change.on_failure(lambda: detach(change.host, [plan.endpoint for plan in plans]))
     meanwhile()
+    kernel.guard(change.host, (plan.endpoint for plan in plans))
     flows.forget_before(change.host.layout, (plan.endpoint for plan in plans))
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
@@ -389,6 +390,7 @@ def take_out(
     _give_back_leases(host, endpoints)
     for network, some in _by_network(host, endpoints):
         driver(network.driver).detach(network, some, host.layout.namespaces)
+    kernel.release(host, endpoints)
     _leave_to_tidy(host, endpoints)
 
 
@@ -400,6 +402,7 @@ def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
     _give_back_leases(host, endpoints)
     for network, some in _by_network(host, endpoints):
         driver(network.driver).let_go(network, some, host.layout.namespaces)
+    kernel.release(host, endpoints)
     _leave_to_tidy(host, endpoints)
     _record_down(host, endpoints)
 

@@ -20,8 +20,8 @@ them:
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
 
-A second table, of the ``bridge`` family, keeps containers apart on networks without icc: see
-`apart_steps`.
+A second table, of the ``bridge`` family, keeps containers apart on networks without icc (see
+`apart_steps`), and from taking others' names (`netyard.spoofing`).
 """
 
 from __future__ import annotations
@@ -408,9 +408,10 @@ def _leaving() -> Rules:
 Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None, int]]]]
 
 
-def _add(
+def add_element(
     elements: Elements, where: SetSpec, key: Any, data: Any, comment: str | None, count: int = 1
 ) -> None:
+    """One more, or so many whose last numbers follow one another."""
     elements.setdefault(where.name, (where, []))[1].append((key, data, comment, count))
 
 
@@ -421,14 +422,14 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
         if not network.bridge:
             continue
         device, comment = network.bridge, network.name
-        _add(elements, BRIDGES, [device], None, comment)
-        _add(elements, SAME, [device, device], None, comment)
+        add_element(elements, BRIDGES, [device], None, comment)
+        add_element(elements, SAME, [device, device], None, comment)
         if bridgeopts.allows_icc(network.options):
-            _add(elements, ICC, [device, device], None, comment)
+            add_element(elements, ICC, [device, device], None, comment)
         if network.is_internal or network.spans_hosts:
-            _add(elements, INTERNAL, [device], None, comment)
+            add_element(elements, INTERNAL, [device], None, comment)
         for interface in bridgeopts.trusted_of(network.options):
-            _add(elements, TRUSTED, [interface, device], None, comment)
+            add_element(elements, TRUSTED, [interface, device], None, comment)
         for version, sets in FAMILIES.items():
             _add_family(elements, network, version, sets)
     return elements
@@ -438,24 +439,24 @@ def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: 
     device, comment, options = network.bridge, network.name, network.options
     if network.spans_hosts:
         # The host is no part of it: it has no address there, and no route.
-        _add(elements, sets.isolated, [device], None, comment)
-        _add(elements, sets.unguarded, [device], None, comment)
+        add_element(elements, sets.isolated, [device], None, comment)
+        add_element(elements, sets.unguarded, [device], None, comment)
         return
     mode = bridgeopts.mode_of(options, version)
     source = bridgeopts.source_of(options, version)
     if bridgeopts.masquerades(options, version) and not network.is_internal:
-        _add(elements, sets.masqueraded, [device], None, comment)
+        add_element(elements, sets.masqueraded, [device], None, comment)
         if source is not None:
-            _add(elements, sets.sources, [device], [source], comment)
+            add_element(elements, sets.sources, [device], [source], comment)
     by_mode = {
         "isolated": sets.isolated,
         "nat-unprotected": sets.unprotected,
         "routed": sets.routed,
     }
     if mode in by_mode:
-        _add(elements, by_mode[mode], [device], None, comment)
+        add_element(elements, by_mode[mode], [device], None, comment)
     if not bridgeopts.has_bridge_address(options, version):
-        _add(elements, sets.unguarded, [device], None, comment)
+        add_element(elements, sets.unguarded, [device], None, comment)
 
 
 def publication_elements(publications: Iterable[Publication]) -> Elements:
@@ -473,22 +474,22 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
             inside = (address, protocol, one.container_port)
             if opening is not None and inside not in seen:
                 seen.add(inside)
-                _add(elements, opening, list(inside), None, comment)
+                add_element(elements, opening, list(inside), None, comment)
         if each.access == "routed":
             continue
         target = [address, each.container_port]
         if each.host_ip:
             key = [ip_address(each.host_ip), protocol, each.host_port]
-            _add(elements, sets.published_at, key, target, comment, each.length)
+            add_element(elements, sets.published_at, key, target, comment, each.length)
         else:
             key = [protocol, each.host_port]
-            _add(elements, sets.published, key, target, comment, each.length)
+            add_element(elements, sets.published, key, target, comment, each.length)
         if each.address in seen:
             continue
         seen.add(each.address)
-        _add(elements, sets.hairpin, [address] * 2, None, comment)
+        add_element(elements, sets.hairpin, [address] * 2, None, comment)
         if each.family == 6:
-            _add(elements, LOOPED6, [address], None, comment)
+            add_element(elements, LOOPED6, [address], None, comment)
     return elements
 
 

@@ -6,14 +6,15 @@ Both are made when first needed and made again when they are found missing.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from netyard import _core, config, firewall
+from netyard import _core, bridgeopts, config, firewall, spoofing
+from netyard.drivers.interface import addresses_of
 from netyard.errors import KernelError, Unsupported
 from netyard.host import Host
-from netyard.store.records import NetworkRecord
+from netyard.store.records import EndpointRecord, NetworkRecord
 
 _FORWARDING = {
     4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),
@@ -51,18 +52,49 @@ def apply(host: Host, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]
 def admit(host: Host, network: NetworkRecord) -> None:
     """Make a network known to the rules."""
     change_elements(host, add=firewall.network_elements([network]))
-    if firewall.is_apart(network):
-        _core.apply_nft([("bridge", host.layout.table, firewall.apart_steps())])
+    steps = _bridge_steps([network])
+    if steps:
+        _core.apply_nft([("bridge", host.layout.table, steps)])
 
 
 def expel(host: Host, network: NetworkRecord) -> None:
     """Take a network out of the rules."""
     change_elements(host, delete=firewall.network_elements([network]))
-    if not firewall.is_apart(network):
-        return
-    others = [each for each in _networks(host) if firewall.is_apart(each)]
-    if not any(each.id != network.id for each in others):
+    others = [each for each in _networks(host) if each.id != network.id]
+    if _bridge_steps([network]) and not _bridge_steps(others):
         _core.apply_nft([("bridge", host.layout.table, [("add table",), ("delete table",)])])
+
+
+def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[firewall.Step]:
+    """The table of the bridge family, as far as these networks need it."""
+    steps = firewall.apart_steps() if any(map(firewall.is_apart, networks)) else []
+    if any(bridgeopts.checks_sources(each.options) for each in networks):
+        steps += spoofing.table_steps()
+    return steps
+
+
+def guard(host: Host, endpoints: Iterable[EndpointRecord]) -> None:
+    """Hold containers to their own addresses, where their network asks for it."""
+    elements = _guarding(host, endpoints)
+    if elements:
+        apply(host, [("bridge", host.layout.table, firewall.add_steps(elements))])
+
+
+def release(host: Host, endpoints: Iterable[EndpointRecord]) -> None:
+    """Forget what interfaces were held to, once they are gone."""
+    elements = _guarding(host, endpoints)
+    if elements:
+        apply(host, [("bridge", host.layout.table, firewall.delete_steps(elements))])
+
+
+def _guarding(host: Host, endpoints: Iterable[EndpointRecord]) -> firewall.Elements:
+    ports = []
+    for endpoint in endpoints:
+        network = host.store.network(endpoint.network_id)
+        if network is not None and bridgeopts.checks_sources(network.options):
+            addresses = [address for address, _ in addresses_of(network, endpoint)]
+            ports.append((endpoint.host_ifname, endpoint.mac, addresses))
+    return spoofing.elements(ports)
 
 
 def _networks(host: Host) -> list[NetworkRecord]:
@@ -74,7 +106,15 @@ def rebuild_table(host: Host) -> None:
     """Make the table anew, with everything the store knows of, in one transaction."""
     networks = _networks(host)
     settings = config.load(host.layout.root)
-    apart = firewall.apart_steps() if any(map(firewall.is_apart, networks)) else []
+    bridge = _bridge_steps(networks)
+    if bridge:
+        joined = [each for each in host.store.endpoints() if each.is_joined]
+        bridge = [
+            ("add table",),
+            ("delete table",),
+            *bridge,
+            *firewall.add_steps(_guarding(host, joined)),
+        ]
     publications = [each for each in host.store.publications() if not each.is_ending]
     guards = any(host.store.read_meta(_meta_key(version)) for version in (4, 6))
     steps: list[firewall.Step] = [
@@ -92,7 +132,7 @@ def rebuild_table(host: Host) -> None:
         [
             ("inet", host.layout.table, steps),
             ("netdev", host.layout.table, _all_loops(host)),
-            *([("bridge", host.layout.table, apart)] if apart else []),
+            *([("bridge", host.layout.table, bridge)] if bridge else []),
         ]
     )
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from agreement import Told, kernel, told, wait_for_kernel
-from lab import Machine
+from lab import Guest, Machine, wait_for
 
 # Every n-th point.
 SHARE = int(os.environ.get("CRASH_SHARE", "16"))
@@ -82,6 +82,14 @@ class Rig:
         host.ny(*BOX)
         self.tidy()
         self.untouched = kernel(host)
+
+    def start_disturbed(
+        self, command: tuple[str, ...], point: int, action: str
+    ) -> subprocess.Popen[bytes]:
+        """Start what goes on until a point."""
+        disturbed = (self._failpoint, str(point), action, sys.executable, "-m", "netyard", *command)
+        environment = {**os.environ, "FAILPOINT_REPORT": str(self._report)}
+        return self.host.popen(*disturbed, env=environment)
 
     def disturb(self, command: tuple[str, ...], point: int, action: str) -> tuple[int, str]:
         """Run a command to a point; its exit status and what it said."""
@@ -183,3 +191,67 @@ def test_refused_at_every_call(rig: Rig, name: str) -> None:
                 wait_for_kernel(rig.host, before, where)
         rig.tidy()
         wait_for_kernel(rig.host, rig.untouched, where)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_agent_killed_at_every_call(rig: Rig, moment: str) -> None:
+    """A name server that dies at any moment is back with the next command, and knows everybody."""
+    host, tried = rig.host, 0
+    host.ny("run", "-d", "--name", "asker", "--network", "steady", "sleep", "6000")
+    asker, address = Guest(host, "asker"), Guest(host, "witness").address("steady")
+    rig.untouched = kernel(host)
+
+    def resolved(name: str) -> str | None:
+        done = asker.run("dig", "+short", "+time=1", "+tries=1", name, check=False)
+        if done.returncode:
+            # The question has ended it; the next command brings it back.
+            host.ny("ps")
+            return None
+        return done.stdout.strip()
+
+    for point in some(moment, 400):
+        host.run("pkill", "-KILL", "-f", " agent --exit-when-idle", check=False)
+        agent = rig.start_disturbed(("agent", "--exit-when-idle"), point, moment)
+        wait_for(lambda: resolved("witness") == address)
+        host.ny(*BOX)
+        host.ny("network", "connect", "steady", "box")
+        where = f"agent killed {moment} call {point}"
+        own = Guest(host, "box").address("steady")
+        wait_for(lambda own=own: resolved("box") == own, what=where)
+        host.ny("rm", "-f", "box")
+        wait_for(lambda: resolved("witness") == address, what=where)
+        wait_for(lambda own=own: resolved("box") != own, what=where)
+        wait_for_kernel(host, rig.untouched, where)
+        if agent.poll() is None:
+            break
+        tried += 1
+    assert tried > 2
+
+
+@pytest.mark.timeout(120)
+def test_full_disk(host: Machine) -> None:
+    """No room under the root: one sentence, nothing half done, and all is well with room again."""
+    host.run("mkdir", "/run/small")
+    host.run("mount", "-t", "tmpfs", "-o", "size=2500k", "tmpfs", "/run/small")
+    ny = ("--root", "/run/small")
+    host.ny(*ny, "network", "create", "net")
+    host.ny(*ny, "run", "-d", "--name", "box", "--network", "net", "sleep", "600")
+    host.run("dd", "if=/dev/zero", "of=/run/small/fill", "bs=4k", check=False)
+    before = kernel(host)
+    failures = 0
+    for number in range(40):
+        done = host.netyard(*ny, "network", "create", f"net{number}", check=False)
+        if done.returncode:
+            failures += 1
+            assert done.stderr.startswith("netyard: the store "), done.stderr
+            assert "full" in done.stderr, done.stderr
+            if failures == 1:
+                before = kernel(host)
+            wait_for_kernel(host, before, f"network {number}")
+    assert failures > 1, "the disk is not full"
+    assert "Up" in host.ny(*ny, "ps")
+    assert Guest(host, "box") and host.ny(*ny, "exec", "box", "ip", "addr").count("eth0") >= 1
+    host.run("rm", "/run/small/fill")
+    host.ny(*ny, "network", "create", "again")
+    host.ny(*ny, "rm", "-f", "box")

@@ -37,6 +37,7 @@ LAYERS = [
         "store.store",
         "files",
         "firewall",
+        "spoofing",
         "names",
         "ipam.allocate",
         "events",

@@ -25,6 +25,12 @@ pub enum Field {
     Protocol,
     SourcePort,
     DestinationPort,
+    EtherSource,
+    /// Who an ARP packet says it is from (RFC 826).
+    ArpSenderMac,
+    ArpSenderAddress,
+    /// What a neighbour advertisement is about (RFC 4861 §4.4).
+    AdvertisedTarget,
 }
 
 /// Where a rule sends the packet.
@@ -52,6 +58,8 @@ pub enum Statement {
     },
     /// `meta nfproto ipv4` or `ipv6`.
     FamilyIs { ipv6: bool },
+    /// `meta protocol N`, or `!=`: the Ethernet type.
+    EtherTypeIs { number: u16, negate: bool },
     /// `meta iifgroup N` or `meta oifgroup N`.
     GroupIs { field: Field, group: u32 },
     /// `meta mark & MASK == MARK`, or `!=`.
@@ -69,6 +77,8 @@ pub enum Statement {
         prefix: u8,
         negate: bool,
     },
+    /// `@ll,BIT,BITS VALUE`: bytes of the frame's header, where a VLAN tag is in its place.
+    FrameIs { offset: u32, value: Vec<u8> },
     /// `@th,BIT,BITS VALUE`: bytes of the transport header, or behind it.
     TransportIs { offset: u32, value: Vec<u8> },
     /// `@th,BIT,BITS set VALUE`, with the checksum at another offset kept right.
@@ -165,6 +175,10 @@ impl Compiler {
                 compare(out, *negate, &bytes);
             }
             Statement::FamilyIs { ipv6 } => self.require_family(out, *ipv6),
+            Statement::EtherTypeIs { number, negate } => {
+                meta(out, NFT_META_PROTOCOL, register(0));
+                compare(out, *negate, &number.to_be_bytes());
+            }
             Statement::GroupIs { field, group } => {
                 self.load(out, *field, 0);
                 compare(out, false, &group.to_ne_bytes());
@@ -203,11 +217,11 @@ impl Compiler {
                 }
                 compare(out, *negate, &(u32::from(*address) & mask).to_be_bytes());
             }
+            Statement::FrameIs { offset, value } => {
+                bytes_are(out, NFT_PAYLOAD_LL_HEADER, *offset, value);
+            }
             Statement::TransportIs { offset, value } => {
-                let length = value.len() as u32;
-                let base = NFT_PAYLOAD_TRANSPORT_HEADER;
-                payload(out, base, *offset, length, register(0));
-                compare(out, false, value);
+                bytes_are(out, NFT_PAYLOAD_TRANSPORT_HEADER, *offset, value);
             }
             Statement::SetTransport {
                 offset,
@@ -310,6 +324,10 @@ impl Compiler {
             Field::Ip6Destination => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 24, 16, into),
             Field::SourcePort => payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, into),
             Field::DestinationPort => payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, into),
+            Field::EtherSource => payload(out, NFT_PAYLOAD_LL_HEADER, 6, 6, into),
+            Field::ArpSenderMac => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 8, 6, into),
+            Field::ArpSenderAddress => payload(out, NFT_PAYLOAD_NETWORK_HEADER, 14, 4, into),
+            Field::AdvertisedTarget => payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 8, 16, into),
         }
     }
 
@@ -356,8 +374,13 @@ impl Field {
                 Kind::IfName.width()
             }
             Field::IifGroup | Field::OifGroup => size_of::<u32>(),
-            Field::Ip4Source | Field::Ip4Destination => Kind::Ipv4.width(),
-            Field::Ip6Source | Field::Ip6Destination => Kind::Ipv6.width(),
+            Field::EtherSource | Field::ArpSenderMac => Kind::Ether.width(),
+            Field::Ip4Source | Field::Ip4Destination | Field::ArpSenderAddress => {
+                Kind::Ipv4.width()
+            }
+            Field::Ip6Source | Field::Ip6Destination | Field::AdvertisedTarget => {
+                Kind::Ipv6.width()
+            }
             Field::Protocol => Kind::Protocol.width(),
             Field::SourcePort | Field::DestinationPort => Kind::Port.width(),
         }
@@ -379,6 +402,10 @@ impl Field {
             "l4proto" => Field::Protocol,
             "sport" => Field::SourcePort,
             "dport" => Field::DestinationPort,
+            "ether saddr" => Field::EtherSource,
+            "arp saddr ether" => Field::ArpSenderMac,
+            "arp saddr ip" => Field::ArpSenderAddress,
+            "nd target" => Field::AdvertisedTarget,
             _ => return None,
         })
     }
@@ -420,6 +447,11 @@ fn payload(out: &mut Writer, base: u32, offset: u32, length: u32, into: u32) {
         out.be32(3, offset);
         out.be32(4, length);
     });
+}
+
+fn bytes_are(out: &mut Writer, base: u32, offset: u32, value: &[u8]) {
+    payload(out, base, offset, value.len() as u32, register(0));
+    compare(out, false, value);
 }
 
 /// Writes the first register into the packet, and what that changes about a checksum.

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     IfName,
+    Ether,
     Ipv4,
     Ipv6,
     Protocol,
@@ -18,6 +19,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
+    Ether([u8; 6]),
     Ipv4(Ipv4Addr),
     Ipv6(Ipv6Addr),
     Number(u16),
@@ -30,6 +32,7 @@ impl Kind {
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
             "ifname" => Kind::IfName,
+            "ether_addr" => Kind::Ether,
             "ipv4_addr" => Kind::Ipv4,
             "ipv6_addr" => Kind::Ipv6,
             "inet_proto" => Kind::Protocol,
@@ -41,6 +44,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::IfName => "interface name",
+            Kind::Ether => "MAC address",
             Kind::Ipv4 => "IPv4 address",
             Kind::Ipv6 => "IPv6 address",
             Kind::Protocol => "protocol number",
@@ -52,6 +56,7 @@ impl Kind {
     pub(crate) fn width(self) -> usize {
         match self {
             Kind::IfName => IFNAMSIZ,
+            Kind::Ether => 6,
             Kind::Ipv4 => 4,
             Kind::Ipv6 => 16,
             Kind::Protocol => 1,
@@ -65,6 +70,7 @@ impl Kind {
         match self {
             Kind::Ipv4 => 7,
             Kind::Ipv6 => 8,
+            Kind::Ether => 9,
             Kind::Protocol => 12,
             Kind::Port => 13,
             Kind::IfName => 41,
@@ -79,6 +85,7 @@ impl Kind {
                 out.extend(name.as_bytes());
                 out.resize(start + IFNAMSIZ, 0);
             }
+            (Kind::Ether, Value::Ether(address)) => out.extend(address),
             (Kind::Ipv4, Value::Ipv4(address)) => out.extend(address.octets()),
             (Kind::Ipv6, Value::Ipv6(address)) => out.extend(address.octets()),
             (Kind::Protocol, Value::Number(number)) if *number < 256 => out.push(*number as u8),

@@ -75,6 +75,7 @@ enum FieldValue {
     Number(u16),
     Address(IpAddr),
     Text(String),
+    Mac([u8; 6]),
 }
 
 /// Key, data, comment, and how many there are: each one's last numbers are one more than those of
@@ -202,6 +203,7 @@ fn parse_value(value: FieldValue) -> Value {
         FieldValue::Address(IpAddr::V4(address)) => Value::Ipv4(address),
         FieldValue::Address(IpAddr::V6(address)) => Value::Ipv6(address),
         FieldValue::Text(text) => Value::Text(text),
+        FieldValue::Mac(address) => Value::Ether(address),
     }
 }
 
@@ -238,6 +240,22 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
                 ipv6: word == "ip6",
             }
         }
+        "ethertype is" | "ethertype is not" => Statement::EtherTypeIs {
+            number: tuple.get_item(1)?.extract()?,
+            negate: word == "ethertype is not",
+        },
+        "frame type is" => {
+            const TYPE_OFFSET: u32 = 12;
+            let number: u16 = tuple.get_item(1)?.extract()?;
+            Statement::FrameIs {
+                offset: TYPE_OFFSET,
+                value: number.to_be_bytes().to_vec(),
+            }
+        }
+        "icmp type is" => Statement::TransportIs {
+            offset: 0,
+            value: vec![tuple.get_item(1)?.extract()?],
+        },
         "group is" => {
             let (_, field, group): (String, String, u32) = tuple.extract()?;
             Statement::GroupIs {

@@ -1,0 +1,97 @@
+"""Networks with ``spoof_check``: what a container may say of itself. Pure, as `firewall` is.
+
+A container with the capability NET_RAW can send frames in another's name on its own bridge, as with
+Docker, where only the way through the host is checked. With ``spoof_check`` each port of the bridge
+lets in what has the container's own MAC address and addresses, in Ethernet, ARP, IP and neighbour
+discovery alike; no router advertisements or redirects, nothing that is neither IP nor ARP (spanning
+tree, tagged frames).
+
+Elements are there before the interface is, and go after it: there is no moment without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from netyard.firewall import Elements, SetSpec, Statement, Step, add_element
+from netyard.options import Address
+
+_PORTS = SetSpec("guarded", ("ifname",))
+_MACS = SetSpec("macs", ("ifname", "ether_addr"))
+_ADDRESSES = {
+    4: SetSpec("addresses4", ("ifname", "ipv4_addr")),
+    6: SetSpec("addresses6", ("ifname", "ipv6_addr")),
+}
+_CHAIN = "spoofing"
+# Before br_netfilter shows the frame to the inet table.
+_FIRST = -300
+_IPV4, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD
+_TAGS = (0x8100, 0x88A8)
+_ICMPV6 = 58
+_ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT, _REDIRECT = 134, 136, 137
+# Who has no address yet asks whether one is free (RFC 5227, RFC 4862).
+_NOBODY: tuple[Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))
+
+
+def table_steps() -> list[Step]:
+    """The chain and its sets, in the bridge family's table."""
+    sets = (_PORTS, _MACS, *_ADDRESSES.values())
+    return [
+        ("add table",),
+        *(("add set", each) for each in sets),
+        ("add chain", _CHAIN, "filter", "prerouting", _FIRST, None),
+        ("flush chain", _CHAIN),
+        *(("add rule", _CHAIN, statements, comment) for statements, comment in _rules()),
+    ]
+
+
+def _rules() -> Iterable[tuple[list[Statement], str | None]]:
+    drop: tuple[Statement, ...] = (("counter",), ("drop",))
+
+    def unless(field: str, where: SetSpec, *first: Statement) -> list[Statement]:
+        return [*first, ("not in", ["iifname", field], where.name), *drop]
+
+    is_ipv4, is_arp = ("ethertype is", _IPV4), ("ethertype is", _ARP)
+    is_icmpv6 = ("protocol is", _ICMPV6)
+    yield [("not in", ["iifname"], _PORTS.name), ("accept",)], None
+    yield unless("ether saddr", _MACS), "another's MAC address"
+    for tag in _TAGS:
+        # The kernel has taken the tag off, and the protocol is that behind it.
+        yield [("frame type is", tag), *drop], "no VLAN"
+    yield unless("ip saddr", _ADDRESSES[4], is_ipv4), "another's address"
+    yield [is_ipv4, ("accept",)], None
+    yield unless("arp saddr ether", _MACS, is_arp), "another's MAC address, in ARP"
+    yield unless("arp saddr ip", _ADDRESSES[4], is_arp), "another's address, in ARP"
+    yield [is_arp, ("accept",)], None
+    yield [("ethertype is not", _IPV6), *drop], "neither IP nor ARP"
+    yield unless("ip6 saddr", _ADDRESSES[6]), "another's address"
+    for number, what in ((_ROUTER_ADVERTISEMENT, "no router"), (_REDIRECT, "no redirects")):
+        yield [is_icmpv6, ("icmp type is", number), *drop], what
+    advertised = (is_icmpv6, ("icmp type is", _NEIGHBOUR_ADVERTISEMENT))
+    yield unless("nd target", _ADDRESSES[6], *advertised), "another's address, advertised"
+
+
+def elements(ports: Iterable[tuple[str, str, Iterable[Address]]]) -> Elements:
+    """What ports may send.
+
+    Args:
+        ports: Interface on the host, MAC address and addresses of the container on it.
+    """
+    found: Elements = {}
+    for ifname, mac, addresses in ports:
+        octets = bytes.fromhex(mac.replace(":", ""))
+        own = {*addresses, *_NOBODY}
+        if any(address.version == 6 for address in addresses):
+            own.add(_link_local(octets))
+        add_element(found, _PORTS, [ifname], None, None)
+        add_element(found, _MACS, [ifname, octets], None, None)
+        for address in own:
+            add_element(found, _ADDRESSES[address.version], [ifname, address], None, None)
+    return found
+
+
+def _link_local(mac: bytes) -> IPv6Address:
+    """The address the kernel gives an interface of its own (RFC 4291 appendix A)."""
+    identifier = bytes([mac[0] ^ 0x02]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
