@@ -8,10 +8,10 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm crashes races counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
-test: packages build check test-rust test-unit counts test-lab test-vm
+test: packages build check test-rust test-unit fuzz counts test-lab soak test-vm
 
 packages:
 	apt-get update -qq
@@ -50,6 +50,16 @@ test-lab: build
 ## Every point at which a command can be killed or refused, not a share of them: an hour.
 crashes: build
 	CRASH_SHARE=1 $(BIN)/pytest -q -n $(WORKERS) tests/lab_hosts/test_crashes.py
+
+## Churn, traffic and names for a while: what piles up is seen. Plot: python benches/plot.py soak
+MINUTES ?= 3
+soak: build
+	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -q -s tests/soak
+
+## Parsers of others' bytes, with inputs that libFuzzer thinks of.
+FUZZ_SECONDS ?= 10
+fuzz:
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz tests/fuzz.sh $(FUZZ_SECONDS)
 
 ## Many commands at once, for longer.
 races: build

@@ -102,6 +102,8 @@ def _check_ports(host: Machine, running: list[dict[str, Any]]) -> None:
         for bound in bindings or ()
         if ":" not in bound["HostIp"]
     )
-    rules = host.out("nft", "list", "map", "inet", "netyard", "published4")
+    # Without a network there is no table.
+    listing = ("nft", "list", "map", "inet", "netyard", "published4")
+    rules = host.run(*listing, check=False).stdout
     elements = re.findall(r"tcp \. (\d+)(?: comment \"\w+\")? : [\d.]+ \. (\d+)", rules)
     assert sorted(" ".join(each) for each in elements) == said, rules

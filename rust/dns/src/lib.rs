@@ -7,6 +7,8 @@
 mod answer;
 mod cache;
 mod forward;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod random;
 mod reactor;
 mod server;

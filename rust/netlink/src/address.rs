@@ -83,7 +83,7 @@ pub fn list_addresses(socket: &mut Socket) -> Result<Vec<AddressInfo>> {
 }
 
 /// On point-to-point links IFA_ADDRESS is the peer's, so IFA_LOCAL wins where both are there.
-fn describe(message: &AddressMessage) -> Option<AddressInfo> {
+pub(crate) fn describe(message: &AddressMessage) -> Option<AddressInfo> {
     let mut found = None;
     for attribute in &message.attributes {
         match attribute {

@@ -65,7 +65,7 @@ pub fn flush_conntrack(socket: &mut Socket, wanted: &[FlowMatch]) -> Result<usiz
 }
 
 /// The body of a delete request for this entry, if it is wanted.
-fn deletion(payload: &[u8], family: u8, wanted: &[FlowMatch]) -> Option<Vec<u8>> {
+pub(crate) fn deletion(payload: &[u8], family: u8, wanted: &[FlowMatch]) -> Option<Vec<u8>> {
     let mut original = None;
     let mut reply = None;
     let mut id = None;

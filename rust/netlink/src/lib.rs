@@ -11,6 +11,8 @@ mod child;
 mod conntrack;
 mod error;
 mod extack;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod kept;
 mod link;
 mod neighbour;

@@ -358,7 +358,7 @@ pub fn list_links(socket: &mut Socket) -> Result<Vec<LinkInfo>> {
     Ok(links)
 }
 
-fn parse(operation: &'static str, payload: &[u8]) -> Result<LinkInfo> {
+pub(crate) fn parse(operation: &'static str, payload: &[u8]) -> Result<LinkInfo> {
     match LinkMessage::parse(payload) {
         Ok(message) => Ok(describe(message)),
         Err(error) => Err(Error::Malformed {

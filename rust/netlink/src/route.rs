@@ -177,7 +177,7 @@ fn is_main_unicast(message: &RouteMessage) -> bool {
         )
 }
 
-fn describe(message: &RouteMessage) -> RouteInfo {
+pub(crate) fn describe(message: &RouteMessage) -> RouteInfo {
     let mut route = RouteInfo {
         destination: None,
         prefix: message.header.destination_prefix_length,

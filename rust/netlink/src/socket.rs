@@ -50,11 +50,11 @@ enum Answered {
 }
 
 /// One message out of a received datagram.
-struct Received<'a> {
+pub(crate) struct Received<'a> {
     kind: u16,
     flags: u16,
     sequence: u32,
-    payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 impl Socket {
@@ -333,7 +333,7 @@ impl Socket {
 }
 
 /// The messages in a datagram; a header that does not fit ends it.
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
     std::iter::from_fn(move || {
         if bytes.len() < HEADER {
             return None;

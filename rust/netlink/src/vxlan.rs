@@ -134,7 +134,7 @@ pub struct Known {
     pub addresses: Vec<([u8; 6], IpAddr)>,
 }
 
-fn note(known: &mut Known, message: &NeighbourMessage) {
+pub(crate) fn note(known: &mut Known, message: &NeighbourMessage) {
     let mut mac = None;
     let mut destination = None;
     for attribute in &message.attributes {

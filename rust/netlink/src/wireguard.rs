@@ -215,7 +215,7 @@ fn put(buffer: &mut Vec<u8>, kind: u16, payload: &[u8]) {
 }
 
 /// An attribute of an answer, whose generic netlink header comes first.
-fn find(answer: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn find(answer: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(answer.get(4..)?)
         .find(|(kind, _)| kind & !NLA_F_NESTED == wanted)
         .map(|(_, payload)| payload)

@@ -6,6 +6,8 @@
 
 mod consts;
 mod expr;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listing;
 mod object;
 mod transaction;

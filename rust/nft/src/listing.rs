@@ -54,7 +54,7 @@ pub fn generation() -> Result<u32> {
     })
 }
 
-fn describe(payload: &[u8]) -> Option<ChainInfo> {
+pub(crate) fn describe(payload: &[u8]) -> Option<ChainInfo> {
     const TABLE: u16 = 1;
     const NAME: u16 = 3;
     const HOOK: u16 = 4;
