@@ -66,7 +66,7 @@ def public_keys(pair: Cluster) -> list[str]:
 
 
 def test_only_ciphertext_on_the_wire(pair: Cluster) -> None:
-    """OV4, OV5: containers reach one another; the wire sees WireGuard and no word of it."""
+    """OV4, OV5, SH5: containers reach one another; the wire sees WireGuard and no word of it."""
     alpha, beta = pair.hosts
     before = alpha.links()
     seen = pair.router.capture("alpha", "udp or icmp")
