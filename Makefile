@@ -8,10 +8,10 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv build check test-rust test-asan test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
-test: packages build check test-rust test-unit fuzz counts test-lab soak test-vm
+test: packages build check test-rust test-asan test-unit fuzz counts test-lab soak test-vm
 
 packages:
 	apt-get update -qq
@@ -39,6 +39,11 @@ check: build
 
 test-rust:
 	cargo test -q --workspace --exclude netyard-core
+
+## The same with AddressSanitizer, which only differs from a nightly compiler by name.
+test-asan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asan \
+		cargo test -q --workspace --exclude netyard-core --target $$(rustc -vV | sed -n 's/^host: //p')
 
 test-unit: build
 	$(BIN)/pytest -q tests/unit

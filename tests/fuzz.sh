@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Fuzz every parser of `rust/fuzz` for a while, from its corpus: tests/fuzz.sh SECONDS [TARGET...]
 #
-# The flags are those of `cargo fuzz`, which works as well (`cargo +nightly fuzz run TARGET --fuzz-dir
-# rust/fuzz`, with AddressSanitizer). An input that breaks a parser is left in rust/fuzz/artifacts;
+# The flags are those of `cargo fuzz`, AddressSanitizer included; with a nightly compiler that works as
+# well (`cargo fuzz run TARGET --fuzz-dir rust/fuzz`). An input that breaks a parser is left in rust/fuzz/artifacts;
 # what is found on the way is not kept.
 set -euo pipefail
 cd "$(dirname "$0")/../rust/fuzz"
 seconds=$1
 shift
 host=$(rustc -vV | sed -n 's/^host: //p')
-flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+flags="--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions"
-RUSTFLAGS=$flags cargo build -q --release --locked --target "$host"
+RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags cargo build -q --release --locked --target "$host"
 built=${CARGO_TARGET_DIR:-target}/$host/release
 [ $# -gt 0 ] || set -- fuzz_targets/*.rs
 mkdir -p artifacts
