@@ -50,6 +50,10 @@ class Change:
         """Have something done once the operation has succeeded and the lock is open."""
         self._afterwards.append(action)
 
+    def keep(self) -> None:
+        """What has been done until now stays, whatever fails later."""
+        self._undo.clear()
+
     def roll_back(self) -> None:
         """Undo everything; a step that cannot be undone does not keep the others from it."""
         while self._undo:

@@ -120,6 +120,7 @@ def reload(host: Host) -> Report:
                 report.restored.append(f"container {container.name}")
             except (NetyardError, OSError) as error:
                 report.lost.append(f"container {container.name}: {error}")
+            change.keep()
         try:
             cluster.repair(host)
         except NetyardError as error:

@@ -102,6 +102,18 @@ def test_any_command_works_after_a_restart(lab: Lab) -> None:
     assert lab.host.links() == {"lo", "eth0"}
 
 
+def test_a_command_that_fails_after_a_restart(lab: Lab) -> None:
+    """What it has brought back before it failed stays."""
+    _furnish(lab)
+    lab.reboot()
+    lab.host.run("ip", "netns", "add", "guest")
+    refused = ("run", "-d", "--network", "net", "-p", "8080:80", "sleep", "600")
+    assert "is taken by container 'guest'" in lab.host.refused(*refused, status=125)
+    _serve_in_guest(lab.host)
+    wait_for(lambda: lab.neighbour.fetch(HOST, 8080))
+    assert lab.host.ny("ps", "-q").count("\n") == 0
+
+
 def test_systemd_unit() -> None:
     """It is one that systemd takes."""
     unit = PACKAGING / "netyard.service"
