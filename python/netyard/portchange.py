@@ -37,11 +37,12 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
         if not places:
             raise Conflict(f"container {container.name!r} has no network that can publish a port")
         with host.store.transaction():
+            shares = host.store.has_publications(container.id)
             made = publishing.record(host, container, requests, places)
             host.store.note_publishing(container.id)
             _remember(host, container, more)
         change.on_failure(lambda: _forget(host, container, spec))
-        publishing.enforce(change, made, places)
+        publishing.enforce(change, made, places, shares=shares)
         _let_hairpin(host, carriers.values())
         host.store.note_publishing(None)
         return made
@@ -96,9 +97,9 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
         left = spec._replace(publish=ports.compacted(published.texts()))
         with host.store.transaction():
             _remember(host, container, left)
-            host.store.end_publications(host.store.separate(gone))
-        if gone:
-            publishing.unpublish(host, container.id, gone)
+            ending = host.store.separate(gone)
+            host.store.end_publications(ending)
+        publishing.withdraw(host, ending)
 
 
 def _worded(

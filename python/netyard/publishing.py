@@ -208,12 +208,29 @@ def unpublish(
     """
     store = host.store
     with store.transaction():
+        # All of them are whole.
         ending = store.publications(container_id) if gone is None else store.separate(gone)
         store.end_publications(ending)
+    withdraw(host, ending, shares=gone is not None, forgets_flows=forgets_flows)
+
+
+def withdraw(
+    host: Host,
+    ending: Sequence[Publication],
+    *,
+    shares: bool = True,
+    forgets_flows: bool = True,
+) -> None:
+    """Take what is recorded as ending out of the firewall, of one container; see `unpublish`.
+
+    Args:
+        shares: The container may have other ports, which share elements with these.
+    """
     if not ending:
         return
+    store, container_id = host.store, ending[0].container_id
     # Elements are shared by ports of one container: they go with the last that needs them.
-    sharing = [] if gone is None else _sharing(store, container_id, ending)
+    sharing = _sharing(store, container_id, ending) if shares else []
     elements = firewall.without(
         firewall.publication_elements(ending), firewall.publication_elements(sharing)
     )
