@@ -5,7 +5,7 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
 	musl-tools curl tcpdump iputils-ping netcat-openbsd procps python3-venv \
-	qemu-system-x86 linux-image-amd64 kmod valgrind systemd
+	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
 WORKERS ?= 4
 
 .PHONY: test packages venv build check test-rust test-asan test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean

@@ -91,6 +91,10 @@ def _check_addresses(host: Machine, container: dict[str, Any]) -> None:
         if each[key]
     }
     assert present == said, container["Name"]
+    gateways = {each["Gateway"] for each in settings["Networks"].values() if each["Gateway"]}
+    routes = json.loads(host.out(*inside, "ip", "-j", "route", "show", "default"))
+    assert bool(routes) == bool(gateways), (container["Name"], routes)
+    assert {route.get("gateway") for route in routes} <= gateways, (routes, gateways)
 
 
 def _check_ports(host: Machine, running: list[dict[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """Random commands against one host, by many processes and threads at once, for a while.
 
-    churn.py SECONDS PROCESSES THREADS SEED
+    churn.py SECONDS PROCESSES THREADS SEED [AGENT_SECONDS]
 
-Run on a lab host. Prints, as JSON, how often each operation ended how. Names, addresses and ports
+Run on a lab host, whose agent is killed every so many seconds if that is given. Prints, as JSON, how often each operation ended how. Names, addresses and ports
 are few, so that everybody is in everybody's way. What the contract allows is counted as refused;
 anything else is given in full.
 """
@@ -10,7 +10,9 @@ anything else is given in full.
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -18,8 +20,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from netyard import Container, Host, Network
+from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted, Invalid, NetyardError, NotFound
 
 NETWORKS = [f"net{number}" for number in range(5)]
@@ -120,9 +124,20 @@ def by_call(host: Host, dice: random.Random) -> Outcome:
     return name, "done"
 
 
+def kill_agent(host: Host, seconds: int) -> Outcome:
+    """End the agent as the kernel would when memory runs out, now and then."""
+    time.sleep(seconds)
+    found = agent.request(host.layout, {"op": "ping"})
+    if found is None:
+        return "kill the agent", "refused"
+    with suppress(ProcessLookupError):
+        os.kill(int(found["pid"]), signal.SIGKILL)
+    return "kill the agent", "done"
+
+
 def main() -> None:
     """Everybody at once until the time is over."""
-    seconds, processes, threads, seed = map(int, sys.argv[1:])
+    seconds, processes, threads, seed, *agent_lives = map(int, sys.argv[1:])
     deadline = time.monotonic() + seconds
     host, outcomes, lock = Host(), Counter[Outcome](), threading.Lock()
 
@@ -133,11 +148,15 @@ def main() -> None:
             with lock:
                 outcomes[outcome] += 1
 
-    with ThreadPoolExecutor(processes + threads) as pool:
+    with ThreadPoolExecutor(processes + threads + 1) as pool:
         started = [pool.submit(go_on, number, by_command) for number in range(processes)]
         started += [
             pool.submit(go_on, -1 - number, lambda dice: by_call(host, dice))
             for number in range(threads)
+        ]
+        started += [
+            pool.submit(go_on, 0, lambda _, life=life: kill_agent(host, life))
+            for life in agent_lives
         ]
         for each in started:
             each.result()

@@ -66,6 +66,9 @@ def _join(
 ) -> EndpointRecord:
     host = change.host
     before = host.store.endpoints_of(container.id)
+    if container.state == "running":
+        # Last of all, when the new interface is gone.
+        change.on_failure(lambda: endpoints.route_defaults(host, container))
     made = _plan(change, network, container, request)
     if container.state == "running":
         provision.ensure_device(change, network)
@@ -183,6 +186,7 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
     if not before and not wanted:
         return
     kept = publishing.same_ports(before, wanted)
+    change.on_failure(lambda: publishing.put_back(host, container.id, before))
     publishing.unpublish(host, container.id)
     joined = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
     carriers = endpoints.gateway_endpoints(host.store, joined)

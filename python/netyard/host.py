@@ -60,7 +60,7 @@ class Change:
             undo = self._undo.pop()
             try:
                 undo()
-            except NetyardError:
+            except (NetyardError, OSError):
                 # The record of it stays unfinished, so the next operation tries again.
                 continue
 

@@ -247,6 +247,18 @@ def withdraw(
         store.delete_publications(ending)
 
 
+def put_back(host: Host, container_id: str, before: Sequence[Publication]) -> None:
+    """Publish exactly what was, of a container whose ports could not be moved."""
+    store = host.store
+    with store.transaction():
+        store.delete_publications(store.publications(container_id))
+        store.add_publications(each._replace(is_ending=False) for each in before)
+        # Should the kernel refuse again, the next command goes on from here.
+        store.note_publishing(container_id)
+    kernel.rebuild_table(host)
+    store.note_publishing(None)
+
+
 def _key(each: Publication) -> tuple[object, ...]:
     inside = (each.address, each.container_port)
     return (each.family, each.protocol, each.host_port, each.host_ip, *inside)

@@ -43,6 +43,14 @@ OPERATIONS = {
     "abandon": Operation(("abandon", "box"), (ADOPT,)),
     "connect": Operation(("network", "connect", "steady", "box"), RUNNING),
     "disconnect": Operation(("network", "disconnect", "crash", "box"), RUNNING),
+    # The default route moves, and published ports with it.
+    "connect before others": Operation(
+        ("network", "connect", "--gw-priority", "9", "steady", "box"), RUNNING
+    ),
+    "disconnect the first": Operation(
+        ("network", "disconnect", "crash", "box"),
+        (BOX, ("network", "connect", "steady", "box")),
+    ),
     "publish": Operation(("port", "add", "box", "8081:81", "8082:82"), RUNNING),
     "unpublish": Operation(("port", "rm", "box", "8080:80"), RUNNING),
     "stop": Operation(("stop", "-t", "0", "box"), RUNNING),

@@ -14,25 +14,28 @@ from lab import Machine
 
 CHURN = str(Path(__file__).parents[1] / "churn.py")
 SECONDS = int(os.environ.get("RACE_SECONDS", "12"))
-PROCESSES, THREADS = 50, 16
+PROCESSES, THREADS, AGENT_SECONDS = 50, 16, 2
 
 
 @pytest.mark.timeout(SECONDS + 300)
 def test_everybody_at_once(host: Machine) -> None:
-    """IP13: no address, port or name twice, no deadlock, no error that is not in the contract."""
+    """IP13: no address, port or name twice, no deadlock, no error that is not in the contract.
+
+    Nor beside an agent that is killed every other second.
+    """
     host.ny("network", "create", "--subnet", "172.29.0.0/24", "steady")
     host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
     # The first removal leaves more than the next.
     host.ny("run", "--rm", "--network", "steady", "true")
     before = kernel(host)
-    numbers = map(str, (SECONDS, PROCESSES, THREADS, os.getpid()))
+    numbers = map(str, (SECONDS, PROCESSES, THREADS, os.getpid(), AGENT_SECONDS))
     done = host.run(sys.executable, CHURN, *numbers, timeout=SECONDS + 200)
     outcomes = json.loads(done.stdout)
     print(json.dumps(outcomes))
     wrong = [each for each in outcomes if each[1] not in ("done", "refused")]
     assert not wrong, wrong
     ended = {each[0] for each in outcomes if each[1] == "done"}
-    assert {"run", "network create", "start", "list", "ps"} <= ended
+    assert {"run", "network create", "start", "list", "ps", "kill the agent"} <= ended
     found = told(host)
     networks = json.loads(host.ny("network", "inspect", *host.ny("network", "ls", "-q").split()))
     addresses = [
