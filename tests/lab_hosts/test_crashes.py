@@ -21,6 +21,8 @@ from lab import Guest, Machine, wait_for
 
 # Every n-th point.
 SHARE = int(os.environ.get("CRASH_SHARE", "16"))
+# For an agent to be back and answer, on a machine that is busy with other tests.
+PATIENCE = 30.0
 ERRORS = (errno.ENOMEM, errno.ENOBUFS, errno.EBUSY, errno.ENOSPC)
 BOX = ("run", "-d", "--name", "box", "--network", "crash", "-p", "8080:80", "sleep", "600")
 ADOPT = ("adopt", "box", "--netns", "/run/netns/guest", "--network", "crash", "-p", "8080:80")
@@ -221,15 +223,15 @@ def test_agent_killed_at_every_call(rig: Rig, moment: str) -> None:
     for point in some(moment, 400):
         host.run("pkill", "-KILL", "-f", " agent --exit-when-idle", check=False)
         agent = rig.start_disturbed(("agent", "--exit-when-idle"), point, moment)
-        wait_for(lambda: resolved("witness") == address)
+        where = f"agent killed {moment} call {point}"
+        wait_for(lambda: resolved("witness") == address, seconds=PATIENCE, what=where)
         host.ny(*BOX)
         host.ny("network", "connect", "steady", "box")
-        where = f"agent killed {moment} call {point}"
         own = Guest(host, "box").address("steady")
-        wait_for(lambda own=own: resolved("box") == own, what=where)
+        wait_for(lambda own=own: resolved("box") == own, seconds=PATIENCE, what=where)
         host.ny("rm", "-f", "box")
-        wait_for(lambda: resolved("witness") == address, what=where)
-        wait_for(lambda own=own: resolved("box") != own, what=where)
+        wait_for(lambda: resolved("witness") == address, seconds=PATIENCE, what=where)
+        wait_for(lambda own=own: resolved("box") != own, seconds=PATIENCE, what=where)
         wait_for_kernel(host, rig.untouched, where)
         if agent.poll() is None:
             break
