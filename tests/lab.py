@@ -222,15 +222,15 @@ class Machine:
     def capture(self, ifname: str, *words: str) -> Callable[[], str]:
         """Start to capture packets that fit a filter; what gives those seen so far."""
         path = f"/run/{ifname}.pcap"
-        self.popen("tcpdump", "-U", "-n", "-i", ifname, "-w", path, *words)
+        # In immediate mode each packet has a slot of its own: the blocks of the other (TPACKET_V3)
+        # were handed over with empty records under an emulator, and what followed was garbage.
+        mode = ("--immediate-mode", "-U", "-n")
+        self.popen("tcpdump", *mode, "-i", ifname, "-w", path, *words)
         wait_for(lambda: self.run("test", "-s", path, check=False).returncode == 0)
 
         def seen() -> str:
-            done = self.run("tcpdump", "-n", "-e", "-r", path, check=False)
-            # What is being written just now cannot be read to its end.
-            if "truncated dump file" not in done.stderr:
-                self._checked(done, check=True)
-            return done.stdout
+            # What is being written just now cannot be read to its end; what was before can.
+            return self.run("tcpdump", "-n", "-e", "-r", path, check=False).stdout
 
         return seen
 
