@@ -222,8 +222,8 @@ class Machine:
     def capture(self, ifname: str, *words: str) -> Callable[[], str]:
         """Start to capture packets that fit a filter; what gives those seen so far."""
         path = f"/run/{ifname}.pcap"
-        # In immediate mode each packet has a slot of its own: the blocks of the other (TPACKET_V3)
-        # were handed over with empty records under an emulator, and what followed was garbage.
+        # In immediate mode each packet has a slot of its own. With blocks of them (TPACKET_V3) some
+        # captures under the emulator had empty records, and garbage behind these.
         mode = ("--immediate-mode", "-U", "-n")
         self.popen("tcpdump", *mode, "-i", ifname, "-w", path, *words)
         wait_for(lambda: self.run("test", "-s", path, check=False).returncode == 0)
