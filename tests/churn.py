@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import lab_only
 from netyard import Container, Host, Network
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted, Invalid, NetyardError, NotFound
@@ -137,6 +138,7 @@ def kill_agent(host: Host, seconds: int) -> Outcome:
 
 def main() -> None:
     """Everybody at once until the time is over."""
+    lab_only.check()
     seconds, processes, threads, seed, *agent_lives = map(int, sys.argv[1:])
     deadline = time.monotonic() + seconds
     host, outcomes, lock = Host(), Counter[Outcome](), threading.Lock()

@@ -9,8 +9,10 @@ import json
 import sys
 from collections.abc import Callable
 
+import lab_only
 from netyard import Container, Host, Network
 
+lab_only.check()
 host = Host()
 
 

@@ -49,9 +49,7 @@ def is_netns(fd: int) -> bool:
 
 def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> ContainerRecord:
     host, store = change.host, change.store
-    owner = _owner_of(host, source)
-    if owner is not None:
-        raise Conflict(f"this namespace is container {owner.name!r} already", holder=owner.name)
+    _check_free(host, source)
     with store.transaction():
         record = make(change, name, spec, "")
         store.update_container(record.id, state="starting")
@@ -97,15 +95,28 @@ def revive(change: Change, record: ContainerRecord) -> None:
         raise NotFound("it was the namespace of a process, which has ended")
     source = open_foreign(None, spec.netns)
     try:
+        _check_free(host, source)
         with store.transaction():
             store.update_container(record.id, state="starting")
             _name_interfaces(host, record, source)
         _take_in(change, record, spec, source)
     except BaseException:
-        lifecycle.tear_down(host, record, state="exited", now=True)
+        give_back(host, record)
         raise
     finally:
         os.close(source)
+
+
+def give_back(host: Host, record: ContainerRecord) -> None:
+    """Take everything of ours out of a namespace whose container is kept, for another `revive`."""
+    _clear(host, record)
+    lifecycle.tear_down(host, record, state="exited", now=True)
+
+
+def _check_free(host: Host, source: int) -> None:
+    owner = _owner_of(host, source)
+    if owner is not None:
+        raise Conflict(f"this namespace is container {owner.name!r} already", holder=owner.name)
 
 
 def _owner_of(host: Host, source: int) -> ContainerRecord | None:
@@ -134,14 +145,19 @@ def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
 
 
 def abandon(host: Host, record: ContainerRecord) -> None:
-    """Take everything of ours out of an adopted namespace."""
-    store = host.store
-    path = host.layout.namespace(record.id)
-    left = store.container(record.id)
+    """Take everything of ours out of an adopted namespace, and forget it."""
+    left = host.store.container(record.id)
     if left is None:
         return
-    with store.transaction():
-        store.update_container(record.id, state="removing")
+    with host.store.transaction():
+        host.store.update_container(record.id, state="removing")
+    _clear(host, record)
+    lifecycle.discard(host, left)
+
+
+def _clear(host: Host, record: ContainerRecord) -> None:
+    """Leave a namespace as it was before it was adopted."""
+    store, path = host.store, host.layout.namespace(record.id)
     publishing.unpublish(host, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
     endpoint.detach(host, up)
@@ -149,8 +165,8 @@ def abandon(host: Host, record: ContainerRecord) -> None:
     if path.exists():
         with endpoint.opened_namespace(host, record) as namespace:
             # A crash may have left the bare file that the namespace is mounted on.
+            left = store.container(record.id)
             if is_netns(namespace):
                 _core.remove_dns_redirect(namespace)
-                if not left.was_loopback_up:
+                if left is not None and not left.was_loopback_up:
                     _core.set_loopback(namespace, False)
-    lifecycle.discard(host, left)

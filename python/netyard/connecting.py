@@ -66,9 +66,6 @@ def _join(
 ) -> EndpointRecord:
     host = change.host
     before = host.store.endpoints_of(container.id)
-    if container.state == "running":
-        # Last of all, when the new interface is gone.
-        change.on_failure(lambda: endpoints.route_defaults(host, container))
     made = _plan(change, network, container, request)
     if container.state == "running":
         provision.ensure_device(change, network)
@@ -137,6 +134,9 @@ def _attach(
     host, store = change.host, change.store
     plans = plans_of(host, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
+    if endpoints.gateway_endpoints(store, everything[:-1]):
+        # Once the interface is gone, if it must go again; somebody's own default route stays his.
+        change.on_failure(lambda: endpoints.route_defaults(host, container))
     (made,) = endpoints.attach(change, plans, meanwhile=refresh.begin)
     everything = [*everything[:-1], made]
     if leasing.acquire(change, container, [made]):

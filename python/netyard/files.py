@@ -203,6 +203,7 @@ def remove_directory(path: Path) -> None:
                 entry.unlink(missing_ok=True)
             try:
                 path.rmdir()
+                return
             except OSError as error:
                 # A supervisor has just left its last word there.
                 if error.errno != errno.ENOTEMPTY or not tries_left:

@@ -208,7 +208,8 @@ class Host:
         """
         if any(self.store.unfinished()):
             with (
-                suppress(BlockingIOError, NetyardError),
+                # Whoever reads need not fail for it: who changes something next tries again.
+                suppress(OSError, NetyardError),
                 locked(self.layout.lock, wait=False),
                 self.store.alone(),
             ):

@@ -19,7 +19,7 @@ def parse_user(text: str, rootfs: str) -> str:
     entry = _entry(rootfs, "passwd", user)
     if entry is not None:
         name, uid, gid = entry[0], int(entry[2]), int(entry[3])
-    elif user.isdigit():
+    elif user.isascii() and user.isdigit():
         name, uid, gid = "", int(user), 0
     else:
         raise Invalid(f"--user: there is no user {user!r} in the container", field="--user")
@@ -28,7 +28,7 @@ def parse_user(text: str, rootfs: str) -> str:
         found = _entry(rootfs, "group", group)
         if found is not None:
             gid = int(found[2])
-        elif group.isdigit():
+        elif group.isascii() and group.isdigit():
             gid = int(group)
         else:
             raise Invalid(f"--user: there is no group {group!r} in the container", field="--user")

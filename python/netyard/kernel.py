@@ -60,8 +60,10 @@ def admit(host: Host, network: NetworkRecord) -> None:
 def expel(host: Host, network: NetworkRecord) -> None:
     """Take a network out of the rules."""
     change_elements(host, delete=firewall.network_elements([network]))
+    if not _bridge_steps([network]):
+        return
     others = [each for each in _networks(host) if each.id != network.id]
-    if _bridge_steps([network]) and not _bridge_steps(others):
+    if not _bridge_steps(others):
         _core.apply_nft([("bridge", host.layout.table, [("add table",), ("delete table",)])])
 
 

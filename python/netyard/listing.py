@@ -122,7 +122,7 @@ def select_containers(
 
 
 def _number(value: str) -> str:
-    if not value.isdigit():
+    if not (value.isascii() and value.isdigit()):
         raise Invalid(f"--filter: exited={value!r} must be a number", field="--filter")
     return str(int(value))
 

@@ -64,7 +64,10 @@ def _undo_endpoint(host: Host, endpoint_id: str) -> None:
 
 
 def _undo_container(host: Host, container: ContainerRecord) -> None:
-    if container.kind == "adopted":
+    if container.kind == "adopted" and container.state == "starting" and container.started:
+        # It was being brought back after a restart: that can be done again.
+        adopting.give_back(host, container)
+    elif container.kind == "adopted":
         adopting.abandon(host, container)
     elif container.state == "starting":
         state = "exited" if container.started else "created"

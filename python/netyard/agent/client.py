@@ -148,6 +148,8 @@ def _connect(layout: Layout, message: dict[str, Any]) -> socket.socket | None:
             if time.monotonic() > deadline:
                 raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
             time.sleep(_CROWDED_SECONDS)
+        except TimeoutError as error:
+            raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
         except OSError as error:
             raise AgentError(f"the agent cannot be asked: {error.strerror}") from error
 

@@ -49,7 +49,7 @@ def kill(ctx: click.Context, names: tuple[str, ...], wanted: str) -> None:
 
 def _signal_number(text: str) -> int:
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
-    if text.isdigit() and 1 <= int(text) < signal.NSIG:
+    if text.isascii() and text.isdigit() and 1 <= int(text) < signal.NSIG:
         return int(text)
     if name in signal.Signals.__members__:
         return int(signal.Signals[name])

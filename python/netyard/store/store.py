@@ -93,9 +93,9 @@ class Store:
                 self._db.execute(f"PRAGMA {pragma}").close()
             self._migrate()
         except sqlite3.Error as error:
-            raise StoreError(
-                f"the store {path} cannot be used: {error}", hint=_LOST_HINT
-            ) from error
+            # What SQLite calls operational (no room, no right) is not for lost.
+            hint = None if isinstance(error, sqlite3.OperationalError) else _LOST_HINT
+            raise StoreError(f"the store {path} cannot be used: {error}", hint=hint) from error
 
     def close(self) -> None:
         """Close the connection."""
