@@ -288,7 +288,7 @@ class Network:
 def natural(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts ``net2`` before ``net10``."""
     return [
-        (not part.isdigit(), int(part) if part.isdigit() else 0, part)
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
         for part in re.split(r"([0-9]+)", name)
         if part
     ]
