@@ -102,6 +102,37 @@ def test_any_command_works_after_a_restart(lab: Lab) -> None:
     assert lab.host.links() == {"lo", "eth0"}
 
 
+def test_what_brings_back_is_killed(lab: Lab) -> None:
+    """An adopted container that was being brought back is brought back by the next reload."""
+    _furnish(lab)
+    lab.reboot()
+    lab.host.run("ip", "netns", "add", "guest")
+    lab.host.netyard("reload", check=False)
+    # As a kill just before the end leaves it.
+    lab.host.python(
+        "import sqlite3; db = sqlite3.connect('/var/lib/netyard/netyard.db', isolation_level=None)\n"
+        "db.execute(\"update containers set state = 'starting' where name = 'guest'\")"
+    )
+    shown = lab.host.ny("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines()
+    assert "guest exited" in shown
+    assert lab.host.out("ip", "-n", "guest", "-o", "link").count("\n") == 0
+    assert "restored: container guest" in lab.host.netyard("reload", check=False).stdout
+    _serve_in_guest(lab.host)
+    wait_for(lambda: lab.neighbour.fetch(HOST, 8080))
+
+
+def test_a_namespace_that_is_somebody_elses_now(lab: Lab) -> None:
+    """Two containers are never brought back in one namespace."""
+    _furnish(lab)
+    lab.reboot()
+    lab.host.netyard("reload", check=False)
+    lab.host.run("ip", "netns", "add", "guest")
+    lab.host.ny("adopt", "other", "--netns", "/run/netns/guest", "--network", "net")
+    shown = lab.host.netyard("reload", check=False).stdout
+    assert "lost: container guest: this namespace is container 'other' already" in shown
+    assert Guest(lab.host, "other").address("net") in lab.host.out("ip", "-n", "guest", "addr")
+
+
 def test_a_command_that_fails_after_a_restart(lab: Lab) -> None:
     """What it has brought back before it failed stays."""
     _furnish(lab)
