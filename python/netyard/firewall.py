@@ -4,18 +4,18 @@ Rules are constant. Networks and published ports are elements of sets and maps, 
 and the cost of one more port do not grow with their number. Chains, in the order a packet meets
 them:
 
-``guard`` (before connection tracking) and ``sent``
+``guard`` (before connection tracking), ``sent``, ``sent-unguarded`` and ``sent-forged``
     Drop what a container may not have sent: a source address that is not reached through its
     bridge, and packets for the host's loopback, which `route_localnet` would otherwise let in.
 ``loopback`` (after connection tracking)
     Replies that were sent round the loopback (see ``netdev`` below) must be replies.
-``publish`` and ``publish-local``, by way of ``by-address`` and ``by-port``
+``publish`` and ``publish-local``, by way of ``to-host``, ``by-address`` and ``by-port``
     Translate published ports, for packets that arrive and for packets of the host itself.
     Only destinations that are the host's own, so that routed traffic of others is not hijacked.
-``forward``, by way of ``inward`` and ``outward``
+``forward``, by way of ``inward``, ``outward`` and ``router-guard``
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
     if another table drops (`netyard.coexistence` sees to those).
-``source``
+``source`` and ``way-out``
     Source translation: for the way out, and where a reply would otherwise miss the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
@@ -132,10 +132,11 @@ _CHAINS = (
 )
 
 # Only some packets go through these: which, the chains above say.
-_REGULAR_CHAINS = ("sent", "by-address", "by-port", "inward", "outward")
-
-# What a closed table forwards when netyard itself turned forwarding on.
-ROUTER_GUARD_CHAIN = "router-guard"
+_REGULAR_CHAINS = (
+    *("sent", "sent-unguarded", "sent-forged"),
+    *("to-host", "by-address", "by-port"),
+    *("inward", "outward", "router-guard", "way-out"),
+)
 
 
 def base_steps(
@@ -175,11 +176,12 @@ def router_guard_steps() -> list[Step]:
     Bridges of others (another root, another engine, virtual machines) are left alone: with
     br_netfilter even frames within such a bridge pass here.
     """
+    chain = "router-guard"
     statements = [("ifname is not", "iifkind", "bridge"), ("ifname is not", "oifkind", "bridge")]
     comment = "netyard turned forwarding on: not for a way from wire to wire"
     return [
-        ("add chain", ROUTER_GUARD_CHAIN, "filter", "forward", 0, None),
-        ("add rule", ROUTER_GUARD_CHAIN, [*statements, ("drop",)], comment),
+        ("flush chain", chain),
+        ("add rule", chain, [*statements, ("drop",)], comment),
     ]
 
 
@@ -200,37 +202,40 @@ def _arriving(*, binds_strictly: bool) -> Rules:
         "nobody reaches the host's loopback through a container's bridge",
         [("ip within", "ip daddr", _LOCALNET, 8), ("drop",)],
     )
-    yield (
-        "sent",
-        "duplicate address detection has no source yet",
-        [("ip6 is", "ip6 saddr", _ANY6), ("return",)],
-    )
-    yield (
-        "sent",
-        "link-local addresses have no route to judge them by",
-        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
-    )
     for version, sets in FAMILIES.items():
         family: Statement = ("family is", _WORDS[version])
         yield (
             "sent",
+            f"the host has no IPv{version} route to these, so none to judge sources by",
+            [family, ("in", ["iifname"], sets.unguarded.name), ("jump", "sent-unguarded")],
+        )
+        yield (
+            "sent-unguarded",
             f"isolated in IPv{version}: not even the host is reached",
             [family, ("in", ["iifname"], sets.isolated.name), ("destination is local",), ("drop",)],
         )
-        yield (
-            "sent",
-            f"the host has no IPv{version} route to these, so none to judge sources by",
-            [family, ("in", ["iifname"], sets.unguarded.name), ("return",)],
-        )
+    yield ("sent-unguarded", "whoever else it is for judges it", [("accept",)])
     yield (
         "sent",
         "a container sends from its own network's addresses only",
-        [("source is forged",), ("counter",), ("drop",)],
+        [("source is forged",), ("jump", "sent-forged")],
     )
+    yield (
+        "sent-forged",
+        "duplicate address detection has no source yet",
+        [("ip6 is", "ip6 saddr", _ANY6), ("return",)],
+    )
+    yield (
+        "sent-forged",
+        "link-local addresses have no route to judge them by",
+        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
+    )
+    yield ("sent-forged", "all others are somebody else's", [("counter",), ("drop",)])
     yield (
         "loopback",
         "only replies may come round the loopback",
         [
+            ("family is", "ip6"),
             ("ifname is", "iifname", "lo"),
             ("in", ["ip6 saddr"], LOOPED6.name),
             ("original direction",),
@@ -244,9 +249,15 @@ def _arriving(*, binds_strictly: bool) -> Rules:
     )
     local: Statement = ("destination is local",)
     for chain in ("publish", "publish-local"):
-        here = ("destination is local here",) if binds_strictly and chain == "publish" else local
-        yield (chain, "for one of the host's addresses", [here, ("jump", "by-address")])
-        yield (chain, "for any of the host's addresses", [local, ("jump", "by-port")])
+        if binds_strictly and chain == "publish":
+            here: Statement = ("destination is local here",)
+            yield (chain, "for one of the host's addresses", [here, ("jump", "by-address")])
+            yield (chain, "for any of the host's addresses", [local, ("jump", "by-port")])
+        else:
+            # One look at the routes for both.
+            yield (chain, "for the host's addresses", [local, ("jump", "to-host")])
+    yield ("to-host", "for one of them", [("jump", "by-address")])
+    yield ("to-host", "for any of them", [("jump", "by-port")])
     for version, sets in FAMILIES.items():
         word = _WORDS[version]
         at = [f"{word} daddr", "l4proto", "dport"]
@@ -270,13 +281,14 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
     """
     yield ("forward", "what goes to a container", [_TO_BRIDGE, ("jump", "inward")])
     yield ("forward", "what else comes from one", [_FROM_BRIDGE, ("jump", "outward")])
+    # Empty on a host that was a router before netyard.
+    yield ("forward", "what is nothing to netyard", [("jump", "router-guard")])
     yield from _to_containers(passing_mark)
     yield from _from_containers()
 
 
 def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
     """Each packet is judged here, for good."""
-    yield ("inward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
     for direction, what in (("iifname", "nothing out"), ("oifname", "nothing in")):
         yield (
             "inward",
@@ -284,6 +296,7 @@ def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
             [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
         )
     yield ("inward", "replies to what was allowed", [("established",), _ELSEWHERE, ("accept",)])
+    yield ("inward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
     yield (
         "inward",
         "link-local addresses stay on their link",
@@ -377,7 +390,7 @@ def _leaving() -> Rules:
     yield (
         "source",
         "the same where it would not be reached directly",
-        [_TO_BRIDGE, ("mark is", _MARK, _MARK), ("translated",), ("masquerade",)],
+        [("mark is", _MARK, _MARK), _TO_BRIDGE, ("translated",), ("masquerade",)],
     )
     yield (
         "source",
@@ -389,16 +402,17 @@ def _leaving() -> Rules:
         "the same by ::1",
         [("ip6 is", "ip6 saddr", _LOCALHOST6), _TO_BRIDGE, ("masquerade",)],
     )
+    yield ("source", "what leaves a network", [_FROM_BRIDGE, _ELSEWHERE, ("jump", "way-out")])
     for version, sets in FAMILIES.items():
         word = _WORDS[version]
-        out: list[Statement] = [("in", ["iifname"], sets.masqueraded.name), _ELSEWHERE]
+        out: list[Statement] = [("in", ["iifname"], sets.masqueraded.name)]
         yield (
-            "source",
+            "way-out",
             f"the way out by IPv{version}, from a fixed address",
             [*out, ("snat map", word, ["iifname"], sets.sources.name)],
         )
         yield (
-            "source",
+            "way-out",
             f"the way out by IPv{version}",
             [*out, ("family is", word), ("masquerade",)],
         )

@@ -195,9 +195,7 @@ def ensure_forwarding(host: Host, network: NetworkRecord) -> None:
 
 def _guard_router(host: Host) -> None:
     """Close forwarding to everybody else before it is turned on."""
-    steps = firewall.router_guard_steps()
-    chain = firewall.ROUTER_GUARD_CHAIN
-    apply(host, [("inet", host.layout.table, [steps[0], ("flush chain", chain), *steps[1:]])])
+    apply(host, [("inet", host.layout.table, firewall.router_guard_steps())])
 
 
 def _keep_router_advertisements() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from lab import HOST, INTERNET, NEIGHBOUR, ROUTER, SERVER, Guest, Lab, Machine, wait_for
 
+IDLE = ("--cap-add", "NET_ADMIN", "sleep", "600")
 WEB = (sys.executable, "-S", SERVER, "80")
 # Whatever answers at these addresses, on every port below 65536 that accepts.
 SCAN = """
@@ -186,6 +189,32 @@ def test_addresses_of_other_networks_gateways(lab: Lab) -> None:
     assert not evil.fetch(f"{address}%eth0", 80)
     # Its own way out is as it was.
     assert evil.fetch(INTERNET, 80)
+
+
+def test_isolated_containers_reach_no_host_by_any_source(lab: Lab) -> None:
+    """FW6, BO8: not even from a link-local address, which has no route to be judged by."""
+    host = lab.host
+    host.ny("network", "create", "--internal", "-o", "gateway_mode=isolated", "alone")
+    host.ny("network", "create", "--internal", "known")
+    heard = Path(tempfile.mkdtemp(), "heard")
+    code = f"import socket; s = socket.socket(2, 2); s.bind(('', 9)); f = open('{heard}', 'w')\n"
+    host.popen(
+        "python3", "-Sc", f"{code}while True: print(s.recv(99).decode(), file=f, flush=True)"
+    )
+    wait_for(lambda: ":9 " in host.out("ss", "-Hlun"))
+    for network in ("known", "alone"):
+        host.ny("run", "-d", "--name", f"{network}1", "--network", network, *IDLE)
+        guest = Guest(host, f"{network}1")
+        bridge = json.loads(host.ny("network", "inspect", network))[0]["Id"][:12]
+        (link,) = json.loads(host.out("ip", "-j", "link", "show", f"br-{bridge}"))
+        guest.run("ip", "addr", "add", "169.254.7.7/16", "dev", "eth0")
+        guest.run("ip", "route", "replace", f"{HOST}/32", "dev", "eth0")
+        guest.run("ip", "neigh", "replace", HOST, "lladdr", link["address"], "dev", "eth0")
+        words = f"s = socket.socket(2, 2); s.bind(('169.254.7.7', 0)); s.sendto(b'{network}'"
+        guest.run("python3", "-Sc", f"import socket; {words}, ('{HOST}', 9))")
+    host.run("python3", "-Sc", f"import socket; socket.socket(2, 2).sendto(b'end', ('{HOST}', 9))")
+    wait_for(lambda: "end" in heard.read_text())
+    assert heard.read_text().split() == ["known", "end"]
 
 
 def test_environment_and_output_are_only_text(host: Machine) -> None:
