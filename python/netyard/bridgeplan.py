@@ -63,9 +63,9 @@ def check(_: Host, record: NetworkRecord) -> None:
 
 
 def _check_is_free(host: Host, device: str) -> None:
-    for other in host.store.networks():
-        if other.bridge == device:
-            raise Forbidden(f"--opt: bridge {device!r} belongs to network {other.name!r}")
+    holder = host.store.holder_of_bridge(device)
+    if holder is not None:
+        raise Forbidden(f"--opt: bridge {device!r} belongs to network {holder!r}")
 
 
 def _exists(device: str) -> bool:

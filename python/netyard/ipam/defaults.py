@@ -115,7 +115,7 @@ def choose_subnet(
         Invalid: if no source is as large as what is wanted.
         Exhausted: if every subnet is taken.
     """
-    taken = [subnet for subnet in avoid if subnet.version == version]
+    taken = sorted(span(subnet) for subnet in set(avoid) if subnet.version == version)
     usable = [source for source in sources if source.base.version == version]
     if version == 6 and not usable:
         usable = [ula_source()]
@@ -135,15 +135,12 @@ def choose_subnet(
     )
 
 
-def _first_free(base: Subnet, prefix: int, taken: Sequence[Subnet]) -> Subnet | None:
-    """The first subnet of a size that overlaps nothing; what is taken is jumped over."""
+def _first_free(base: Subnet, prefix: int, taken: Sequence[tuple[int, int]]) -> Subnet | None:
+    """The first subnet of a size that overlaps nothing of what is taken, which ascends."""
     begin, end = span(base)
-    relevant = sorted(
-        (first, last) for first, last in map(span, taken) if first <= end and last >= begin
-    )
     size = 1 << (base.max_prefixlen - prefix)
     candidate = begin
-    for first, last in relevant:
+    for first, last in taken:
         if first >= candidate + size:
             break
         if last >= candidate:

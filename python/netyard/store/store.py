@@ -280,6 +280,11 @@ class Store:
         """Whether a network of exactly this name exists."""
         return bool(self._rows("SELECT 1 FROM networks WHERE name = ?", (name,)))
 
+    def holder_of_bridge(self, device: str) -> str | None:
+        """The name of the network that has a bridge."""
+        rows = self._rows("SELECT name FROM networks WHERE bridge = ?", (device,))
+        return str(rows[0][0]) if rows else None
+
     def find_network(self, wanted: str) -> list[NetworkRecord]:
         """Networks a user may mean: full id, else name, else id prefix (contract CV4)."""
         ids = self._find("networks", wanted)
@@ -676,8 +681,12 @@ def _network_values(network: NetworkRecord) -> tuple[object, ...]:
     return tuple(values.values())
 
 
-# The same rows are read several times in an operation, and are not changed once they are made.
-@functools.lru_cache(maxsize=256)
+# The same rows are read again and again, and records do not change once they are made. More than
+# one host has of anything: who goes through all of more rows than are kept finds none of them.
+_remembered = functools.lru_cache(maxsize=8192)
+
+
+@_remembered
 def _network(row: tuple[object, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     values = _named(_NETWORK, row)
     for column in _NETWORK_FLAGS:
@@ -687,7 +696,7 @@ def _network(row: tuple[object, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     return NetworkRecord(**values, pools=pools)  # type: ignore[arg-type]
 
 
-@functools.lru_cache(maxsize=256)
+@_remembered
 def _pool(row: tuple[object, ...]) -> Pool:
     subnet, ip_range, gateway, auxiliary = row
     return Pool(
@@ -700,7 +709,7 @@ def _pool(row: tuple[object, ...]) -> Pool:
     )
 
 
-@functools.lru_cache(maxsize=256)
+@_remembered
 def _container(row: tuple[object, ...]) -> ContainerRecord:
     values = _named(_CONTAINER, row)
     values["was_loopback_up"] = bool(values["was_loopback_up"])
@@ -711,7 +720,7 @@ def _publication(row: Sequence[object]) -> Publication:
     return Publication(**_named(_PUBLICATION, row))  # type: ignore[arg-type]
 
 
-@functools.lru_cache(maxsize=1024)
+@_remembered
 def _endpoint(row: tuple[object, ...]) -> EndpointRecord:
     values = _named(_ENDPOINT, row)
     for column in ("aliases", "link_local", "links"):
