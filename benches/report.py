@@ -6,9 +6,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from aims import aims
 from connections import FEW, MANY
 from crowd import ASKED, CROWD, FIRST, LAST
 from lifecycle import BATCH
@@ -27,90 +27,6 @@ def shown(rows: dict[str, dict[str, float]], columns: list[str], form: str) -> s
         cells_shown = (form.format(cells[column]) if column in cells else "–" for column in columns)
         lines.append(f"| {name} | " + " | ".join(cells_shown) + " |")
     return "\n".join(lines)
-
-
-def targets(
-    library: dict[str, float],
-    own: Table,
-    crowd: Table,
-    run: float,
-    docker_run: list[float],
-) -> Iterator[str]:
-    """What was aimed at, what has been found, and why it is not less."""
-    start = crowd["run, ms each"][LAST] / crowd["run, ms each"][FIRST]
-    rows = [
-        (
-            "attach one namespace",
-            f"{library['attach']:.1f}x",
-            "1.5x",
-            "the floor makes a pair and two addresses; durable intent before and outcome after "
-            "(SQLite) alone are half of it again, as are the name server's answer and the settings "
-            "in the namespace. Tried: prepared statements, one netlink write, entering the "
-            "namespace once, telling the name server meanwhile",
-        ),
-        (
-            "adopt a namespace with 10 ports",
-            f"{library['attach 10 ports']:.1f}x",
-            "1.7x",
-            "the same, and the name server's door in a new namespace, probing each host port, the "
-            "mount that keeps the namespace",
-        ),
-        (
-            "attach in a batch",
-            f"{library[f'{BATCH} attachments, each']:.1f}x",
-            "1.3x",
-            "",
-        ),
-        (
-            "detach in a batch",
-            f"{library[f'{BATCH} detachments, each']:.1f}x",
-            "1.5x",
-            "the floor deletes a link group and that is all: addresses, leases and names of 500 "
-            "containers are given up here. By itself, without the tables before it, 1.4x",
-        ),
-        (
-            "create a network",
-            f"{library['create network']:.1f}x",
-            "3x",
-            "a free subnet is looked for among routes and addresses, the firewall is told, others' "
-            "firewalls are looked at, two transactions; the bridge is a quarter of it",
-        ),
-        (
-            f"connections through {MANY} ports, of those through {FEW}",
-            f"{own['paths'][f'{MANY} / {FEW}']:.2f}",
-            "0.95",
-            "",
-        ),
-        (
-            "the same, of those through a bare map",
-            f"{own['paths']['beside the map']:.2f}",
-            "0.95",
-            "the filter: known connections pass by few rules, and a container's source address is "
-            "looked at in each packet. Was 0.83, by sending packets to the chain of their "
-            "direction it is this",
-        ),
-        (
-            "local names a second, of the limit over a veth",
-            f"{own['dns']['to that over a veth']:.2f}",
-            "0.90",
-            "each packet's port is rewritten, so that containers can use port 53 themselves. "
-            "Tried: spinning before epoll, other batches; without connection tracking it is this",
-        ),
-        (
-            f"starting the last 100 of {CROWD}, of the first",
-            f"{start:.2f}",
-            "1.2",
-            "the kernel's lists of mounts, namespaces' settings and ports of a bridge; was 1.75",
-        ),
-        (
-            "`run --rm` beside `docker run --rm`",
-            f"{min(docker_run) / run:.1f}x as fast" if docker_run else "–",
-            "4x",
-            "half of it is Python's start and imports",
-        ),
-    ]
-    for words in rows:
-        yield f"| {' | '.join(words)} |\n"
 
 
 def write(results: dict[str, Table]) -> None:
@@ -138,10 +54,6 @@ def write(results: dict[str, Table]) -> None:
     dns = ["local/s", "ratio to the limit", "to that over a veth", "local, CPU us"]
     forwarded = [f"{kind}{what}" for kind in (REPEATED, ALL_NEW) for what in ("/s", ", CPU us")]
     paths = [f"{FEW} ports", f"{MANY} ports", f"{MANY} / {FEW}", "beside the map"]
-    own = {name: tables["netyard"] for name, tables in results.items() if "netyard" in tables}
-    crowd, commands = results["scale"], results["cli"]
-    run = commands["netyard run --rm --network cli true"]["ms"]
-    docker_run = [row["ms"] for name, row in commands.items() if name.startswith("docker")]
     text = f"""# Performance
 
 Written by `make bench` on {time.strftime("%Y-%m-%d")}: {os.cpu_count()} cores, kernel
@@ -150,11 +62,11 @@ a table was measured in one run, side by side; compare within a table, not acros
 
 ## The short of it
 
-Multiples of the bare kernel's own time, or shares of what the fastest possible would do:
+Multiples of the bare kernel's own time (the floor), or shares of what the fastest possible would do:
 
-| work | here | aim | what stands in the way, and what was tried |
-|---|---|---|---|
-{"".join(targets(ratios["netyard (library)"], own, crowd, run, docker_run))}
+| work | here | aim | met | what stands in the way, and what was tried |
+|---|---|---|---|---|
+{"".join(aim.line() for aim in aims(results))}
 ## Networks and attachments, milliseconds
 
 ![Networks and attachments beside the peers](performance-lifecycle.svg)
@@ -180,8 +92,8 @@ The same as multiples of the kernel floor:
 
 Where the time of one attachment goes, by cProfile and `perf`, of 1.7 ms: the pair, its far end on a
 thread that enters the namespace, with its settings, and the port of the bridge 0.8; two transactions
-of SQLite 0.3; the name server, which learns of it meanwhile, 0.15; the rest is Python. The floor has
-the first, without the thread and the settings. In a batch the kernel has 0.5 ms of an endpoint,
+of SQLite and a dozen questions 0.3; the name server, which learns of it meanwhile, 0.15; the rest is a
+thousand calls of Python functions. The floor has the first, without the thread and the settings. In a batch the kernel has 0.5 ms of an endpoint,
 less than the floor, as pairs are made with one queue each (with one a CPU the kernel waits for all
 CPUs to take the others out of use) and bridges without multicast snooping; Python and SQLite 0.28. Of 1.65 ms for a network the bridge is 0.3, SQLite 0.25, the firewall 0.1,
 looking at routes, addresses and others' firewalls 0.2, files under /proc and /etc 0.1.
@@ -216,8 +128,10 @@ What grows with the crowd is the kernel's, by `perf` at 900, in milliseconds a s
 looked up in one hash chain for all namespaces (1.3), mounting its /sys goes through all that there are
 (0.5), the copy of the mount table that each container's mount namespace begins as has one mount for
 every network namespace (0.9), a new port goes through all ports of the bridge (0.6); the rest are
-caches that grow cold. The agent wakes once a second, to see whether /etc/resolv.conf or nf_tables
-have changed: two dozen system calls, which on this machine find all of it cold. Of {ASKED} containers
+caches that grow cold. The listeners of an idle agent take nothing; the rest of it wakes once a second,
+to see whether /etc/resolv.conf or nf_tables have changed: two dozen system calls. To have the kernel
+tell of nf_tables instead would cost whoever changes them a message for each element, and netyard's
+own changes are most. Of {ASKED} containers
 that are asked at once each has two questions in flight, so that each answer is a system call of its
 own; so are those to {ASKED} sockets of one container.
 

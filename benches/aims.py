@@ -1,0 +1,189 @@
+"""What was aimed at, what has been found, and what stands in the way of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from connections import FEW, MANY
+from crowd import ASKED, CROWD, FIRST, LAST
+from lifecycle import BATCH
+from measuring import FLOOR
+from names import ALL_NEW, REPEATED
+from publishing import PORTS
+
+Table = dict[str, dict[str, float]]
+_LIBRARY = "netyard (library)"
+_UNBOUND = "unbound, 1 thread"
+
+
+class Aim(NamedTuple):
+    """A row.
+
+    Attributes:
+        at_most: Whether less is better.
+        form: How a figure is shown.
+        remark: What stands in the way if it is not met, and what was tried.
+    """
+
+    work: str
+    found: float
+    aim: float
+    at_most: bool
+    form: str
+    remark: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """As the figures say, rounded as they are shown."""
+        found = float(f"{self.found:.{self.form.partition('.')[2][0]}f}")
+        return found <= self.aim if self.at_most else found >= self.aim
+
+    def line(self) -> str:
+        """In Markdown."""
+        bound = "at most" if self.at_most else "at least"
+        met = "yes" if self.is_met else "**no**"
+        remark = "" if self.is_met else self.remark
+        shown = self.form.format(self.found), f"{bound} {self.form.format(self.aim)}"
+        return f"| {self.work} | {' | '.join(shown)} | {met} | {remark} |\n"
+
+
+def aims(results: dict[str, Table]) -> Iterator[Aim]:
+    """All of them."""
+    yield from _of_networks(results["lifecycle"])
+    yield from _of_ports(results["ports"], results["paths"])
+    yield from _of_names(results["dns"], results["scale"])
+    yield from _of_crowds(results["scale"])
+    yield from _of_commands(results["cli"])
+
+
+def _of_networks(rows: Table) -> Iterator[Aim]:
+    floor, own = rows[FLOOR], rows[_LIBRARY]
+
+    def times(work: str, column: str, aim: float, remark: str) -> Aim:
+        return Aim(
+            f"{work}, of the floor", own[column] / floor[column], aim, True, "{:.1f}x", remark
+        )
+
+    yield times(
+        "attach one namespace",
+        "attach",
+        1.5,
+        "the interpreter alone takes more than the floor: of 1.7 ms, by `perf`, the kernel has 40 % "
+        "(half of that the floor's own pair and addresses, half the settings, the open port, the "
+        "announcement, files and the socket of the agent), Python 45 %, SQLite (durable intent "
+        "before and outcome after) 10 %. Tried: prepared statements, one netlink write, entering "
+        "the namespace once, telling the name server meanwhile; entering it without a thread of its "
+        "own (2 % less, and no way back if it fails: not kept); asking the store once for what is "
+        "asked several times (1 % less: not kept)",
+    )
+    yield times(
+        "adopt a namespace with 10 ports",
+        "attach 10 ports",
+        1.7,
+        "the same, and the name server's door in a new namespace, probing each host port, the mount "
+        "that keeps the namespace",
+    )
+    yield times("attach in a batch, each", f"{BATCH} attachments, each", 1.3, "")
+    yield times(
+        "detach in a batch, each",
+        f"{BATCH} detachments, each",
+        1.5,
+        f"the floor deletes a link group and that is all: addresses, leases and names of {BATCH} "
+        "containers are given up here. By itself, without the tables before it, 1.4x",
+    )
+    for column in ("detach", "remove network"):
+        yield Aim(f"{column}, ms", own[column], 3, True, "{:.1f}")
+    yield times(
+        "create a network",
+        "create network",
+        3,
+        "a free subnet is looked for among routes and addresses, the firewall is told, others' "
+        "firewalls are looked at, two transactions; the bridge is a quarter of it",
+    )
+
+
+def _of_ports(ports: Table, paths: Table) -> Iterator[Aim]:
+    own, floor, connections = ports[_LIBRARY], ports[f"{FLOOR}, one map"], paths["netyard"]
+    in_one_call = f"{PORTS} in one call"
+    ratio = own[in_one_call] / floor[in_one_call]
+    yield Aim(f"publish {PORTS} ports, of raw netlink", ratio, 2, True, "{:.1f}x")
+    yield Aim(f"one more beside {PORTS}, ms", own["one more"], 1, True, "{:.1f}")
+    yield Aim("take back 300, ms", own["300 taken back"], 10, True, "{:.1f}")
+    few = connections[f"{MANY} / {FEW}"]
+    yield Aim(
+        f"connections through {MANY} ports, of those through {FEW}", few, 0.95, False, "{:.2f}"
+    )
+    yield Aim(
+        "the same, of those through a bare map",
+        connections["beside the map"],
+        0.95,
+        False,
+        "{:.2f}",
+        "the filter, 2.3 us of 38 a connection by `perf`: it looks at each packet of a connection, "
+        "the map at the first. Was 0.83, then 0.91, by chains for each direction and by rules that "
+        "are cheap or seldom true coming first. Interface names cost 0.3 us of it, which indexes "
+        "would not; but an index goes with its bridge, and the rules would have to follow",
+    )
+
+
+def _of_names(rows: Table, crowd: Table) -> Iterator[Aim]:
+    own, unbound = rows["netyard"], rows[_UNBOUND]
+    yield Aim(
+        "local names a second, of the limit over a veth",
+        own["to that over a veth"],
+        0.90,
+        False,
+        "{:.2f}",
+        "each packet's port is rewritten, so that containers can use port 53 themselves: two chains, "
+        "as one rewriting has to come before connection tracking and one after. Tried: spinning "
+        "before epoll, other batches; without connection tracking it is this",
+    )
+    yield Aim("CPU of the server for one, us", own["local, CPU us"], 5.5, True, "{:.1f}")
+    several = crowd[f"answers/s to {ASKED} of them"]
+    yield Aim(
+        f"the same with {CROWD} listeners, of those with 100",
+        several[LAST] / several[FIRST],
+        0.90,
+        False,
+        "{:.2f}",
+    )
+    memory = crowd["agent, PSS in MiB"]
+    each = (memory[LAST] - memory[FIRST]) * 1024 / (CROWD - 100)
+    yield Aim("memory of the agent for a container, KiB", each, 40, True, "{:.1f}")
+    idle = crowd["its name server idle, CPU ms a second"][LAST]
+    yield Aim(f"CPU of {CROWD} idle listeners, ms a second", idle, 0, True, "{:.2f}")
+    for kind in (ALL_NEW, REPEATED):
+        ratio = own[f"{kind}/s"] / unbound[f"{kind}/s"]
+        yield Aim(f"{kind}, of unbound's", ratio, 1, False, "{:.2f}x")
+
+
+def _of_crowds(crowd: Table) -> Iterator[Aim]:
+    memory = crowd["agent, PSS in MiB"][LAST]
+    yield Aim(f"memory of the agent with {CROWD} containers, MiB", memory, 60, True, "{:.0f}")
+    start = crowd["run, ms each"]
+    yield Aim(
+        f"starting the last 100 of {CROWD}, of the first",
+        start[LAST] / start[FIRST],
+        1.2,
+        True,
+        "{:.1f}x",
+        "the kernel's lists of mounts, namespaces' settings and ports of a bridge; was 1.75x",
+    )
+
+
+def _of_commands(rows: Table) -> Iterator[Aim]:
+    yield Aim("`netyard network ls`, ms", rows["netyard network ls"]["ms"], 60, True, "{:.0f}")
+    docker = [row["ms"] for name, row in rows.items() if name.startswith("docker")]
+    if docker:
+        ratio = min(docker) / rows["netyard run --rm --network cli true"]["ms"]
+        yield Aim(
+            "`run --rm`, as fast as `docker run --rm`",
+            ratio,
+            4,
+            False,
+            "{:.1f}x",
+            "two thirds of it are Python's start and imports, half of these click's and the "
+            "standard library's. Tried: no search for garbage while importing (6 % less: kept); "
+            "modules when they are needed; no taking apart of the interpreter at the end",
+        )
