@@ -25,6 +25,7 @@ SHARE = int(os.environ.get("CRASH_SHARE", "16"))
 PATIENCE = 30.0
 ERRORS = (errno.ENOMEM, errno.ENOBUFS, errno.EBUSY, errno.ENOSPC)
 BOX = ("run", "-d", "--name", "box", "--network", "crash", "-p", "8080:80", "sleep", "600")
+ON_PARENT = ("run", "-d", "--name", "box", "--network", "wire", "sleep", "600")
 ADOPT = ("adopt", "box", "--netns", "/run/netns/guest", "--network", "crash", "-p", "8080:80")
 
 
@@ -61,12 +62,22 @@ OPERATIONS = {
     "rm": Operation(("rm", "-f", "box"), RUNNING),
     "reload": Operation(("reload",), RUNNING),
     "repair": Operation(("repair",), RUNNING),
+    "create macvlan": Operation(("network", "create", "-d", "macvlan", "other")),
+    "run on macvlan": Operation(ON_PARENT),
+    "rm on macvlan": Operation(("rm", "-f", "box"), (ON_PARENT,)),
+    "connect macvlan": Operation(("network", "connect", "wire", "box"), RUNNING),
+    "disconnect macvlan": Operation(
+        ("network", "disconnect", "wire", "box"),
+        (BOX, ("network", "connect", "wire", "box")),
+    ),
 }
 # What a container may be besides what it was and what it was to be: steps users know by name.
 BETWEEN = {
     "run": ("created",),
     "run to the end": ("created", "exited"),
     "rm": ("exited", "created"),
+    "run on macvlan": ("created",),
+    "rm on macvlan": ("exited", "created"),
 }
 
 
@@ -88,6 +99,7 @@ class Rig:
         host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
         host.ny("network", "create", "--ipv6", "crash")
         host.run("ip", "netns", "add", "guest")
+        host.ny("network", "create", "-d", "macvlan", "-o", "parent=eth0", "wire")
         # The first of everything leaves more than the next: a shim unpacked, a mount point.
         host.ny(*BOX)
         self.tidy()
