@@ -52,6 +52,12 @@ def normalise(options: Options) -> dict[str, str]:
     return netopts.normalise(options, CHECKS, SHORT_NAMES)
 
 
+def check_vni(value: object) -> None:
+    """Raises `Invalid` for what is no VXLAN network identifier (RFC 7348: 24 bits)."""
+    if not isinstance(value, int) or not 1 <= value <= _VNI_MAX:
+        raise Invalid(f"VNI {value!r} is none from 1 to {_VNI_MAX}", field="vni", value=value)
+
+
 def vni_of(options: Options) -> int | None:
     """The VXLAN network identifier that was asked for, if one was."""
     return int(options[VNI]) if VNI in options else None

@@ -250,6 +250,43 @@ def both(pair: Cluster, command: str) -> list[Any]:
         )
 
 
+def test_nonsense_in_etcd(pair: Cluster) -> None:
+    """SH27: who can write there makes his own entries useless, and nobody else's."""
+    alpha, beta = pair.hosts
+    net = alpha.ny("network", "create", "-d", "overlay", "net")
+    web, client = run(alpha, "web", "net"), run(beta, "client", "net")
+    prefix = f"/netyard/v1/endpoints/{net}/"
+    (key,) = (
+        key
+        for key in pair.shared_keys()
+        if key.startswith(prefix) and "client" in pair.etcdctl("get", key).stdout
+    )
+    entry = json.loads(pair.etcdctl("get", "--print-value-only", key).stdout)
+    nonsense = {
+        f"{prefix}x": "{",
+        f"{prefix}y": json.dumps(entry),
+        f"{prefix}{'1' * 64}": json.dumps({**entry, "id": "1" * 64, "mac": "nobody's"}),
+        # Of the other family: the kernel refuses it.
+        f"{prefix}{'2' * 64}": json.dumps({**entry, "id": "2" * 64, "via": "2001:db8::1"}),
+        "/netyard/v1/hosts/x": "[]",
+        "/netyard/v1/networks/x": json.dumps({"id": "../../x"}),
+    }
+    for where, value in nonsense.items():
+        pair.etcdctl("put", where, value)
+    # To those who follow, and to an agent that begins with a snapshot of it.
+    for again in range(2):
+        late = run(alpha, f"late{again}", "net")
+        wait_for(lambda late=late: late.ping("client") and client.ping(late.name))  # type: ignore[misc]
+        assert names(client, late.name) == [late.address("net")]
+        beta.kill_agent()
+        beta.ny("ps")
+    assert client.ping("web") and web.ping("client")
+    assert {"alpha", "beta"} <= set(beta.ny("host", "ls").split())
+    beta.ny("network", "create", "-d", "overlay", "other")
+    wait_for(lambda: knows(alpha, "other"))
+    assert "passed over what is at" in beta.out("sh", "-c", "cat /run/netyard*/agent.log")
+
+
 def test_etcd_is_killed(pair: Cluster) -> None:
     """What runs goes on, with names; what is new fails in a sentence; nothing is missed after."""
     alpha, beta = pair.hosts

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from netyard.cluster import registry
+from netyard.cluster import reading, registry
 from netyard.cluster.entries import (
+    PREFIX,
     EndpointEntry,
     HostEntry,
+    Unreadable,
     address_key,
     address_of,
     network_from_json,
@@ -232,6 +237,94 @@ def test_entries_are_what_they_were() -> None:
     assert sorted(keys) == keys
     assert [str(address_of(key)) for key in keys] == ["10.0.0.2", "10.0.0.10", "fd00::1"]
     assert str(tunnel_address("0123456789abcdef" * 4)) == "fe80::123:4567:89ab:cdef"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+_HOST = HostEntry(id="a" * 64, name="alpha", address="10.99.1.2", public_key="b" * 64)
+_UP = EndpointEntry(
+    id="c" * 64,
+    network=NETWORK.id,
+    host=_HOST.id,
+    host_name="alpha",
+    host_address="10.99.1.2",
+    via="fe80::1",
+    container="d" * 64,
+    names=["web", "www"],
+    mac="02:42:0a:07:00:02",
+    addresses=["10.7.0.2", "fd00::2"],
+    is_up=True,
+)
+_READERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "host": (_HOST.to_json(), HostEntry.from_json),
+    "endpoint": (_UP.to_json(), EndpointEntry.from_json),
+    "network": (network_to_json(NETWORK), network_from_json),
+}
+
+
+@given(st.sampled_from(sorted(_READERS)), st.text() | _JSON.map(json.dumps))
+def test_anything_in_etcd(kind: str, text: str) -> None:
+    """Whatever is there instead of an entry is unreadable, and nothing worse."""
+    with pytest.raises(Unreadable):
+        _READERS[kind][1](text)
+
+
+@given(st.sampled_from(sorted(_READERS)), st.data())
+def test_entries_with_something_else_in_them(kind: str, data: st.DataObject) -> None:
+    """One field is something else: it is unreadable, or means what it says there and back."""
+    text, read = _READERS[kind]
+    fields = json.loads(text)
+    key = data.draw(st.sampled_from(sorted(fields)) | st.text())
+    fields[key] = data.draw(_JSON)
+    try:
+        found = read(json.dumps(fields))
+    except Unreadable:
+        return
+    again = network_to_json(found) if isinstance(found, NetworkRecord) else found.to_json()  # type: ignore[attr-defined]
+    assert read(again) == found
+
+
+@pytest.mark.parametrize("kind", sorted(_READERS))
+def test_fields_of_a_newer_version(kind: str) -> None:
+    """They are passed over."""
+    text, read = _READERS[kind]
+    assert read(json.dumps({**json.loads(text), "colour": "red"})) == read(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("network", "id", "../../../etc/cron.d/x"),
+        ("network", "name", "a b"),
+        ("network", "vni", 0),
+        ("network", "options", {"com.docker.network.driver.mtu": "-1"}),
+        ("host", "id", "a" * 63),
+        ("host", "name", "alpha\nbeta"),
+        ("host", "address", "10.99.1.2; reboot"),
+        ("host", "public_key", "b" * 62),
+        ("endpoint", "mac", ""),
+        ("endpoint", "via", "10.99.1"),
+        ("endpoint", "names", []),
+        ("endpoint", "names", ["a" * 254]),
+        ("endpoint", "addresses", "10.7.0.2"),
+    ],
+)
+def test_entries_that_are_no_good(kind: str, key: str, value: object) -> None:
+    """SH27: what would end up in paths, in names of interfaces or in the kernel."""
+    text, read = _READERS[kind]
+    with pytest.raises(Unreadable):
+        read(json.dumps({**json.loads(text), key: value}))
+
+
+def test_unreadable_entries_count_as_absent(caplog: pytest.LogCaptureFixture) -> None:
+    """Others are read all the same; an entry under another's key is nobody's."""
+    key = f"{PREFIX}hosts/"
+    good = Entry(f"{key}{_HOST.id}", _HOST.to_json(), 1, 1)
+    entries = [Entry(f"{key}x", "{", 1, 1), Entry(f"{key}y", _HOST.to_json(), 1, 1), good]
+    assert list(reading.hosts(entries)) == [_HOST]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
 def test_messages_of_a_watch() -> None:

@@ -43,6 +43,7 @@ LAYERS = [
         "events",
         "cluster.entries",
         "cluster.etcd",
+        "cluster.reading",
         "cluster.registry",
         "cluster.follow",
     },

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from netyard import provision
 from netyard.agent import client as agent
-from netyard.cluster.entries import NETWORKS, network_from_json
+from netyard.cluster import reading
+from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
 from netyard.host import Host
@@ -41,7 +42,7 @@ class Catalogue:
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
-        self._record([network_from_json(entry.value) for entry in entries], gone=None)
+        self._record(list(reading.networks(entries)), gone=None)
         self._is_current.set()
 
     def resume(self) -> None:
@@ -50,7 +51,7 @@ class Catalogue:
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         self._record(
-            [network_from_json(entry.value) for entry in batch.puts],
+            list(reading.networks(batch.puts)),
             gone={key.removeprefix(NETWORKS) for key in batch.deletes},
         )
 

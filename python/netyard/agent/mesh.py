@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
+from netyard.cluster import reading
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import Conflict, KernelError, Unsupported
@@ -112,7 +113,9 @@ class Mesh:
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         with self._lock:
-            self._apply([key.removeprefix(HOSTS) for key in batch.deletes], batch.puts)
+            # What is put there and cannot be read is no more what it was.
+            keys = (*batch.deletes, *(entry.key for entry in batch.puts))
+            self._apply([key.removeprefix(HOSTS) for key in keys], batch.puts)
 
     def program(self) -> None:
         """Tell the device of all the others.
@@ -144,7 +147,7 @@ class Mesh:
         raise Conflict(f"this host does not have {self._underlay}, the address it advertises")
 
     def _apply(self, gone: Iterable[str], entries: Iterable[Entry]) -> None:
-        found = [HostEntry.from_json(entry.value) for entry in entries]
+        found = list(reading.hosts(entries))
         others = {each.id: each for each in found if each.id != self._host_id and each.public_key}
         before = {each: self._known.pop(each) for each in (*gone, *others) if each in self._known}
         self._known |= others

@@ -18,7 +18,8 @@ from pathlib import Path
 from netyard import _core
 from netyard.agent.drift import Remote, difference
 from netyard.agent.zones import Zones
-from netyard.cluster.entries import EndpointEntry, endpoints_prefix
+from netyard.cluster import reading
+from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import KernelError
 from netyard.naming import vxlan_name
@@ -66,7 +67,7 @@ class Remotes:
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
-        present = [_endpoint(entry) for entry in entries]
+        present = list(reading.endpoints(entries))
         with self._lock:
             ids = {each.id for each in present}
             self._apply([each for each in self._known if each not in ids], present)
@@ -75,8 +76,10 @@ class Remotes:
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         with self._lock:
-            gone = [key[self._prefix_length :] for key in batch.deletes]
-            self._apply(gone, [_endpoint(entry) for entry in batch.puts])
+            # What is put there and cannot be read is no more what it was.
+            keys = (*batch.deletes, *(entry.key for entry in batch.puts))
+            gone = [key[self._prefix_length :] for key in keys]
+            self._apply(gone, list(reading.endpoints(batch.puts)))
 
     def resume(self) -> None:
         """See `Reader.resume`."""
@@ -136,8 +139,12 @@ class Remotes:
         for line in lines[:-1]:
             if line.startswith(_GONE):
                 self._known.pop(line.removeprefix(_GONE), None)
-            else:
+                continue
+            try:
                 endpoint = EndpointEntry.from_json(line)
+            except Unreadable as error:
+                _LOG.error("passed over a line of %s: %s", self._memory, error)
+            else:
                 self._known[endpoint.id] = endpoint
         self._tell_kernel([], self._known.values())
         self._tell_names([], self._known.values())
@@ -196,10 +203,6 @@ class Remotes:
             [each.id for each in removed],
             [(each.id, list(each.names), _addresses(each)) for each in added],
         )
-
-
-def _endpoint(entry: Entry) -> EndpointEntry:
-    return EndpointEntry.from_json(entry.value)
 
 
 def _index_of(device: str) -> int:

@@ -11,19 +11,26 @@
     /netyard/v1/addresses/NETWORK/FAMILY+ADDRESS   whose address it is          (its host's lease)
 
 With the lease of a host, everything that is there only because the host is goes at once.
+
+What is read was written by another host: of a newer version perhaps, whose further fields are
+passed over, or by somebody who should not. So it is checked like what users type: it ends up in
+paths, in names of interfaces and in what the kernel is told. `Unreadable` says what is wrong.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from netyard import overlayopts
+from netyard.errors import NetyardError
 from netyard.ipam.pool import Pool
 from netyard.naming import bridge_name
-from netyard.options import Address
+from netyard.options import Address, parse_mac, parse_name
 from netyard.store.records import NetworkRecord
 
 PREFIX = "/netyard/v1/"
@@ -32,6 +39,15 @@ NETWORKS = f"{PREFIX}networks/"
 HOSTS = f"{PREFIX}hosts/"
 HOST_NAMES = f"{PREFIX}hostnames/"
 DRIVER = "overlay"
+_ID = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"[\w.-]{1,128}", re.ASCII)
+_KEY = re.compile(r"([0-9a-f]{64})?")
+_NAME_MAX = 253
+_Found = TypeVar("_Found")
+
+
+class Unreadable(ValueError):
+    """A value in etcd that is not what its key promises."""
 
 
 def network_key(network_id: str) -> str:
@@ -112,8 +128,21 @@ class HostEntry(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> HostEntry:
-        """From what etcd keeps."""
-        return cls(**json.loads(text))
+        """From what etcd keeps.
+
+        Raises:
+            Unreadable: if it is no host.
+        """
+        return _read(text, cls._from_fields)
+
+    @classmethod
+    def _from_fields(cls, found: dict[str, Any]) -> HostEntry:
+        entry = cls(**{key: found[key] for key in cls._fields if key in found})
+        _match(_ID, entry.id)
+        _match(_PART, entry.name)
+        _match(_KEY, entry.public_key)
+        _check_address(entry.address)
+        return entry
 
 
 class EndpointEntry(NamedTuple):
@@ -147,12 +176,30 @@ class EndpointEntry(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> EndpointEntry:
-        """From what etcd keeps."""
-        found = json.loads(text)
+        """From what etcd keeps.
+
+        Raises:
+            Unreadable: if it is no endpoint.
+        """
+        return _read(text, cls._from_fields)
+
+    @classmethod
+    def _from_fields(cls, found: dict[str, Any]) -> EndpointEntry:
         for key in ("network", "host", "host_name", "host_address", "via"):
             # The same for many, of whom a hundred thousand may be in memory.
             found[key] = sys.intern(found[key])
-        return cls(**found)
+        entry = cls(**{key: found[key] for key in cls._fields})
+        for each in (entry.id, entry.container, entry.host_name):
+            _match(_PART, each)
+        for each in (entry.network, entry.host):
+            _match(_ID, each)
+        for each in (entry.host_address, entry.via, *_listed(entry.addresses)):
+            _check_address(each)
+        if not all(0 < len(each) <= _NAME_MAX for each in _listed(entry.names)) or not entry.names:
+            raise Unreadable(f"names {entry.names!r}")
+        if entry.mac or entry.is_up:
+            parse_mac("mac", entry.mac)
+        return entry._replace(is_up=entry.is_up is True)
 
 
 def network_to_json(network: NetworkRecord) -> str:
@@ -176,11 +223,36 @@ def network_to_json(network: NetworkRecord) -> str:
 
 
 def network_from_json(text: str) -> NetworkRecord:
-    """A network as a host first hears of it: planned, until a container joins it there."""
-    found: dict[str, Any] = json.loads(text)
-    pools = tuple(_pool_from_json(each) for each in found.pop("pools"))
+    """A network as a host first hears of it: planned, until a container joins it there.
+
+    Raises:
+        Unreadable: if it is no network.
+    """
+    return _read(text, _network_from_fields)
+
+
+def _network_from_fields(found: dict[str, Any]) -> NetworkRecord:
+    _match(_ID, found["id"])
+    overlayopts.check_vni(found["vni"])
+    if not isinstance(found["created"], str):
+        raise Unreadable(f"created {found['created']!r}")
+    options = {str(key): str(value) for key, value in found["options"].items()}
     return NetworkRecord(
-        **found, driver=DRIVER, bridge=bridge_name(found["id"]), state="planned", pools=pools
+        id=found["id"],
+        name=parse_name("name", found["name"]),
+        created=found["created"],
+        vni=found["vni"],
+        options=overlayopts.normalise(options),
+        labels={str(key): str(value) for key, value in found["labels"].items()},
+        ipam_options={str(key): str(value) for key, value in found["ipam_options"].items()},
+        driver=DRIVER,
+        bridge=bridge_name(found["id"]),
+        state="planned",
+        pools=tuple(_pool_from_json(each) for each in found["pools"]),
+        is_internal=found["is_internal"] is True,
+        is_attachable=found["is_attachable"] is True,
+        has_ipv4=found["has_ipv4"] is True,
+        has_ipv6=found["has_ipv6"] is True,
     )
 
 
@@ -200,3 +272,29 @@ def _pool_from_json(found: Mapping[str, Any]) -> Pool:
         gateway=ip_address(found["gateway"]) if found["gateway"] else None,
         auxiliary=tuple((name, ip_address(word)) for name, word in found["auxiliary"]),
     )
+
+
+def _read(text: str, make: Callable[[dict[str, Any]], _Found]) -> _Found:
+    """What there is to be made of a value; whatever is wrong with it is that it is unreadable."""
+    try:
+        return make(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NetyardError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def _match(pattern: re.Pattern[str], value: str) -> None:
+    if not pattern.fullmatch(value):
+        raise Unreadable(repr(value))
+
+
+def _listed(value: object) -> list[str]:
+    """The strings of a list, of which there are some kinds in JSON."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise Unreadable(f"{value!r} is no list of strings")
+    return value
+
+
+def _check_address(value: object) -> None:
+    if not isinstance(value, str):
+        raise Unreadable(f"{value!r} is no address")
+    ip_address(value)

@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import count
 from typing import NamedTuple
 
-from netyard.cluster import entries
+from netyard.cluster import entries, reading
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Absent, Condition, Delete, Entry, Etcd, Present, Put, end_of
 from netyard.errors import (
@@ -94,7 +94,7 @@ class Registry:
 
     def hosts(self) -> dict[str, HostEntry]:
         """The hosts that are there, by id."""
-        found = map(_host, self._etcd.read(entries.HOSTS).entries)
+        found = reading.hosts(self._etcd.read(entries.HOSTS).entries)
         return {host.id: host for host in found}
 
     # -- networks ---------------------------------------------------------------------------
@@ -102,12 +102,8 @@ class Registry:
     def cluster(self) -> Cluster:
         """The networks there are."""
         found = self._etcd.read(entries.NETWORKS, entries.GENERATION).entries
-        networks = [
-            entries.network_from_json(entry.value)
-            for entry in found
-            if entry.key.startswith(entries.NETWORKS)
-        ]
-        return Cluster(networks, _revision_of(found, entries.GENERATION))
+        networks = [entry for entry in found if entry.key.startswith(entries.NETWORKS)]
+        return Cluster(list(reading.networks(networks)), _revision_of(found, entries.GENERATION))
 
     def add_network(self, network: NetworkRecord) -> None:
         """Make a network known to all hosts.
@@ -174,7 +170,7 @@ class Registry:
     def endpoints(self, network_id: str) -> list[EndpointEntry]:
         """A network's endpoints on all hosts."""
         pages = self._etcd.pages(entries.endpoints_prefix(network_id))
-        return [_endpoint(entry) for page in pages for entry in page.entries]
+        return list(reading.endpoints(entry for page in pages for entry in page.entries))
 
     def own_endpoints(self) -> list[EndpointEntry]:
         """This host's endpoints."""
@@ -182,7 +178,8 @@ class Registry:
         keys = [key for key in self._etcd.keys_of(self.lease) if key.startswith(prefix)]
         found: list[EndpointEntry] = []
         for start in range(0, len(keys), _BATCH):
-            found += map(_endpoint, self._etcd.get(*keys[start : start + _BATCH]).entries)
+            page = self._etcd.get(*keys[start : start + _BATCH])
+            found += reading.endpoints(page.entries)
         return found
 
     # -- endpoints --------------------------------------------------------------------------
@@ -285,10 +282,10 @@ class Registry:
                 )
 
     def _holder(self, network: NetworkRecord, endpoint_id: str) -> str:
-        found = self._etcd.get(entries.endpoint_key(network.id, endpoint_id)).entries
-        if not found:
+        page = self._etcd.get(entries.endpoint_key(network.id, endpoint_id))
+        holder = next(reading.endpoints(page.entries), None)
+        if holder is None:
             return "a container that is going"
-        holder = _endpoint(found[0])
         return f"container {holder.names[0]!r} on host {holder.host_name!r}"
 
     def _next_free(self, network: NetworkRecord, version: int) -> tuple[Address, Put]:
@@ -367,14 +364,6 @@ def _address_key(endpoint: EndpointEntry, text: str) -> str:
     from ipaddress import ip_address
 
     return entries.address_key(endpoint.network, ip_address(text))
-
-
-def _endpoint(entry: Entry) -> EndpointEntry:
-    return EndpointEntry.from_json(entry.value)
-
-
-def _host(entry: Entry) -> HostEntry:
-    return HostEntry.from_json(entry.value)
 
 
 def _crowded(what: str) -> ClusterError:
