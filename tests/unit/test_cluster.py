@@ -293,6 +293,12 @@ def test_fields_of_a_newer_version(kind: str) -> None:
     assert read(json.dumps({**json.loads(text), "colour": "red"})) == read(text)
 
 
+def test_endpoints_that_are_not_up() -> None:
+    """They have addresses, and no place yet."""
+    claimed = _UP._replace(via="", mac="", is_up=False)
+    assert EndpointEntry.from_json(claimed.to_json()) == claimed
+
+
 @pytest.mark.parametrize(
     ("kind", "key", "value"),
     [

@@ -193,12 +193,15 @@ class EndpointEntry(NamedTuple):
             _match(_PART, each)
         for each in (entry.network, entry.host):
             _match(_ID, each)
-        for each in (entry.host_address, entry.via, *_listed(entry.addresses)):
+        for each in (entry.host_address, *_listed(entry.addresses)):
             _check_address(each)
         if not all(0 < len(each) <= _NAME_MAX for each in _listed(entry.names)) or not entry.names:
             raise Unreadable(f"names {entry.names!r}")
+        # What is not up is nowhere yet.
         if entry.mac or entry.is_up:
             parse_mac("mac", entry.mac)
+        if entry.via or entry.is_up:
+            _check_address(entry.via)
         return entry._replace(is_up=entry.is_up is True)
 
 
