@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,36 @@ def test_leases_appear_and_are_given_back(lab: Lab, server: Server) -> None:
     wait_for(lambda: set(server.leases()) == {second})
     lab.host.ny("network", "disconnect", "lan", "two")
     wait_for(lambda: not server.leases())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nonsense_from_another_server(lab: Lab, server: Server, seed: int) -> None:
+    """SH26: a container may be given a wrong address by it, which DHCP has no remedy for, or none.
+
+    That is all: the agent lives on, with the leases of others, and so does the next container.
+    """
+    host = lab.host
+    create(host)
+    before = start(host, "before")
+    address = before.address("lan")
+    agent = host.out("pgrep", "-f", "agent --exit-when-idle")
+    script = Path(__file__).parents[1] / "rogue_dhcp.py"
+    lab.neighbour.popen("python3", "-S", str(script), "eth0", str(seed))
+    wait_for(lambda: ":67 " in lab.neighbour.out("ss", "-Hlun"))
+    heard = lab.neighbour.capture("eth0", "udp", "src", "port", "67")
+    for number in range(6):
+        words = ("run", "-d", "--name", f"box{number}", "--network", "lan", "sleep", "600")
+        done = host.netyard(*words, check=False)
+        assert done.returncode == 0 or done.stderr.startswith("netyard: "), done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+    wait_for(lambda: len(heard().splitlines()) > 100)
+    lab.neighbour.run("pkill", "-KILL", "-f", "rogue_dhcp")
+    after = start(host, "after")
+    assert {address, after.address("lan")} <= set(server.leases())
+    assert before.ping(ROUTER) and after.ping(ROUTER)
+    assert before.ping("after"), "names"
+    assert host.out("pgrep", "-f", "agent --exit-when-idle") == agent, "it is another"
+    assert "panicked" not in host.out("sh", "-c", "cat /run/netyard*/agent.log")
 
 
 def test_same_address_after_stop_and_start(lab: Lab, server: Server) -> None:
