@@ -8,7 +8,7 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
 WORKERS ?= 4
 
-.PHONY: test packages venv build check test-rust test-asan test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv pins build check test-rust test-asan test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
 test: packages build check test-rust test-asan test-unit fuzz counts test-lab soak test-vm
@@ -20,11 +20,16 @@ packages:
 
 venv: $(BIN)/maturin
 
-$(BIN)/maturin: pyproject.toml
+$(BIN)/maturin: pyproject.toml tests/constraints.txt
 	python3 -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q --group dev
+	$(BIN)/pip install -q -c tests/constraints.txt --group dev
 	touch $@
+
+## The newest of everything, noted for all who run the tests.
+pins: venv
+	$(BIN)/pip install -q --upgrade --upgrade-strategy eager --group dev --group bench
+	$(BIN)/pip freeze --exclude netyard >tests/constraints.txt
 
 build: venv
 	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q
@@ -93,7 +98,7 @@ wheel: venv
 	$(BIN)/maturin build --release --out dist
 
 bench: venv
-	$(BIN)/pip install -q --group bench
+	$(BIN)/pip install -q -c tests/constraints.txt --group bench
 	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q --release
 	$(BIN)/python benches/compare.py
 	$(BIN)/python benches/plot.py
