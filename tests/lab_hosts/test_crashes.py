@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 import pytest
 
+import cluster
 from agreement import Told, kernel, told, wait_for_kernel
+from cluster import Cluster
 from lab import Guest, Machine, wait_for
 
 # Every n-th point.
@@ -71,6 +73,20 @@ OPERATIONS = {
         (BOX, ("network", "connect", "wire", "box")),
     ),
 }
+ON_OVERLAY = ("run", "-d", "--name", "box", "--network", "crash", "sleep", "600")
+SHARED_NETWORK = ("network", "create", "-d", "overlay", "other")
+# In a cluster, where the network ``crash`` is one that spans hosts.
+SHARED = {
+    "create": Operation(SHARED_NETWORK),
+    "remove": Operation(("network", "rm", "other"), (SHARED_NETWORK,)),
+    "run": Operation(ON_OVERLAY),
+    "rm": Operation(("rm", "-f", "box"), (ON_OVERLAY,)),
+    "connect": Operation(
+        ("network", "connect", "crash", "box"),
+        (("run", "-d", "--name", "box", "--network", "steady", "sleep", "600"),),
+    ),
+    "disconnect": Operation(("network", "disconnect", "crash", "box"), (ON_OVERLAY,)),
+}
 # What a container may be besides what it was and what it was to be: steps users know by name.
 BETWEEN = {
     "run": ("created",),
@@ -97,13 +113,21 @@ class Rig:
         self.host, self._failpoint, self._report = host, failpoint, report
         host.ny("network", "create", "steady")
         host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
-        host.ny("network", "create", "--ipv6", "crash")
-        host.run("ip", "netns", "add", "guest")
-        host.ny("network", "create", "-d", "macvlan", "-o", "parent=eth0", "wire")
+        self.furnish()
         # The first of everything leaves more than the next: a shim unpacked, a mount point.
         host.ny(*BOX)
         self.tidy()
         self.untouched = kernel(host)
+
+    def furnish(self) -> None:
+        """Make what commands are about."""
+        self.host.ny("network", "create", "--ipv6", "crash")
+        self.host.run("ip", "netns", "add", "guest")
+        self.host.ny("network", "create", "-d", "macvlan", "-o", "parent=eth0", "wire")
+
+    def check_untouched(self, where: str) -> None:
+        """All is as it was."""
+        wait_for_kernel(self.host, self.untouched, where)
 
     def start_disturbed(
         self, command: tuple[str, ...], point: int, action: str
@@ -156,10 +180,42 @@ class Rig:
         return calls, done
 
 
+class SharedRig(Rig):
+    """One of two hosts of a cluster; a container on the other watches what it hears of it."""
+
+    def __init__(self, members: Cluster, failpoint: str, report: Path) -> None:
+        self._cluster = members
+        super().__init__(members.hosts[0], failpoint, report)
+        self._keys = self._owned()
+
+    def furnish(self) -> None:
+        """The network is everybody's."""
+        self.host.ny("network", "create", "-d", "overlay", "crash")
+        self.witness = cluster.run(self._cluster.hosts[1], "listener", "crash")
+
+    def _owned(self) -> set[str]:
+        """What there is in etcd, but for where addresses have got to."""
+        return {key for key in self._cluster.shared_keys() if "/cursors/" not in key}
+
+    def check_untouched(self, where: str) -> None:
+        """In etcd and for the other host, too."""
+        super().check_untouched(where)
+        wait_for(lambda: self._owned() == self._keys, seconds=10, what=f"{where}: {self._keys}")
+        wait_for(lambda: not self.witness.dig("box"), what=f"{where}: its name")
+
+
 @pytest.fixture
 def rig(host: Machine, failpoint: str, tmp_path: Path) -> Rig:
     """A host to crash commands on."""
     return Rig(host, failpoint, tmp_path / "report")
+
+
+@pytest.fixture
+def shared_rig(failpoint: str, tmp_path: Path) -> Iterator[SharedRig]:
+    """A host of a cluster to crash commands on."""
+    with cluster.opened(2) as made:
+        made.join()
+        yield SharedRig(made, failpoint, tmp_path / "report")
 
 
 def some(name: str, calls: int) -> Iterator[int]:
@@ -172,7 +228,19 @@ def some(name: str, calls: int) -> Iterator[int]:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_at_every_call(rig: Rig, name: str, moment: str) -> None:
     """CV3: the next command finds all or nothing done; nothing acknowledged is lost, nothing left."""
-    operation = OPERATIONS[name]
+    kill_at_every_call(rig, name, OPERATIONS[name], moment)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("name", SHARED)
+def test_killed_at_every_call_in_a_cluster(shared_rig: SharedRig, name: str, moment: str) -> None:
+    """CV3: and nothing is left in etcd, nor known to other hosts."""
+    kill_at_every_call(shared_rig, name, SHARED[name], moment)
+
+
+def kill_at_every_call(rig: Rig, name: str, operation: Operation, moment: str) -> None:
+    """Kill a command at each point, and see what there is."""
     calls, done = rig.undisturbed(operation)
     for point in some(name, calls):
         was = rig.prepare(operation)
@@ -184,7 +252,7 @@ def test_killed_at_every_call(rig: Rig, name: str, moment: str) -> None:
         states = [state for state, *_ in found.values()]
         assert found in (was, done) or states[0] in BETWEEN.get(name, ()), (where, was, found)
         rig.tidy()
-        wait_for_kernel(rig.host, rig.untouched, where)
+        rig.check_untouched(where)
 
 
 @pytest.mark.timeout(1200)
@@ -212,7 +280,7 @@ def test_refused_at_every_call(rig: Rig, name: str) -> None:
             if found == was != done:
                 wait_for_kernel(rig.host, before, where)
         rig.tidy()
-        wait_for_kernel(rig.host, rig.untouched, where)
+        rig.check_untouched(where)
 
 
 @pytest.mark.timeout(600)
@@ -244,7 +312,7 @@ def test_agent_killed_at_every_call(rig: Rig, moment: str) -> None:
         host.ny("rm", "-f", "box")
         wait_for(lambda: resolved("witness") == address, seconds=PATIENCE, what=where)
         wait_for(lambda own=own: resolved("box") != own, seconds=PATIENCE, what=where)
-        wait_for_kernel(host, rig.untouched, where)
+        rig.check_untouched(where)
         if agent.poll() is None:
             break
         tried += 1
