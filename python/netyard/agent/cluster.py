@@ -1,8 +1,8 @@
 """This host's part in a cluster: its lease, what it owns there, and the networks it follows.
 
-One thread talks to etcd, doing what commands ask and keeping the lease meanwhile. It never takes
-the root's lock, because commands that hold it wait for answers. What is followed has threads of
-its own (`netyard.cluster.follow`). With etcd gone, what exists goes on; what has changed here
+One thread talks to etcd, doing what commands ask and keeping the lease meanwhile. It never waits
+for the root's lock, because commands that hold it wait for answers. What is followed has threads
+of its own (`netyard.cluster.follow`). With etcd gone, what exists goes on; what has changed here
 meanwhile is made known when it is back.
 """
 
@@ -29,7 +29,7 @@ from netyard.cluster.follow import Follower
 from netyard.cluster.membership import Membership
 from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, Conflict, NetyardError
-from netyard.host import Host
+from netyard.host import Host, locked
 from netyard.lifecycle import hostname_of
 from netyard.naming import Layout
 from netyard.readdressing import give_new_addresses
@@ -41,8 +41,6 @@ _LOG = logging.getLogger("netyard.agent")
 _AWAY_SECONDS = 1.0
 _KEEP_SECONDS = 5.0
 _SNAPSHOT_SECONDS = 5.0
-# How long a claimed address may be of no endpoint in the store: its maker has not written it yet.
-_CLAIM_SECONDS = 120.0
 
 Message = dict[str, Any]
 Answer = Callable[[Message], None]
@@ -64,7 +62,8 @@ class Cluster:
         self._catalogue: tuple[Catalogue, Follower] | None = None
         self._followed: dict[str, tuple[Remotes, Follower]] = {}
         self._mine: dict[str, EndpointEntry] = {}
-        self._claimed: dict[str, float] = {}
+        # Endpoints that were not yet in the store when they were last looked for.
+        self._claimed: set[str] = set()
         self._is_behind = False
         self._why = ""
 
@@ -144,6 +143,7 @@ class Cluster:
                 self._enter(self._member)
             elif self._is_behind:
                 self._catch_up()
+            self._give_up_claims()
         except NetyardError as error:
             self._note(str(error))
             return _AWAY_SECONDS
@@ -317,8 +317,13 @@ class Cluster:
             int(version): ip_address(text) if text else None
             for version, text in message["wanted"].items()
         }
-        self._claimed[endpoint.id] = time.monotonic()
-        found = [str(each) for each in registry.claim(network, endpoint, wanted)]
+        self._claimed.add(endpoint.id)
+        try:
+            found = [str(each) for each in registry.claim(network, endpoint, wanted)]
+        except ClusterError:
+            # It may have been heard all the same.
+            self._is_behind = True
+            raise
         self._mine[endpoint.id] = endpoint._replace(addresses=found)
         return {"addresses": found}
 
@@ -371,15 +376,32 @@ class Cluster:
         registry.release(gone)
         for each in gone:
             self._mine.pop(each.id, None)
-            self._claimed.pop(each.id, None)
+            self._claimed.discard(each.id)
             if not self._store.endpoints_on(each.network):
                 self._unfollow(each.network)
+
+    def _give_up_claims(self) -> None:
+        """Give back what was claimed for endpoints that were never written, as their makers died.
+
+        While somebody holds the lock of the root he may be about to write one; while nobody does,
+        and this thread is the one that claims, nobody is.
+        """
+        if not self._claimed:
+            return
+        try:
+            with locked(self._layout.lock, wait=False):
+                orphans = {each for each in self._claimed if self._store.endpoint(each) is None}
+        except BlockingIOError:
+            return
+        abandoned = [each for each in self._mine.values() if each.id in orphans]
+        self._release(self._present(), abandoned)
+        self._claimed.clear()
 
     def _catch_up(self) -> None:
         """Make etcd have what is here, and nothing else of this host."""
         registry = self._present()
         local = {each.id: each for each in self._store.endpoints()}
-        shared = [each for each in registry.own_endpoints() if not self._is_fresh(each.id)]
+        shared = [each for each in registry.own_endpoints() if each.id not in self._claimed]
         self._release(registry, [each for each in shared if each.id not in local])
         self._mine |= {each.id: each for each in shared if each.id in local}
         for network in self._used_networks():
@@ -410,9 +432,6 @@ class Cluster:
             self._is_behind = True
             return
         _LOG.info("container %s has %s now", entry.names[0], ", ".join(map(str, found)))
-
-    def _is_fresh(self, endpoint_id: str) -> bool:
-        return time.monotonic() - self._claimed.get(endpoint_id, -_CLAIM_SECONDS) < _CLAIM_SECONDS
 
     def _entry(self, registry: Registry, endpoint: EndpointRecord) -> EndpointEntry | None:
         """An endpoint as the other hosts are to know it; ``None`` if it is not theirs to know."""
