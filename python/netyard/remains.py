@@ -16,6 +16,7 @@ from typing import NamedTuple
 from netyard import _core
 from netyard.adopting import is_netns
 from netyard.agent import client as agent
+from netyard.drivers.parent import is_child
 from netyard.errors import Conflict, StoreError
 from netyard.host import check_privileges, locked
 from netyard.naming import Layout
@@ -128,6 +129,8 @@ def _let_go(path: Path) -> None:
     try:
         if is_netns(fd):
             _core.remove_dns_redirect(fd)
+            groups = {link.group for link in _core.list_links(fd) if is_child(link)}
+            _core.detach_children([(fd, group) for group in sorted(groups)])
     finally:
         os.close(fd)
     _core.release_namespace(str(path))

@@ -367,6 +367,9 @@ def test_repair_from_kernel(lab: Lab, damage: str) -> None:
     )
     host.ny(*"run -d --name box --network net -p 8080:80 sleep 600".split())
     host.ny(*"adopt guest --netns /run/netns/guest --network net".split())
+    host.ny(*"network connect wire guest".split())
+    host.run(*"ip -n guest link add own0 type veth peer name own1".split())
+    host.run(*"ip -n guest link add nobody link own0 type macvlan".split())
     assert "in order" in host.refused("repair", "--from-kernel", "--clean")
     host.run("sh", "-c", damage)
     if "rm" not in damage.split()[0]:
@@ -384,7 +387,8 @@ def test_repair_from_kernel(lab: Lab, damage: str) -> None:
     # Whether forwarding was off before is known to the store only.
     before["settings"] = kernel(host)["settings"]
     wait_for_kernel(host, before, damage)
-    assert host.out("ip", "-n", "guest", "-o", "link").count("\n") == 0
+    left = [each["ifname"] for each in json.loads(host.out("ip", "-n", "guest", "-j", "link"))]
+    assert sorted(left) == ["lo", "nobody", "own0", "own1"]
     host.ny("network", "create", "net")
     host.ny(*"run -d --name box --network net -p 8080:80 sleep 600".split())
     host.ny("--root", "/run/other", "network", "rm", "theirs")

@@ -27,8 +27,8 @@ from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 _HOST_BITS = {4: 32, 6: 128}
-# The bits that mark a child's link group; the rest is of its endpoint's id.
-_GROUP_MARK = 0x1000_0000
+# The hexadecimal digit that marks a child's link group; the rest is of its endpoint's id.
+_GROUP_MARK_DIGIT = 1
 _GROUP_DIGITS = 7
 
 
@@ -167,7 +167,12 @@ def _groups(
 
 def group_of(endpoint: EndpointRecord) -> int:
     """The link group of an endpoint's child, by which it is found whatever it is called."""
-    return _GROUP_MARK | int(endpoint.id[:_GROUP_DIGITS], 16)
+    return int(f"{_GROUP_MARK_DIGIT}{endpoint.id[:_GROUP_DIGITS]}", 16)
+
+
+def is_child(link: _core.Link) -> bool:
+    """Whether an interface in a container's namespace is a child of ours, for who has no store."""
+    return link.kind in parentopts.KINDS and link.group >> 4 * _GROUP_DIGITS == _GROUP_MARK_DIGIT
 
 
 def route_from_host(
