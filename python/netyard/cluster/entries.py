@@ -19,6 +19,7 @@ paths, in names of interfaces and in what the kernel is told. `Unreadable` says 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -30,7 +31,7 @@ from netyard import overlayopts
 from netyard.errors import NetyardError
 from netyard.ipam.pool import Pool
 from netyard.naming import bridge_name
-from netyard.options import Address, parse_mac, parse_name
+from netyard.options import Address, parse_name
 from netyard.store.records import NetworkRecord
 
 PREFIX = "/netyard/v1/"
@@ -42,6 +43,7 @@ DRIVER = "overlay"
 _ID = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _KEY = re.compile(r"([0-9a-f]{64})?")
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _NAME_MAX = 253
 _Found = TypeVar("_Found")
 
@@ -199,7 +201,7 @@ class EndpointEntry(NamedTuple):
             raise Unreadable(f"names {entry.names!r}")
         # What is not up is nowhere yet.
         if entry.mac or entry.is_up:
-            parse_mac("mac", entry.mac)
+            _match(_MAC, entry.mac)
         if entry.via or entry.is_up:
             _check_address(entry.via)
         return entry._replace(is_up=entry.is_up is True)
@@ -297,6 +299,8 @@ def _listed(value: object) -> list[str]:
     return value
 
 
+# Hosts' addresses are in the entries of all their containers.
+@functools.lru_cache(maxsize=1024)
 def _check_address(value: object) -> None:
     if not isinstance(value, str):
         raise Unreadable(f"{value!r} is no address")
