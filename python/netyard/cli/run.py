@@ -17,7 +17,7 @@ from netyard.cli.report import warn
 from netyard.cli.unpublished import warn_unpublished
 from netyard.container import Container
 from netyard.environment import parse_environment, read_env_file
-from netyard.errors import Conflict, Invalid, NetyardError
+from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
 from netyard.host import Host
 from netyard.options import parse_pairs
 from netyard.proxies import proxy_environment
@@ -145,7 +145,13 @@ class _Session:
         """Connect; the command starts when both clients are there."""
         layout, spec = self._host.layout, container.spec
         directory = layout.container(container.id)
-        self._claim = shim.Claim.try_on(directory)
+        try:
+            self._claim = shim.Claim(directory)
+        except OSError as error:
+            # It waits for as many as were announced, for ever.
+            raise StartFailed(
+                f"the container's supervisor cannot be reached: {error.strerror}", exit_code=125
+            ) from error
         self._attachment = shim.attach(
             layout, directory, tty=spec.tty, interactive=spec.interactive
         )
