@@ -90,7 +90,8 @@ SHARED = {
 # What a container may be besides what it was and what it was to be: steps users know by name.
 BETWEEN = {
     "run": ("created",),
-    "run to the end": ("created", "exited"),
+    # Its supervisor removes it meanwhile.
+    "run to the end": ("created", "exited", "removing"),
     "rm": ("exited", "created"),
     "run on macvlan": ("created",),
     "rm on macvlan": ("exited", "created"),

@@ -321,14 +321,21 @@ def _raise_file_limit() -> None:
 
 
 def _listen(layout: Layout) -> socket.socket:
-    layout.agent_socket.unlink(missing_ok=True)
+    """Listen, in place of an agent that was killed.
+
+    Its socket stays until ours is there: by one that nobody answers at, commands know that an agent
+    is missing.
+    """
+    draft = layout.agent_socket.with_suffix(".new")
+    draft.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(os.fspath(layout.agent_socket))
+        listener.bind(os.fspath(draft))
     finally:
         os.umask(before)
     listener.listen(64)
+    draft.rename(layout.agent_socket)
     return listener
 
 
