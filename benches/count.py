@@ -57,7 +57,12 @@ def count(name: str, rounds: int) -> int:
         f"{MOUNTS}; ip link set lo up; exec valgrind --tool=callgrind --callgrind-out-file=/dev/null "
         f"{sys.executable} {__file__} --inside '{name}' {rounds}"
     )
-    environment = {"PYTHONHASHSEED": "0", "NETYARD_ROOT": "/run/root"}
+    # Compiling counts in both processes, or in neither.
+    environment = {
+        "PYTHONHASHSEED": "0",
+        "NETYARD_ROOT": "/run/root",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     done = apart.run(
         ["sh", "-c", inside],
         environment=environment,
