@@ -92,7 +92,7 @@ class Host:
         self.store = Store(self.layout.database, create=True)
         self._thread_lock = threading.RLock()
         self._change: Change | None = None
-        if self.layout.agent_socket.exists():
+        if self.layout.agent_socket.exists() or self.layout.dead_agent_socket.exists():
             from netyard.agent import client as agent
 
             # One that was killed has left its socket, on which nobody listens.

@@ -156,6 +156,11 @@ class Layout:
         return self.run / "agent.sock"
 
     @property
+    def dead_agent_socket(self) -> Path:
+        """Where that of a killed agent is until the next one listens."""
+        return self.run / "agent.sock.dead"
+
+    @property
     def agent_lock(self) -> Path:
         return self.run / "agent.lock"
 

@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
@@ -323,19 +324,19 @@ def _raise_file_limit() -> None:
 def _listen(layout: Layout) -> socket.socket:
     """Listen, in place of an agent that was killed.
 
-    Its socket stays until ours is there: by one that nobody answers at, commands know that an agent
-    is missing.
+    Its socket is kept until ours is there: by one that nobody answers at, commands know that an
+    agent is missing.
     """
-    draft = layout.agent_socket.with_suffix(".new")
-    draft.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        layout.agent_socket.rename(layout.dead_agent_socket)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(os.fspath(draft))
+        listener.bind(os.fspath(layout.agent_socket))
     finally:
         os.umask(before)
     listener.listen(64)
-    draft.rename(layout.agent_socket)
+    layout.dead_agent_socket.unlink(missing_ok=True)
     return listener
 
 
