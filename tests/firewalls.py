@@ -25,3 +25,11 @@ def start_firewalld(host: Machine) -> None:
     )
     host.popen("firewalld", "--nofork", "--nopid")
     wait_for(lambda: host.run("firewall-cmd", "--state", check=False).returncode == 0, seconds=20)
+
+
+def reload_firewalld(host: Machine) -> None:
+    """Have it write its rules anew, and wait for it: longer than D-Bus does, for an emulator's sake."""
+    done = host.run("firewall-cmd", "--reload", check=False)
+    if done.returncode:
+        assert "Did not receive a reply" in done.stderr, done.stderr
+    wait_for(lambda: host.run("firewall-cmd", "--state", check=False).returncode == 0, seconds=60)

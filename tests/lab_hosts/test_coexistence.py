@@ -99,7 +99,7 @@ def test_firewalld(beside: Lab) -> None:
     firewalls.start_firewalld(host)
     wait_for(lambda: _problems(beside) == [], what="beside firewalld")
     for _ in range(2):
-        host.run("firewall-cmd", "--reload")
+        firewalls.reload_firewalld(host)
         wait_for(lambda: _problems(beside) == [], seconds=5, what="after a reload")
     report = host.ny("doctor")
     assert "firewalld" in report and "trusted" in report

@@ -171,7 +171,7 @@ def test_firewalls_of_the_hosts(pair: Cluster) -> None:
     assert "lets in the tunnel" in alpha.ny("doctor")
     assert "firewalld lets in the tunnel" in beta.ny("doctor")
     alpha.run("ufw", "reload")
-    beta.run("firewall-cmd", "--reload")
+    firewalls.reload_firewalld(beta)
     for machine in pair.hosts:
         # The others' keys do not make up for a closed firewall: a new session is needed.
         machine.ny("host", "rotate-key")
