@@ -284,6 +284,15 @@ def test_nonsense_in_etcd(pair: Cluster) -> None:
     assert {"alpha", "beta"} <= set(beta.ny("host", "ls").split())
     beta.ny("network", "create", "-d", "overlay", "other")
     wait_for(lambda: knows(alpha, "other"))
+    late = [name for name in alpha.ny("ps", "--format", "{{.Names}}").split() if name != "web"]
+    alpha.ny("rm", "-f", "web", *late)
+    beta.ny("rm", "-f", "client")
+    for where in list(nonsense)[2:4]:
+        pair.etcdctl("del", where)
+    assert f"at {prefix}x, that cannot be read" in alpha.refused("network", "rm", "net")
+    for where in list(nonsense)[:2]:
+        pair.etcdctl("del", where)
+    alpha.ny("network", "rm", "net")
     assert "passed over what is at" in beta.out("sh", "-c", "cat /run/netyard*/agent.log")
 
 

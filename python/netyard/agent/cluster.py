@@ -391,7 +391,8 @@ class Cluster:
         try:
             with locked(self._layout.lock, wait=False):
                 orphans = {each for each in self._claimed if self._store.endpoint(each) is None}
-        except BlockingIOError:
+        except OSError:
+            # Held by somebody, or no descriptor to be had: another time will do.
             return
         abandoned = [each for each in self._mine.values() if each.id in orphans]
         self._release(self._present(), abandoned)

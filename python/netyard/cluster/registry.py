@@ -152,9 +152,17 @@ class Registry:
         raise _crowded(f"network {network.name!r}")
 
     def _refuse_in_use(self, network: NetworkRecord) -> None:
-        found = self.endpoints(network.id)
-        if not found:
+        pages = self._etcd.pages(entries.endpoints_prefix(network.id))
+        present = [entry for page in pages for entry in page.entries]
+        if not present:
             return
+        found = list(reading.endpoints(present))
+        if not found:
+            raise Conflict(
+                f"network {network.name!r} has an endpoint in etcd, at {present[0].key}, that "
+                "cannot be read",
+                hint="if it is nobody's, delete it with 'etcdctl del'",
+            )
         users: dict[str, list[str]] = {}
         for each in found:
             users.setdefault(each.host_name, []).append(each.names[0])
