@@ -14,6 +14,8 @@ from measuring import FLOOR, FLOOR_MAP, ROUNDS, in_a_row, median, sh, timed
 
 HERE = Path(__file__).parent
 BATCH = 500
+# The aim for removals is set for so many at once, the one for attachments for the whole batch.
+GROUP = 100
 # Of each operation so many in a row: the first finds the caches cold.
 ROW = 10
 
@@ -30,7 +32,7 @@ def floor(work: Path, count: int) -> dict[str, float]:
 
 def lifecycle(work: Path) -> dict[str, dict[str, float]]:
     """Networks and attachments: the floor, netyard, and its peers."""
-    one, many = floor(work, 1), floor(work, BATCH)
+    one, some, many = (floor(work, count) for count in (1, GROUP, BATCH))
     sh(f"nft '{FLOOR_MAP}'")
     ports = []
     for _ in range(ROUNDS):
@@ -46,6 +48,7 @@ def lifecycle(work: Path) -> dict[str, dict[str, float]]:
             "remove network": one["bridge_remove_total"],
             f"{BATCH} attachments, each": many["attach"],
             f"{BATCH} detachments, each": many["detach_group"],
+            f"{GROUP} detachments, each": some["detach_group"],
         },
         "netyard (library)": netyard(),
     }
@@ -117,26 +120,32 @@ def netyard() -> dict[str, float]:
         # A network of its own each time: what is measured is new containers, not old addresses.
         crowded = Network.create("crowded", host=host, subnet="10.61.0.0/16")
         for name, milliseconds in bulk(host, crowded, many):
-            columns.setdefault(name, []).append(milliseconds / len(many))
+            columns.setdefault(name, []).append(milliseconds)
         crowded.remove()
     return {name: median(samples) for name, samples in columns.items()}
 
 
 def bulk(host: Any, network: Any, many: list[Any]) -> Iterator[tuple[str, float]]:
-    """Many at once, in a batch and one by one."""
+    """Many at once, in a batch and one by one: milliseconds for each of them."""
 
-    def together(change: Callable[[Any], Any]) -> float:
+    def together(change: Callable[[Any], Any], some: list[Any]) -> float:
         def all_of_them() -> None:
             with host.batch():
-                for box in many:
+                for box in some:
                     change(box)
 
-        return timed(all_of_them)
+        return timed(all_of_them) / len(some)
 
-    yield f"{BATCH} attachments, each", together(network.connect)
-    yield f"{BATCH} detachments, each", together(network.disconnect)
-    yield "attachments one by one", timed(lambda: [network.connect(box) for box in many])
-    yield "detachments one by one", timed(lambda: [network.disconnect(box) for box in many])
+    def one_by_one(change: Callable[[Any], Any]) -> float:
+        return timed(lambda: [change(box) for box in many]) / len(many)
+
+    yield f"{BATCH} attachments, each", together(network.connect, many)
+    yield f"{BATCH} detachments, each", together(network.disconnect, many)
+    yield "attachments one by one", one_by_one(network.connect)
+    yield f"{GROUP} detachments, each", together(network.disconnect, many[:GROUP])
+    for box in many[:GROUP]:
+        network.connect(box)
+    yield "detachments one by one", one_by_one(network.disconnect)
 
 
 def one_round(host: Any, boxes: list[Any]) -> Iterator[tuple[str, float]]:

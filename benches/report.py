@@ -11,7 +11,7 @@ from pathlib import Path
 from aims import aims
 from connections import FEW, MANY
 from crowd import ASKED, CROWD, FIRST, LAST
-from lifecycle import BATCH
+from lifecycle import BATCH, GROUP
 from measuring import FLOOR, ROUNDS
 from names import ALL_NEW, NAMES, REPEATED
 from publishing import PORTS
@@ -41,6 +41,7 @@ def write(results: dict[str, Table]) -> None:
         "remove network",
         f"{BATCH} attachments, each",
         f"{BATCH} detachments, each",
+        f"{GROUP} detachments, each",
         "attachments one by one",
         "detachments one by one",
         "adopt a namespace, whole",
@@ -75,7 +76,7 @@ Multiples of the bare kernel's own time (the floor), or shares of what the faste
 
 The same as multiples of the kernel floor:
 
-{shown(ratios, steps[:7], "{:.1f}")}
+{shown(ratios, steps[:8], "{:.1f}")}
 
 - netyard's operations are timed ten in a row, warm; before each row the kernel gets a tenth of a
   second to tidy up. The first after such a rest takes up to twice as long here, as caches are shared
@@ -85,7 +86,7 @@ The same as multiples of the kernel floor:
   recorded transactions, the name server told and answering. With 10 ports it is the adoption of a
   namespace, which opens the name server's door in it, and the publication.
 - {BATCH} attachments are one `with host.batch():`, of containers whose addresses are new to the
-  network, and so are {BATCH} detachments, for which the floor deletes a whole link group.
+  network, and so are {BATCH} and {GROUP} detachments, for which the floor deletes a whole link group.
 - RTM_DELLINK waits for RCU, 20 to 50 ms. netyard takes links out of use, which takes a millisecond,
   and its agent deletes them. It also searches the connection table, 5 ms however few flows there
   are, for those of addresses that have gone; who takes one before that does it himself.

@@ -255,8 +255,10 @@ def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRe
     host = change.host
     rest = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
     before = endpoints.gateway_endpoints(host.store, [*rest, gone])
-    has_moved = endpoints.gateway_endpoints(host.store, rest) != before
-    if has_moved:
+    carriers = endpoints.gateway_endpoints(host.store, rest)
+    has_moved = carriers != before
+    # The kernel has taken the interface's own routes with it: without another there is none to set.
+    if has_moved and carriers:
         endpoints.route_defaults(host, container)
     had_ports = any(each.endpoint_id == gone.id for each in host.store.publications(container.id))
     if has_moved or had_ports:
