@@ -168,5 +168,6 @@ def _clear(host: Host, record: ContainerRecord) -> None:
             left = store.container(record.id)
             if is_netns(namespace):
                 _core.remove_dns_redirect(namespace)
+                _core.set_default_routes(namespace, [])
                 if left is not None and not left.was_loopback_up:
                     _core.set_loopback(namespace, False)

@@ -134,9 +134,8 @@ def _attach(
     host, store = change.host, change.store
     plans = plans_of(host, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
-    if endpoints.gateway_endpoints(store, everything[:-1]):
-        # Once the interface is gone, if it must go again; somebody's own default route stays his.
-        change.on_failure(lambda: endpoints.route_defaults(host, container))
+    # Once the interface is gone, if it must go again.
+    change.on_failure(lambda: endpoints.route_defaults(host, container))
     (made,) = endpoints.attach(change, plans, meanwhile=refresh.begin)
     everything = [*everything[:-1], made]
     if leasing.acquire(change, container, [made]):

@@ -445,7 +445,10 @@ def _record_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
 
 
 def route_defaults(host: Host, container: ContainerRecord) -> None:
-    """Make the default routes of a running container what its endpoints now make them."""
+    """Make the default routes of a running container what its endpoints now make them.
+
+    If they make none, those are back that an adopted namespace had before.
+    """
     endpoints = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
     gateways: list[tuple[str, Address]] = []
     for version, carrier in gateway_endpoints(host.store, endpoints).items():

@@ -9,6 +9,7 @@ mod address;
 mod batch;
 mod child;
 mod conntrack;
+mod defaults;
 mod error;
 mod extack;
 #[cfg(feature = "fuzzing")]
@@ -25,6 +26,7 @@ pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::{Batch, Subject};
 pub use child::{add_child, add_dummy, add_vlan, knows_kind, ChildSpec};
 pub use conntrack::{flush_conntrack, FlowMatch};
+pub use defaults::{give_back_defaults, run_with_defaults, without_defaults};
 pub use error::{Error, Result};
 pub use extack::attributes;
 pub use kept::Lent;
@@ -35,10 +37,7 @@ pub use link::{
     NearEnd,
 };
 pub use neighbour::add_neighbour;
-pub use route::{
-    add_default_route, add_link_route, await_local, delete_default_routes, delete_link_route,
-    list_routes, RouteInfo,
-};
+pub use route::{add_link_route, await_local, delete_link_route, list_routes, RouteInfo};
 pub use socket::{Protocol, Socket};
 pub use vxlan::{add_remote, add_vxlan, delete_remote, list_remotes, Known, Remote, VxlanSpec};
 pub use wireguard::{Key, Peer, WireGuard};

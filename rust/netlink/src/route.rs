@@ -1,4 +1,4 @@
-//! Routes: the default routes of a container, and what the host already routes.
+//! Routes: what the host already routes, and what is on a link.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::socket::Socket;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 /// What `ip route` gives an IPv6 route without a metric.
-const IP6_METRIC: u32 = 1024;
+pub(crate) const IP6_METRIC: u32 = 1024;
 const LOCAL_PATIENCE: Duration = Duration::from_secs(1);
 const LOCAL_PAUSE: Duration = Duration::from_micros(200);
 
@@ -34,34 +34,6 @@ pub struct RouteInfo {
     pub is_on_link: bool,
     /// Made by the kernel for an interface's address.
     pub is_kernel: bool,
-}
-
-/// Adds or replaces a default route. Same as `ip route replace default via GATEWAY dev INDEX`.
-///
-/// An unspecified gateway (`0.0.0.0`, `::`) is the link itself: `ip route replace default dev`.
-pub fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
-    let mut message = default_route(family_of(gateway));
-    message.header.protocol = RouteProtocol::Boot;
-    message.header.kind = RouteType::Unicast;
-    message.header.scope = if gateway.is_unspecified() {
-        RouteScope::Link
-    } else {
-        RouteScope::Universe
-    };
-    message.attributes = vec![RouteAttribute::Oif(index)];
-    if !gateway.is_unspecified() {
-        message
-            .attributes
-            .push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
-    }
-    if gateway.is_ipv6() {
-        message
-            .attributes
-            .push(RouteAttribute::Priority(IP6_METRIC));
-    }
-    let subject = Subject::route("add default route", format!("via {gateway}"));
-    let flags = NLM_F_CREATE | NLM_F_REPLACE;
-    batch.push(subject, &RouteNetlinkMessage::NewRoute(message), flags);
 }
 
 /// Adds or replaces a route to what is on a link. Same as `ip route replace NET/PREFIX dev INDEX`.
@@ -97,21 +69,13 @@ fn link_route(index: u32, destination: IpAddr, prefix: u8) -> RouteMessage {
     message
 }
 
-/// Deletes a default route of one family. Same as `ip route del default`.
-pub fn delete_default_routes(batch: &mut Batch, ipv6: bool) {
-    let family = if ipv6 {
-        AddressFamily::Inet6
-    } else {
-        AddressFamily::Inet
-    };
-    let mut message = default_route(family);
-    message.header.scope = RouteScope::NoWhere;
-    let subject = Subject::route("delete default route", if ipv6 { "IPv6" } else { "IPv4" });
-    batch.push(subject, &RouteNetlinkMessage::DelRoute(message), 0);
-}
-
 /// Lists the unicast routes of the main table. Same as `ip route` and `ip -6 route`.
 pub fn list_routes(socket: &mut Socket) -> Result<Vec<RouteInfo>> {
+    Ok(list_messages(socket)?.iter().map(describe).collect())
+}
+
+/// The same, with everything the kernel says of them.
+pub(crate) fn list_messages(socket: &mut Socket) -> Result<Vec<RouteMessage>> {
     let mut routes = Vec::new();
     socket.dump("list routes", RTM_GETROUTE, &[0; 12], |kind, payload| {
         if kind == RTM_NEWROUTE {
@@ -120,7 +84,7 @@ pub fn list_routes(socket: &mut Socket) -> Result<Vec<RouteInfo>> {
                 detail: error.to_string(),
             })?;
             if is_main_unicast(&message) {
-                routes.push(describe(&message));
+                routes.push(message);
             }
         }
         Ok(())
@@ -161,7 +125,7 @@ fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool> {
     Ok(kind.map(RouteType::from) == Some(RouteType::Local))
 }
 
-fn default_route(family: AddressFamily) -> RouteMessage {
+pub(crate) fn default_route(family: AddressFamily) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family;
     message.header.table = RouteHeader::RT_TABLE_MAIN;

@@ -200,10 +200,7 @@ fn configure(spec: &ChildSpec) -> Outcome<()> {
     for (destination, prefix) in &spec.routes {
         netlink::add_link_route(&mut batch, index, *destination, *prefix);
     }
-    for gateway in &spec.gateways {
-        netlink::add_default_route(&mut batch, index, *gateway);
-    }
-    socket.run(batch)?;
+    netlink::run_with_defaults(&mut socket, batch, index, &spec.gateways)?;
     let addresses = spec.addresses.iter().map(|(address, _)| *address);
     Ok(netlink::await_local(&mut socket, addresses)?)
 }

@@ -287,11 +287,8 @@ fn configure_far_end(spec: &EndpointSpec) -> Outcome<Announcer> {
     for (address, prefix) in &spec.addresses {
         netlink::add_address(&mut batch, index, &spec.ifname, *address, *prefix);
     }
-    for gateway in &spec.gateways {
-        netlink::add_default_route(&mut batch, index, *gateway);
-    }
     let mut socket = Socket::open_apart(Protocol::Route)?;
-    socket.run(batch)?;
+    netlink::run_with_defaults(&mut socket, batch, index, &spec.gateways)?;
     Ok(Announcer { socket, index })
 }
 
@@ -364,13 +361,18 @@ fn configure_wire_end(end: &WireEnd) -> Outcome<()> {
         netlink::add_address(&mut batch, index, &end.ifname, *address, *prefix);
     }
     netlink::set_link_up(&mut batch, index, &end.ifname, true);
-    for gateway in &end.gateways {
-        netlink::add_default_route(&mut batch, index, *gateway);
-    }
-    Ok(Socket::open(Protocol::Route)?.run(batch)?)
+    let mut socket = Socket::open(Protocol::Route)?;
+    Ok(netlink::run_with_defaults(
+        &mut socket,
+        batch,
+        index,
+        &end.gateways,
+    )?)
 }
 
-/// Makes these the only default routes of a container, one a family.
+/// Makes these the default routes of a container, one a family, instead of those it had from us.
+///
+/// With none, those of others that stood aside get their places back.
 #[pyfunction]
 pub(crate) fn set_default_routes(
     py: Python<'_>,
@@ -387,22 +389,15 @@ pub(crate) fn set_default_routes(
 
 fn replace_default_routes(gateways: &[(String, IpAddr)]) -> Outcome<()> {
     let mut socket = Socket::open(Protocol::Route)?;
-    for ipv6 in [false, true] {
-        let present = netlink::list_routes(&mut socket)?;
-        let is_default = |route: &netlink::RouteInfo| {
-            route.destination.is_none() && route.prefix == 0 && route.is_ipv6 == ipv6
-        };
-        let mut batch = Batch::new();
-        for _ in present.iter().filter(|route| is_default(route)) {
-            netlink::delete_default_routes(&mut batch, ipv6);
-        }
-        for (ifname, gateway) in gateways
-            .iter()
-            .filter(|(_, gateway)| gateway.is_ipv6() == ipv6)
-        {
-            netlink::add_default_route(&mut batch, index_of(ifname)?, *gateway);
-        }
-        socket.run(batch)?;
+    let mut batch = netlink::without_defaults(&mut socket)?;
+    for (ifname, gateway) in gateways {
+        // In one write with the first, so that there is one at any time, as near as can be.
+        let batch = std::mem::take(&mut batch);
+        netlink::run_with_defaults(&mut socket, batch, index_of(ifname)?, &[*gateway])?;
+    }
+    socket.run(batch)?;
+    if gateways.is_empty() {
+        netlink::give_back_defaults(&mut socket)?;
     }
     Ok(())
 }

@@ -1,0 +1,181 @@
+//! Default routes of a container: ours, and somebody else's, which stand back for them.
+//!
+//! A namespace that is adopted may have a default route of its own. It is kept, with a metric that
+//! makes it the last resort, so that it carries again once ours is gone: deleting an interface is
+//! all that takes. Which ones are ours the kernel keeps for us (`rtm_protocol`, rtnetlink(7)).
+
+use std::net::IpAddr;
+
+use netlink_packet_route::route::RouteAttribute::Priority;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage::{DelRoute, NewRoute};
+
+use crate::address::family_of;
+use crate::batch::{Batch, Subject, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use crate::error::{Error, Result};
+use crate::route::{default_route, list_messages, IP6_METRIC};
+use crate::socket::Socket;
+
+/// Who made the route, as `ip route` shows it (`proto 121`); none of those in rt_protos(5).
+const OURS: RouteProtocol = RouteProtocol::Other(121);
+/// What the metric of somebody else's default route is raised by.
+const ASIDE: u32 = 1_000_000;
+
+/// Sends requests and then default routes over a link of the socket's namespace.
+///
+/// Where somebody else has one with the same metric, his stands back. An unspecified gateway
+/// (`0.0.0.0`, `::`) is the link itself, as in `ip route add default dev`.
+pub fn run_with_defaults(
+    socket: &mut Socket,
+    mut batch: Batch,
+    index: u32,
+    gateways: &[IpAddr],
+) -> Result<()> {
+    let before = batch.requests.len();
+    for gateway in gateways {
+        add(&mut batch, index, *gateway, NLM_F_EXCL);
+    }
+    let mut taken = Vec::new();
+    for (at, outcome) in socket.run_each(batch)?.into_iter().enumerate() {
+        match outcome {
+            None => {}
+            Some(error) if at >= before && error.errno() == Some(libc::EEXIST) => {
+                taken.push(gateways[at - before]);
+            }
+            Some(error) => return Err(error),
+        }
+    }
+    // Nearly always there is none, and nothing has been spent on looking.
+    for gateway in taken {
+        set_aside(socket, family_of(gateway))?;
+        let mut batch = Batch::new();
+        add(&mut batch, index, gateway, NLM_F_REPLACE);
+        socket.run(batch)?;
+    }
+    Ok(())
+}
+
+/// What deletes our default routes, of both families.
+pub fn without_defaults(socket: &mut Socket) -> Result<Batch> {
+    let mut batch = Batch::new();
+    for route in list_messages(socket)? {
+        if is_default(&route) && route.header.protocol == OURS {
+            let mut message = default_route(route.header.address_family);
+            message.header.protocol = OURS;
+            message.header.scope = RouteScope::NoWhere;
+            let subject = Subject::route("delete default route", "of ours");
+            batch.push(subject, &DelRoute(message), 0);
+        }
+    }
+    Ok(batch)
+}
+
+fn add(batch: &mut Batch, index: u32, gateway: IpAddr, flag: u16) {
+    let mut message = default_route(family_of(gateway));
+    message.header.protocol = OURS;
+    message.header.kind = RouteType::Unicast;
+    message.header.scope = if gateway.is_unspecified() {
+        RouteScope::Link
+    } else {
+        RouteScope::Universe
+    };
+    message.attributes = vec![RouteAttribute::Oif(index)];
+    if !gateway.is_unspecified() {
+        let gateway = RouteAttribute::Gateway(RouteAddress::from(gateway));
+        message.attributes.push(gateway);
+    }
+    if gateway.is_ipv6() {
+        message.attributes.push(Priority(IP6_METRIC));
+    }
+    let subject = Subject::route("add default route", format!("via {gateway}"));
+    batch.push(subject, &NewRoute(message), NLM_F_CREATE | flag);
+}
+
+/// Adds what is in the way of ours once more, as the last resort; the original is then replaced.
+fn set_aside(socket: &mut Socket, family: AddressFamily) -> Result<()> {
+    let mut batch = Batch::new();
+    for route in foreign_defaults(socket, usual_metric)? {
+        if route.header.address_family == family {
+            let last = NewRoute(with_metric(route, ASIDE + usual_metric(family)));
+            let subject = Subject::route("set default route aside", "of others");
+            batch.push(subject, &last, NLM_F_CREATE | NLM_F_APPEND);
+        }
+    }
+    refusals_but_present(socket, batch)
+}
+
+/// Gives default routes that stand aside the metric back that they had.
+pub fn give_back_defaults(socket: &mut Socket) -> Result<()> {
+    let mut batch = Batch::new();
+    for route in foreign_defaults(socket, |family| ASIDE + usual_metric(family))? {
+        let usual = usual_metric(route.header.address_family);
+        let subject = |operation| Subject::route(operation, "of others");
+        let before = NewRoute(with_metric(route.clone(), usual));
+        batch.push(
+            subject("give default route back"),
+            &before,
+            NLM_F_CREATE | NLM_F_APPEND,
+        );
+        let aside = DelRoute(with_metric(route, ASIDE + usual));
+        batch.push(subject("delete default route"), &aside, 0);
+    }
+    refusals_but_present(socket, batch)
+}
+
+/// Sends requests; that something is there already is as good.
+fn refusals_but_present(socket: &mut Socket, batch: Batch) -> Result<()> {
+    let is_refusal = |error: &Error| error.errno() != Some(libc::EEXIST);
+    let mut outcome = socket.run_each(batch)?.into_iter().flatten();
+    outcome.find(is_refusal).map_or(Ok(()), Err)
+}
+
+/// The default routes of others with a metric that depends on the family.
+fn foreign_defaults(
+    socket: &mut Socket,
+    wanted: impl Fn(AddressFamily) -> u32,
+) -> Result<Vec<RouteMessage>> {
+    let mut found = list_messages(socket)?;
+    found.retain(|route| {
+        is_default(route)
+            && route.header.protocol != OURS
+            && metric(route) == wanted(route.header.address_family)
+    });
+    Ok(found)
+}
+
+fn with_metric(mut route: RouteMessage, metric: u32) -> RouteMessage {
+    // The kernel refuses flags that only it can tell, such as of a link without a carrier.
+    route.header.flags &= RouteFlags::Onlink;
+    route.attributes.retain(|attribute| {
+        let is_own = matches!(attribute, Priority(_) | RouteAttribute::CacheInfo(_));
+        !is_own
+    });
+    route.attributes.push(Priority(metric));
+    route
+}
+
+fn is_default(route: &RouteMessage) -> bool {
+    route.header.destination_prefix_length == 0
+}
+
+fn usual_metric(family: AddressFamily) -> u32 {
+    if family == AddressFamily::Inet6 {
+        IP6_METRIC
+    } else {
+        0
+    }
+}
+
+fn metric(route: &RouteMessage) -> u32 {
+    let found = route
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            Priority(metric) => Some(*metric),
+            _ => None,
+        });
+    found.unwrap_or(0)
+}
