@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netyard.errors import NetyardError, PermissionDenied, StoreError
+from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.naming import Layout
 from netyard.store.store import Store
 
@@ -68,6 +68,10 @@ class Change:
         """Do what was put off."""
         for action in self._afterwards:
             action()
+
+
+# Roots that are being changed, by their locks, and the threads of this process that do it.
+_changing: dict[Path, int] = {}
 
 
 class Host:
@@ -176,8 +180,10 @@ class Host:
                     self._change.batch.flush()
                 yield self._change
                 return
+            self._refuse_to_wait_for_oneself()
             with locked(self.layout.lock), self.store.alone():
                 self._prepare()
+                _changing[self.layout.lock] = threading.get_ident()
                 change = self._change = Change(self)
                 try:
                     if not is_reload:
@@ -188,7 +194,17 @@ class Host:
                     raise
                 finally:
                     self._change = None
+                    _changing.pop(self.layout.lock, None)
             change.finish()
+
+    def _refuse_to_wait_for_oneself(self) -> None:
+        """A thread that changes a root by one object would wait for ever if it used another."""
+        if _changing.get(self.layout.lock) == threading.get_ident():
+            raise Conflict(
+                f"root {str(self.layout.root)!r} is being changed by another Host object of this "
+                "thread",
+                hint="use that one within its block, as in Network.get(name, host=host)",
+            )
 
     def _restore(self) -> None:
         """After a restart of the machine, make again what the store knows of; see `reload`."""

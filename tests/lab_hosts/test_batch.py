@@ -185,3 +185,23 @@ def test_beside_other_changes(host: Machine) -> None:
     assert two.address("third")
     refused = json.loads(host.ny("inspect", "box3"))[0]["NetworkSettings"]["Networks"]
     assert list(refused) == ["net"], "nothing of what was refused is left in the batch"
+
+
+def test_another_object_within_the_block(host: Machine) -> None:
+    """It would wait for itself: said at once, and whatever the block has planned is not done."""
+    host.ny("network", "create", "net")
+    told = host.python(
+        "from netyard import Conflict, Host, Network\n"
+        "host = Host()\n"
+        "try:\n"
+        "    with host.batch():\n"
+        "        Network.create('other', host=host)\n"
+        "        Network.create('late')\n"
+        "except Conflict as error:\n"
+        "    print(error, error.hint)\n"
+        "print(Network.create('late').name)"
+    )
+    assert "another Host object" in told and "host=host" in told
+    assert told.endswith("late")
+    listed = host.ny("network", "ls", "--format", "{{.Name}}").split()
+    assert "late" in listed and "other" not in listed
