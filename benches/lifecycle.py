@@ -142,10 +142,9 @@ def bulk(host: Any, network: Any, many: list[Any]) -> Iterator[tuple[str, float]
     yield f"{BATCH} attachments, each", together(network.connect, many)
     yield f"{BATCH} detachments, each", together(network.disconnect, many)
     yield "attachments one by one", one_by_one(network.connect)
-    yield f"{GROUP} detachments, each", together(network.disconnect, many[:GROUP])
-    for box in many[:GROUP]:
-        network.connect(box)
     yield "detachments one by one", one_by_one(network.disconnect)
+    together(network.connect, many[:GROUP])
+    yield f"{GROUP} detachments, each", together(network.disconnect, many[:GROUP])
 
 
 def one_round(host: Any, boxes: list[Any]) -> Iterator[tuple[str, float]]:
