@@ -8,10 +8,10 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
 WORKERS ?= 4
 
-.PHONY: test packages venv pins build check test-rust test-asan test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv pins build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
 
 ## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
-test: packages build check test-rust test-asan test-unit fuzz counts test-lab soak test-vm
+test: packages build check test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
 
 packages:
 	apt-get update -qq
@@ -49,6 +49,13 @@ test-rust:
 test-asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asan \
 		cargo test -q --workspace --exclude netyard-core --target $$(rustc -vV | sed -n 's/^host: //p')
+
+## What of it can do without system calls, under Miri, which only comes with a nightly compiler.
+test-miri:
+	@timeout 300 rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 </dev/null \
+		|| { echo "no Miri is to be had here: left out"; exit 0; }; \
+		MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/miri \
+		cargo +nightly miri test -q --lib -p netyard-dns -p netyard-netlink
 
 test-unit: build
 	$(BIN)/pytest -q tests/unit

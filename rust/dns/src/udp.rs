@@ -24,6 +24,9 @@ pub(crate) type Address = libc::sockaddr_in;
 
 /// Buffers that `recvmmsg` and `sendmmsg` work on; each points into the ones beside it, so they
 /// stay where they are on the heap.
+///
+/// All those pointers are the vectors' own, moved on: one taken from a reference to an element ends
+/// with the next reference to any (Miri tells).
 pub(crate) struct UdpBuffers {
     questions: Vec<[u8; STRIDE]>,
     answers: Vec<[u8; STRIDE]>,
@@ -59,24 +62,35 @@ impl UdpBuffers {
         }
     }
 
-    fn aim(&mut self, slot: usize, buffer: *mut u8, length: usize, address: usize) {
+    fn aim(&mut self, slot: usize, buffer: *mut [u8; STRIDE], length: usize, address: usize) {
         self.vectors[slot] = libc::iovec {
             iov_base: buffer.cast(),
             iov_len: length,
         };
         let header = &mut self.headers[slot].msg_hdr;
-        header.msg_name = (&raw mut self.addresses[address]).cast();
+        header.msg_name = self.addresses.as_mut_ptr().wrapping_add(address).cast();
         header.msg_namelen = size_of::<Address>() as libc::socklen_t;
-        header.msg_iov = &raw mut self.vectors[slot];
+        header.msg_iov = self.vectors.as_mut_ptr().wrapping_add(slot);
         header.msg_iovlen = 1;
+    }
+
+    /// Has every message that is received put into its buffers.
+    fn aim_at_questions(&mut self) {
+        for slot in 0..BATCH {
+            let buffer = self.questions.as_mut_ptr().wrapping_add(slot);
+            self.aim(slot, buffer, UDP_MAX, slot);
+        }
+    }
+
+    /// Has a message sent: the answer to a question, so many bytes of it.
+    fn aim_at_answer(&mut self, message: usize, question: usize, length: usize) {
+        let buffer = self.answers.as_mut_ptr().wrapping_add(question);
+        self.aim(message, buffer, length, question);
     }
 
     /// Receives what is there; the number of messages.
     fn receive(&mut self, socket: &OwnedFd) -> usize {
-        for slot in 0..BATCH {
-            let buffer = self.questions[slot].as_mut_ptr();
-            self.aim(slot, buffer, UDP_MAX, slot);
-        }
+        self.aim_at_questions();
         // SAFETY: every header was aimed at live buffers of the stated sizes just above.
         let got = unsafe {
             libc::recvmmsg(
@@ -153,14 +167,12 @@ impl Reactor {
             let message = &buffers.questions[slot][..length];
             match answer(&view, message, out, false, self.turn) {
                 Outcome::Reply(length) => {
-                    let from = buffers.answers[slot].as_mut_ptr();
-                    buffers.aim(replies, from, length, slot);
+                    buffers.aim_at_answer(replies, slot, length);
                     replies += 1;
                 }
                 Outcome::Forward => {
                     if let Some(length) = self.recall(service, message, false, out) {
-                        let from = out.as_mut_ptr();
-                        buffers.aim(replies, from, length, slot);
+                        buffers.aim_at_answer(replies, slot, length);
                         replies += 1;
                         recalled += 1;
                         continue;
@@ -180,6 +192,52 @@ impl Reactor {
             .fetch_add((replies - recalled) as u64, Ordering::Relaxed);
         if dropped > 0 {
             self.shared.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `recvmmsg` and `sendmmsg` do with the headers, so that Miri can watch.
+    #[test]
+    fn headers_lead_to_their_buffers() {
+        let mut buffers = UdpBuffers::new();
+        buffers.aim_at_questions();
+        for slot in 0..BATCH {
+            let header = buffers.headers[slot].msg_hdr;
+            // SAFETY: as the kernel: what was aimed at is live, and of the lengths in the header.
+            unsafe {
+                (*header.msg_iov).iov_base.cast::<u8>().write(slot as u8);
+                (*header.msg_name.cast::<Address>()).sin_port = slot as u16;
+            }
+            buffers.headers[slot].msg_len = 1;
+        }
+        let asked: Vec<_> = (0..BATCH)
+            .filter(|slot| {
+                let (question, from) = (&buffers.questions[*slot], &buffers.addresses[*slot]);
+                question[0] == *slot as u8 && from.sin_port == *slot as u16
+            })
+            .collect();
+        assert_eq!(asked.len(), BATCH);
+        // Every other question is answered.
+        for message in 0..BATCH / 2 {
+            let slot = 2 * message;
+            buffers.answers[slot][..2].copy_from_slice(&[slot as u8; 2]);
+            buffers.aim_at_answer(message, slot, 2);
+        }
+        let sent = buffers.headers.as_mut_ptr();
+        for message in 0..BATCH / 2 {
+            // SAFETY: as above.
+            let (text, length, port) = unsafe {
+                let header = (*sent.add(message)).msg_hdr;
+                let vector = *header.msg_iov;
+                let port = (*header.msg_name.cast::<Address>()).sin_port;
+                (*vector.iov_base.cast::<[u8; 2]>(), vector.iov_len, port)
+            };
+            let slot = 2 * message;
+            assert_eq!((text, length, port), ([slot as u8; 2], 2, slot as u16));
         }
     }
 }

@@ -441,6 +441,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "many inputs, and nothing unsafe")]
     fn no_byte_string_makes_the_parser_panic() {
         let mut state = 0x9e37_79b9_7f4a_7c15u64;
         for round in 0..200_000 {
