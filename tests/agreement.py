@@ -27,6 +27,9 @@ echo == processes; ps -eww -o args= | grep -v ' agent \|ps -e\|^sh -c\|grep\|^\[
 # What comes and goes by itself.
 _CARRIER = re.compile(r"NO-CARRIER,|,LOWER_UP| state [A-Z]+")
 
+# Of a namespace that is adopted.
+_NOT_OURS = ("lo", "own0")
+
 Told = dict[str, tuple[str, list[str], list[str]]]
 
 
@@ -82,7 +85,7 @@ def _check_addresses(host: Machine, container: dict[str, Any]) -> None:
     present = {
         info["local"]
         for link in json.loads(host.out(*inside, "ip", "-j", "addr"))
-        if link["ifname"] != "lo"
+        if link["ifname"] not in _NOT_OURS
         for info in link["addr_info"]
         if info["scope"] == "global"
     }
@@ -96,7 +99,9 @@ def _check_addresses(host: Machine, container: dict[str, Any]) -> None:
     own, gateway = _way_out(host, container["Id"])
     assert present == said | own, container["Name"]
     gateways |= gateway
-    routes = json.loads(host.out(*inside, "ip", "-j", "route", "show", "default"))
+    found = json.loads(host.out(*inside, "ip", "-j", "route", "show", "default"))
+    routes = [route for route in found if route["dev"] not in _NOT_OURS]
+    assert found[: len(routes)] == routes, "somebody's own route goes before ours"
     assert bool(routes) == bool(gateways), (container["Name"], routes)
     assert {route.get("gateway") for route in routes} <= gateways, (routes, gateways)
 

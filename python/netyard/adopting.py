@@ -53,7 +53,7 @@ def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> Contai
     with store.transaction():
         record = make(change, name, spec, "")
         store.update_container(record.id, state="starting")
-        _name_interfaces(host, record, source)
+        _note_interfaces(host, record, source)
     change.on_failure(lambda: abandon(host, record))
     _take_in(change, record, spec, source)
     return store.container(record.id) or record
@@ -64,9 +64,7 @@ def _take_in(change: Change, record: ContainerRecord, spec: ContainerSpec, sourc
     host, store = change.host, change.store
     _core.make_mount_point(str(host.layout.namespaces))
     _core.bind_namespace(source, str(host.layout.namespace(record.id)))
-    was_up = _core.set_loopback(source, True)
-    with store.transaction():
-        store.update_container(record.id, was_loopback_up=was_up)
+    _core.set_loopback(source, True)
     lifecycle.join_networks(change, record, spec)
     with store.transaction():
         store.update_container(record.id, state="running", started=clock.now())
@@ -98,7 +96,7 @@ def revive(change: Change, record: ContainerRecord) -> None:
         _check_free(host, source)
         with store.transaction():
             store.update_container(record.id, state="starting")
-            _name_interfaces(host, record, source)
+            _note_interfaces(host, record, source)
         _take_in(change, record, spec, source)
     except BaseException:
         give_back(host, record)
@@ -133,9 +131,15 @@ def _owner_of(host: Host, source: int) -> ContainerRecord | None:
     return None
 
 
-def _name_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
-    """Endpoints of an adopted namespace get the names that are free in it."""
-    taken = {link.name for link in _core.list_links(source)}
+def _note_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
+    """How a namespace is found, before anything is changed in it: given back, it is so again.
+
+    Endpoints get the names that are free in it.
+    """
+    found = _core.list_links(source)
+    was_up = any(link.name == "lo" and link.is_up for link in found)
+    host.store.update_container(record.id, was_loopback_up=was_up)
+    taken = {link.name for link in found}
     for each in host.store.endpoints_of(record.id):
         network = host.store.network(each.network_id)
         if network is not None:

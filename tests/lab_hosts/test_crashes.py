@@ -1,49 +1,39 @@
 """Commands killed, and refused by the kernel, at each system call that changes something.
 
-The points are counted, not listed: ``tests/failpoint.c`` disturbs a command at its n-th such call,
-whichever that is. CI tries a share of them, ``make crashes`` all (CRASH_SHARE=1).
+CI tries a share of them, ``make crashes`` all (CRASH_SHARE=1). ``tests/crashing.py`` is what disturbs;
+drivers this kernel lacks are in ``tests/vm``.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import cluster
-from agreement import Told, kernel, told, wait_for_kernel
+import crashing
+from agreement import kernel, wait_for_kernel
 from cluster import Cluster
+from crashing import BOX, Operation, Rig, kill_at_every_call, refuse_at_every_call, some
 from lab import Guest, Machine, wait_for
 
-# Every n-th point.
-SHARE = int(os.environ.get("CRASH_SHARE", "16"))
 # For an agent to be back and answer, on a machine that is busy with other tests.
 PATIENCE = 30.0
-ERRORS = (errno.ENOMEM, errno.ENOBUFS, errno.EBUSY, errno.ENOSPC)
-BOX = ("run", "-d", "--name", "box", "--network", "crash", "-p", "8080:80", "sleep", "600")
 ON_PARENT = ("run", "-d", "--name", "box", "--network", "wire", "sleep", "600")
 ADOPT = ("adopt", "box", "--netns", "/run/netns/guest", "--network", "crash", "-p", "8080:80")
-
-
-class Operation(NamedTuple):
-    """A command, and those before it."""
-
-    command: tuple[str, ...]
-    before: tuple[tuple[str, ...], ...] = ()
 
 
 RUNNING = (BOX,)
 OPERATIONS = {
     "create": Operation(("network", "create", "--ipv6", "other")),
     "remove": Operation(("network", "rm", "other"), (("network", "create", "other"),)),
-    "run": Operation(BOX),
-    "run to the end": Operation(("run", "--rm", "--network", "crash", "true")),
+    "run": Operation(BOX, between=("created",)),
+    "run to the end": Operation(
+        ("run", "--rm", "--network", "crash", "true"),
+        # Its supervisor removes it meanwhile.
+        between=("created", "exited", "removing"),
+    ),
     "adopt": Operation(ADOPT),
     "abandon": Operation(("abandon", "box"), (ADOPT,)),
     "connect": Operation(("network", "connect", "steady", "box"), RUNNING),
@@ -61,12 +51,12 @@ OPERATIONS = {
     "stop": Operation(("stop", "-t", "0", "box"), RUNNING),
     "start": Operation(("start", "box"), (BOX, ("stop", "-t", "0", "box"))),
     "rename": Operation(("rename", "box", "boxer"), RUNNING),
-    "rm": Operation(("rm", "-f", "box"), RUNNING),
+    "rm": Operation(("rm", "-f", "box"), RUNNING, ("exited", "created")),
     "reload": Operation(("reload",), RUNNING),
     "repair": Operation(("repair",), RUNNING),
     "create macvlan": Operation(("network", "create", "-d", "macvlan", "other")),
-    "run on macvlan": Operation(ON_PARENT),
-    "rm on macvlan": Operation(("rm", "-f", "box"), (ON_PARENT,)),
+    "run on macvlan": Operation(ON_PARENT, between=("created",)),
+    "rm on macvlan": Operation(("rm", "-f", "box"), (ON_PARENT,), ("exited", "created")),
     "connect macvlan": Operation(("network", "connect", "wire", "box"), RUNNING),
     "disconnect macvlan": Operation(
         ("network", "disconnect", "wire", "box"),
@@ -79,106 +69,51 @@ SHARED_NETWORK = ("network", "create", "-d", "overlay", "other")
 SHARED = {
     "create": Operation(SHARED_NETWORK),
     "remove": Operation(("network", "rm", "other"), (SHARED_NETWORK,)),
-    "run": Operation(ON_OVERLAY),
-    "rm": Operation(("rm", "-f", "box"), (ON_OVERLAY,)),
+    "run": Operation(ON_OVERLAY, between=("created",)),
+    "rm": Operation(("rm", "-f", "box"), (ON_OVERLAY,), ("exited", "created")),
     "connect": Operation(
         ("network", "connect", "crash", "box"),
         (("run", "-d", "--name", "box", "--network", "steady", "sleep", "600"),),
     ),
     "disconnect": Operation(("network", "disconnect", "crash", "box"), (ON_OVERLAY,)),
 }
-# What a container may be besides what it was and what it was to be: steps users know by name.
-BETWEEN = {
-    "run": ("created",),
-    # Its supervisor removes it meanwhile.
-    "run to the end": ("created", "exited", "removing"),
-    "rm": ("exited", "created"),
-    "run on macvlan": ("created",),
-    "rm on macvlan": ("exited", "created"),
-}
 
 
 @pytest.fixture(scope="session")
 def failpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The program that disturbs others."""
-    source = Path(__file__).parents[1] / "failpoint.c"
-    binary = tmp_path_factory.mktemp("failpoint") / "failpoint"
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source], check=True)
-    return str(binary)
+    return crashing.compiled(tmp_path_factory.mktemp("failpoint"))
 
 
-class Rig:
-    """A host with something on it that must never be touched, and what disturbs its commands."""
+_GUEST = """
+ip netns add guest
+ip -n guest link add own0 type veth peer name own1
+ip -n guest addr add 10.99.0.2/24 dev own0
+ip -n guest link set own0 up; ip -n guest link set own1 up; ip -n guest link set lo up
+ip -n guest route add default via 10.99.0.1
+"""
 
-    def __init__(self, host: Machine, failpoint: str, report: Path) -> None:
-        self.host, self._failpoint, self._report = host, failpoint, report
-        host.ny("network", "create", "steady")
-        host.ny("run", "-d", "--name", "witness", "--network", "steady", "sleep", "6000")
-        self.furnish()
-        # The first of everything leaves more than the next: a shim unpacked, a mount point.
-        host.ny(*BOX)
-        self.tidy()
-        self.untouched = kernel(host)
+
+class HostRig(Rig):
+    """A host of its own, with networks of all kinds that this kernel has."""
 
     def furnish(self) -> None:
-        """Make what commands are about."""
-        self.host.ny("network", "create", "--ipv6", "crash")
-        self.host.run("ip", "netns", "add", "guest")
+        """And a namespace to adopt, which has a default route of its own."""
+        super().furnish()
+        self.host.run("sh", "-e", "-c", _GUEST)
+        self._guest = self._in_guest()
         self.host.ny("network", "create", "-d", "macvlan", "-o", "parent=eth0", "wire")
 
+    def _in_guest(self) -> str:
+        return self.host.out("sh", "-c", "ip -n guest -br addr; ip -n guest route")
+
     def check_untouched(self, where: str) -> None:
-        """All is as it was."""
-        wait_for_kernel(self.host, self.untouched, where)
-
-    def start_disturbed(
-        self, command: tuple[str, ...], point: int, action: str
-    ) -> subprocess.Popen[bytes]:
-        """Start what goes on until a point."""
-        disturbed = (self._failpoint, str(point), action, sys.executable, "-m", "netyard", *command)
-        environment = {**os.environ, "FAILPOINT_REPORT": str(self._report)}
-        return self.host.popen(*disturbed, env=environment)
-
-    def disturb(self, command: tuple[str, ...], point: int, action: str) -> tuple[int, str]:
-        """Run a command to a point; its exit status and what it said."""
-        disturbed = (self._failpoint, str(point), action, sys.executable, "-m", "netyard", *command)
-        environment = {"FAILPOINT_REPORT": str(self._report)}
-        done = self.host.run(*disturbed, check=False, timeout=30, env=environment)
-        return done.returncode, done.stderr
-
-    @property
-    def reported(self) -> tuple[int, str]:
-        """How many calls the last command made, and the one that was disturbed."""
-        calls, name = self._report.read_text().split()
-        return int(calls), name
-
-    def prepare(self, operation: Operation) -> Told:
-        """What is to be there before it."""
-        for command in operation.before:
-            self.host.ny(*command)
-        return self.containers()
-
-    def containers(self) -> Told:
-        """What users are told of the containers that commands are about."""
-        return told(self.host, but="witness")
-
-    def tidy(self) -> None:
-        """By ordinary commands."""
-        listed = self.host.ny("ps", "-a", "--format", "{{.Names}}").split()
-        for name in (each for each in listed if each != "witness"):
-            self.host.ny("rm", "-f", name)
-        if "other" in self.host.ny("network", "ls", "--format", "{{.Name}}").split():
-            self.host.ny("network", "rm", "other")
-
-    def undisturbed(self, operation: Operation) -> tuple[int, Told]:
-        """How many calls there are to disturb, and what there is when none was."""
-        self.prepare(operation)
-        status, said = self.disturb(operation.command, 0, "before")
-        assert status == 0, said
-        calls, _ = self.reported
-        assert calls > 10, "what is counted?"
-        done = self.containers()
-        self.tidy()
-        return calls, done
+        """In the namespace that is not ours, too."""
+        super().check_untouched(where)
+        try:
+            wait_for(lambda: self._in_guest() == self._guest)
+        except AssertionError:
+            raise AssertionError(f"{where}: {self._in_guest()} is not {self._guest}") from None
 
 
 class SharedRig(Rig):
@@ -208,7 +143,7 @@ class SharedRig(Rig):
 @pytest.fixture
 def rig(host: Machine, failpoint: str, tmp_path: Path) -> Rig:
     """A host to crash commands on."""
-    return Rig(host, failpoint, tmp_path / "report")
+    return HostRig(host, failpoint, tmp_path / "report")
 
 
 @pytest.fixture
@@ -217,11 +152,6 @@ def shared_rig(failpoint: str, tmp_path: Path) -> Iterator[SharedRig]:
     with cluster.opened(2) as made:
         made.join()
         yield SharedRig(made, failpoint, tmp_path / "report")
-
-
-def some(name: str, calls: int) -> Iterator[int]:
-    """The points that are tried: others for each operation."""
-    yield from range(1 + len(name) % SHARE, calls + 1, SHARE)
 
 
 @pytest.mark.timeout(1200)
@@ -240,48 +170,11 @@ def test_killed_at_every_call_in_a_cluster(shared_rig: SharedRig, name: str, mom
     kill_at_every_call(shared_rig, name, SHARED[name], moment)
 
 
-def kill_at_every_call(rig: Rig, name: str, operation: Operation, moment: str) -> None:
-    """Kill a command at each point, and see what there is."""
-    calls, done = rig.undisturbed(operation)
-    for point in some(name, calls):
-        was = rig.prepare(operation)
-        status, said = rig.disturb(operation.command, point, moment)
-        _, call = rig.reported
-        where = f"{name}: killed {moment} call {point}, {call}: {said}"
-        assert status == 137 or call == "nothing", where
-        found = rig.containers()
-        states = [state for state, *_ in found.values()]
-        assert found in (was, done) or states[0] in BETWEEN.get(name, ()), (where, was, found)
-        rig.tidy()
-        rig.check_untouched(where)
-
-
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_refused_at_every_call(rig: Rig, name: str) -> None:
     """CV3: a kernel without memory or room: the command does all the same, or nothing, and says so."""
-    operation = OPERATIONS[name]
-    calls, done = rig.undisturbed(operation)
-    for number, point in enumerate(some(name, calls)):
-        was, before = rig.prepare(operation), kernel(rig.host)
-        error = ERRORS[number % len(ERRORS)]
-        status, said = rig.disturb(operation.command, point, str(error))
-        _, call = rig.reported
-        where = f"{name}: {errno.errorcode[error]} from call {point}, {call}: {status} {said}"
-        assert "Traceback" not in said and "panicked" not in said, where
-        if status == 0:
-            assert rig.containers() == done, where
-        else:
-            # Reload says what is lost in its report.
-            assert said.startswith("netyard: ") or name == "reload", where
-            found = rig.containers()
-            # What was being taken away is, by the next command.
-            states = [state for state, *_ in found.values()]
-            assert found in (was, done) or states[0] in BETWEEN.get(name, ()), (where, was, found)
-            if found == was != done:
-                wait_for_kernel(rig.host, before, where)
-        rig.tidy()
-        rig.check_untouched(where)
+    refuse_at_every_call(rig, name, OPERATIONS[name])
 
 
 @pytest.mark.timeout(600)

@@ -49,11 +49,11 @@ pub(crate) fn make_mount_point(py: Python<'_>, directory: PathBuf) -> PyResult<(
     Ok(())
 }
 
-/// Sets the loopback of a namespace up or down; what it was before.
+/// Sets the loopback of a namespace up or down.
 #[pyfunction]
-pub(crate) fn set_loopback(py: Python<'_>, namespace: i32, up: bool) -> PyResult<bool> {
+pub(crate) fn set_loopback(py: Python<'_>, namespace: i32, up: bool) -> PyResult<()> {
     let fd = borrow_fd(namespace)?;
-    let job = || -> Outcome<bool> {
+    let job = || -> Outcome<()> {
         let mut socket = Socket::open(Protocol::Route)?;
         let links = netyard_netlink::list_links(&mut socket)?;
         let before = links.iter().any(|link| link.name == "lo" && link.is_up);
@@ -68,10 +68,10 @@ pub(crate) fn set_loopback(py: Python<'_>, namespace: i32, up: bool) -> PyResult
             }
             socket.run(batch)?;
         }
-        Ok(before)
+        Ok(())
     };
-    let before = py.detach(|| netns::inside(fd, job).map_err(Failure::from)?)?;
-    Ok(before)
+    py.detach(|| netns::inside(fd, job).map_err(Failure::from)?)?;
+    Ok(())
 }
 
 /// Sets kernel settings of a namespace, or of ours; what they were before.
