@@ -104,7 +104,7 @@ fn set_aside(socket: &mut Socket, family: AddressFamily) -> Result<()> {
             batch.push(subject, &last, NLM_F_CREATE | NLM_F_APPEND);
         }
     }
-    refusals_but_present(socket, batch)
+    run_unless_present(socket, batch)
 }
 
 /// Gives default routes that stand aside the metric back that they had.
@@ -122,11 +122,11 @@ pub fn give_back_defaults(socket: &mut Socket) -> Result<()> {
         let aside = DelRoute(with_metric(route, ASIDE + usual));
         batch.push(subject("delete default route"), &aside, 0);
     }
-    refusals_but_present(socket, batch)
+    run_unless_present(socket, batch)
 }
 
 /// Sends requests; that something is there already is as good.
-fn refusals_but_present(socket: &mut Socket, batch: Batch) -> Result<()> {
+fn run_unless_present(socket: &mut Socket, batch: Batch) -> Result<()> {
     let is_refusal = |error: &Error| error.errno() != Some(libc::EEXIST);
     let mut outcome = socket.run_each(batch)?.into_iter().flatten();
     outcome.find(is_refusal).map_or(Ok(()), Err)
