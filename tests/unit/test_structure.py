@@ -34,6 +34,7 @@ LAYERS = [
     {
         "store.records",
         "store.schema",
+        "store.memory",
         "store.store",
         "files",
         "firewall",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from netyard.errors import StoreError
 from netyard.ipam.pool import Pool
 from netyard.options import Address, parse_subnet
+from netyard.store.memory import Memory
 from netyard.store.records import (
     MOST_IN_A_ROW,
     ContainerRecord,
@@ -83,6 +84,10 @@ class Store:
         self._is_alone = False
         self._networks: dict[str, NetworkRecord] = {}
         self._data_version = -1
+        self._network_of = Memory(_network, partial(self._count, "networks"))
+        self._pool_of = Memory(_pool, partial(self._count, "pools"))
+        self._container_of = Memory(_container, partial(self._count, "containers"))
+        self._endpoint_of = Memory(_endpoint, partial(self._count, "endpoints"))
         if not create and not path.exists():
             raise StoreError(f"there is no netyard state at {path}")
         try:
@@ -191,6 +196,9 @@ class Store:
         with self._lock:
             return self._execute(sql, values).fetchall()
 
+    def _count(self, table: str) -> int:
+        return int(str(self._rows(f"SELECT count(*) FROM {table}")[0][0]))
+
     def _insert(self, table: str, columns: str, values: Sequence[object]) -> None:
         marks = ", ".join("?" * len(values))
         with self._lock:
@@ -249,7 +257,7 @@ class Store:
         """All networks, by name."""
         pools = self._pools()
         rows = self._rows(f"SELECT {_NETWORK} FROM networks ORDER BY name")
-        return [_network(row, pools.get(str(row[0]), ())) for row in rows]
+        return [self._network_of(row, pools.get(str(row[0]), ())) for row in rows]
 
     def network(self, network_id: str) -> NetworkRecord | None:
         """One network by its full id."""
@@ -259,7 +267,7 @@ class Store:
                 rows = self._rows(f"SELECT {_NETWORK} FROM networks WHERE id = ?", (network_id,))
                 if not rows:
                     return None
-                known = _network(rows[0], self._pools(network_id).get(network_id, ()))
+                known = self._network_of(rows[0], self._pools(network_id).get(network_id, ()))
                 self._networks[network_id] = known
             return known
 
@@ -309,7 +317,7 @@ class Store:
         )
         pools: dict[str, tuple[Pool, ...]] = {}
         for owner, *row in rows:
-            pools[str(owner)] = (*pools.get(str(owner), ()), _pool(tuple(row)))
+            pools[str(owner)] = (*pools.get(str(owner), ()), self._pool_of(tuple(row)))
         return pools
 
     # -- leases -----------------------------------------------------------------------------
@@ -398,12 +406,12 @@ class Store:
     def containers(self) -> list[ContainerRecord]:
         """All containers, newest first."""
         rows = self._rows(f"SELECT {_CONTAINER} FROM containers ORDER BY created DESC, rowid DESC")
-        return [_container(row) for row in rows]
+        return [self._container_of(row) for row in rows]
 
     def container(self, container_id: str) -> ContainerRecord | None:
         """One container by its full id."""
         rows = self._rows(f"SELECT {_CONTAINER} FROM containers WHERE id = ?", (container_id,))
-        return _container(rows[0]) if rows else None
+        return self._container_of(rows[0]) if rows else None
 
     def find_container(self, wanted: str) -> list[ContainerRecord]:
         """Containers a user may mean (contract CV4)."""
@@ -413,7 +421,7 @@ class Store:
     def joiners(self, donor_id: str) -> list[ContainerRecord]:
         """Containers that share another's network namespace."""
         rows = self._rows(f"SELECT {_CONTAINER} FROM containers WHERE donor_id = ?", (donor_id,))
-        return [_container(row) for row in rows]
+        return [self._container_of(row) for row in rows]
 
     # -- endpoints --------------------------------------------------------------------------
 
@@ -462,7 +470,7 @@ class Store:
 
     def _endpoints(self, where: str, *values: str) -> list[EndpointRecord]:
         rows = self._rows(f"SELECT {_ENDPOINT} FROM endpoints {where}", values)
-        return [_endpoint(row) for row in rows]
+        return [self._endpoint_of(row) for row in rows]
 
     def mac_holder(self, network_id: str, mac: str) -> str | None:
         """The name of the container that has a MAC address on a network."""
@@ -681,12 +689,6 @@ def _network_values(network: NetworkRecord) -> tuple[object, ...]:
     return tuple(values.values())
 
 
-# The same rows are read again and again, and records do not change once they are made. More than
-# one host has of anything: who goes through all of more rows than are kept finds none of them.
-_remembered = functools.lru_cache(maxsize=8192)
-
-
-@_remembered
 def _network(row: tuple[object, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     values = _named(_NETWORK, row)
     for column in _NETWORK_FLAGS:
@@ -696,7 +698,6 @@ def _network(row: tuple[object, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     return NetworkRecord(**values, pools=pools)  # type: ignore[arg-type]
 
 
-@_remembered
 def _pool(row: tuple[object, ...]) -> Pool:
     subnet, ip_range, gateway, auxiliary = row
     return Pool(
@@ -709,7 +710,6 @@ def _pool(row: tuple[object, ...]) -> Pool:
     )
 
 
-@_remembered
 def _container(row: tuple[object, ...]) -> ContainerRecord:
     values = _named(_CONTAINER, row)
     values["was_loopback_up"] = bool(values["was_loopback_up"])
@@ -720,7 +720,6 @@ def _publication(row: Sequence[object]) -> Publication:
     return Publication(**_named(_PUBLICATION, row))  # type: ignore[arg-type]
 
 
-@_remembered
 def _endpoint(row: tuple[object, ...]) -> EndpointRecord:
     values = _named(_ENDPOINT, row)
     for column in ("aliases", "link_local", "links"):

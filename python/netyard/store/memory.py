@@ -1,0 +1,41 @@
+"""Records remembered by the rows they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+_Record = TypeVar("_Record")
+# Rows kept however few there are.
+_LEAST = 256
+
+
+class Memory(Generic[_Record]):
+    """What makes records of rows, and the records it has made.
+
+    The same rows are read again and again, and records do not change once they are made. There is
+    room for as many as the table has rows, and as many again, so that going through all of them
+    finds all; a process that lives for days does not keep those of all there has ever been.
+
+    Args:
+        make: Makes a record of what is given to `__call__`, which is hashable.
+        count: How many rows there are; asked when there is no more room.
+    """
+
+    def __init__(self, make: Callable[..., _Record], count: Callable[[], int]) -> None:
+        self._make, self._count = make, count
+        self._known: dict[tuple[Any, ...], _Record] = {}
+        self._room = _LEAST
+
+    def __call__(self, *row: Any) -> _Record:
+        record = self._known.get(row)
+        if record is None:
+            if len(self._known) >= self._room:
+                self._make_room()
+            record = self._known[row] = self._make(*row)
+        return record
+
+    def _make_room(self) -> None:
+        self._room = max(_LEAST, 2 * self._count())
+        if len(self._known) >= self._room:
+            self._known.clear()
