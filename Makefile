@@ -67,6 +67,7 @@ test-lab: build
 ## Every point at which a command can be killed or refused, not a share of them: an hour.
 crashes: build
 	CRASH_SHARE=1 $(BIN)/pytest -q -n $(WORKERS) tests/lab_hosts/test_crashes.py
+	VENV=$(VENV) VMLAB_SECONDS=7200 tests/vmlab sh -c 'CRASH_SHARE=8 $(IN_VM) --timeout 3000 -n 2 $(VM_CRASHES)'
 
 ## Churn, traffic and names for a while: what piles up is seen. Plot: python benches/plot.py soak
 MINUTES ?= 3
@@ -86,8 +87,12 @@ races: build
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider
 # One has the machine's clock, one firewalld, which takes minutes there: both by themselves.
 ALONE = tests/vm/test_encrypted.py::test_firewalls_of_the_hosts
+# A point or two of a third of these; `make crashes` has more.
+VM_CRASHES = tests/vm/test_crashes_on_parents.py
 test-vm: build
-	VENV=$(VENV) VMLAB_SECONDS=2700 tests/vmlab sh -c '$(IN_VM) --timeout 300 -n 2 --ignore tests/vm/test_clock.py --deselect $(ALONE) tests/vm && $(IN_VM) --timeout 900 tests/vm/test_clock.py $(ALONE)'
+	VENV=$(VENV) VMLAB_SECONDS=2700 tests/vmlab sh -c '$(IN_VM) --timeout 300 -n 2 --ignore tests/vm/test_clock.py --ignore $(VM_CRASHES) --deselect $(ALONE) tests/vm \
+		&& CRASH_SHARE=64 $(IN_VM) --timeout 600 -n 2 -k "create or run" $(VM_CRASHES) \
+		&& $(IN_VM) --timeout 900 tests/vm/test_clock.py $(ALONE)'
 
 ## The tests of lab hosts on that kernel: hours, so by hand, and by file (WHAT=tests/lab_hosts/test_x.py).
 WHAT ?= tests/lab_hosts

@@ -26,8 +26,9 @@ SAMPLE_SECONDS = 2.0
 CHURN = str(Path(__file__).parents[1] / "churn.py")
 RESULTS = Path(__file__).parents[2] / "benches" / "results" / "soak.json"
 WEB = (sys.executable, "-S", SERVER, "80")
-# Of a sampled quantity: how much more in the last third than in the second, as a share and at least.
-GROWTH, SLACK = 0.05, {"agent MiB": 2.0, "agent descriptors": 40, "store KiB": 4096}
+# Of a sampled quantity: how much more there may be in the last third than in the second, however long
+# it takes.
+SLACK = {"agent MiB": 2.0, "agent descriptors": 20, "store KiB": 4096}
 
 # Asks names and fetches pages until it is told to stop, and says what failed.
 VISITOR = """
@@ -155,4 +156,4 @@ def _check_flat(samples: list[dict[str, Any]]) -> None:
             statistics.median(each[name] for each in part)
             for part in (samples[third : 2 * third], samples[2 * third :])
         )
-        assert last <= middle * (1 + GROWTH) + slack, (name, middle, last)
+        assert last <= middle + slack, (name, middle, last)
