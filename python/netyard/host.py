@@ -70,8 +70,8 @@ class Change:
             action()
 
 
-# Roots that are being changed, by their locks, and the threads of this process that do it.
-_changing: dict[Path, int] = {}
+# Roots that are being changed, and the threads of this process that do it.
+_changing: dict[str, int] = {}
 
 
 class Host:
@@ -94,6 +94,7 @@ class Host:
         check_privileges()
         _make_directories(self.layout)
         self.store = Store(self.layout.database, create=True)
+        self._root = str(self.layout.root)
         self._thread_lock = threading.RLock()
         self._change: Change | None = None
         if self.layout.agent_socket.exists() or self.layout.dead_agent_socket.exists():
@@ -183,7 +184,7 @@ class Host:
             self._refuse_to_wait_for_oneself()
             with locked(self.layout.lock), self.store.alone():
                 self._prepare()
-                _changing[self.layout.lock] = threading.get_ident()
+                _changing[self._root] = threading.get_ident()
                 change = self._change = Change(self)
                 try:
                     if not is_reload:
@@ -194,15 +195,14 @@ class Host:
                     raise
                 finally:
                     self._change = None
-                    _changing.pop(self.layout.lock, None)
+                    _changing.pop(self._root, None)
             change.finish()
 
     def _refuse_to_wait_for_oneself(self) -> None:
         """A thread that changes a root by one object would wait for ever if it used another."""
-        if _changing.get(self.layout.lock) == threading.get_ident():
+        if _changing.get(self._root) == threading.get_ident():
             raise Conflict(
-                f"root {str(self.layout.root)!r} is being changed by another Host object of this "
-                "thread",
+                f"root {self._root!r} is being changed by another Host object of this thread",
                 hint="use that one within its block, as in Network.get(name, host=host)",
             )
 
