@@ -6,8 +6,8 @@ namespace, a word with the agent) is paid once for many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 
 from netyard import connecting, events, lifecycle
 from netyard import endpoint as endpoints
@@ -80,7 +80,9 @@ class Batch:
             return
         owners = {container.id: container for container, _, _ in planned}
         made: list[EndpointRecord] = []
-        self._change.on_failure(lambda: self._undo_defaults(owners.values()))
+        for container in owners.values():
+            # One by one: a container that has gone meanwhile keeps no other from its routes.
+            self._change.on_failure(partial(endpoints.route_defaults, self._change.host, container))
         names = lifecycle.Names(self._change, *owners)
         begin = names.begin
         for first in range(0, len(planned), _AT_ONCE):
@@ -93,10 +95,6 @@ class Batch:
             for container, network, _ in planned:
                 events.network_event(self._change.store, "connect", network, container.id)
         names.finish(needed=lifecycle.has_name_service(self._change.store, made))
-
-    def _undo_defaults(self, owners: Iterable[ContainerRecord]) -> None:
-        for container in owners:
-            endpoints.route_defaults(self._change.host, container)
 
     def _attach(
         self,

@@ -108,21 +108,26 @@ fn set_aside(socket: &mut Socket, family: AddressFamily) -> Result<()> {
 }
 
 /// Gives default routes that stand aside the metric back that they had.
+///
+/// One whose gateway is not reached any more cannot be added, and stays as it is.
 pub fn give_back_defaults(socket: &mut Socket) -> Result<()> {
-    let mut batch = Batch::new();
     for route in foreign_defaults(socket, |family| ASIDE + usual_metric(family))? {
         let usual = usual_metric(route.header.address_family);
         let subject = |operation| Subject::route(operation, "of others");
+        let mut batch = Batch::new();
         let before = NewRoute(with_metric(route.clone(), usual));
-        batch.push(
-            subject("give default route back"),
-            &before,
-            NLM_F_CREATE | NLM_F_APPEND,
-        );
+        let flags = NLM_F_CREATE | NLM_F_APPEND;
+        batch.push(subject("give default route back"), &before, flags);
+        match run_unless_present(socket, batch) {
+            Err(error) if is_unreachable(&error) => continue,
+            outcome => outcome?,
+        }
+        let mut batch = Batch::new();
         let aside = DelRoute(with_metric(route, ASIDE + usual));
         batch.push(subject("delete default route"), &aside, 0);
+        socket.run(batch)?;
     }
-    run_unless_present(socket, batch)
+    Ok(())
 }
 
 /// Sends requests; that something is there already is as good.
@@ -130,6 +135,16 @@ fn run_unless_present(socket: &mut Socket, batch: Batch) -> Result<()> {
     let is_refusal = |error: &Error| error.errno() != Some(libc::EEXIST);
     let mut outcome = socket.run_each(batch)?.into_iter().flatten();
     outcome.find(is_refusal).map_or(Ok(()), Err)
+}
+
+fn is_unreachable(error: &Error) -> bool {
+    let gateway = [
+        libc::ENETUNREACH,
+        libc::EHOSTUNREACH,
+        libc::ENETDOWN,
+        libc::EINVAL,
+    ];
+    error.errno().is_some_and(|errno| gateway.contains(&errno))
 }
 
 /// The default routes of others with a metric that depends on the family.
@@ -149,10 +164,9 @@ fn foreign_defaults(
 fn with_metric(mut route: RouteMessage, metric: u32) -> RouteMessage {
     // The kernel refuses flags that only it can tell, such as of a link without a carrier.
     route.header.flags &= RouteFlags::Onlink;
-    route.attributes.retain(|attribute| {
-        let is_own = matches!(attribute, Priority(_) | RouteAttribute::CacheInfo(_));
-        !is_own
-    });
+    route
+        .attributes
+        .retain(|attribute| !matches!(attribute, Priority(_) | RouteAttribute::CacheInfo(_)));
     route.attributes.push(Priority(metric));
     route
 }
