@@ -206,6 +206,16 @@ def _of_crowds(crowd: Table) -> Iterator[Aim]:
         "namespaces); to close it waits for RCU, 80 to 400 us, so not kept",
     )
 
+    end = crowd["remove, ms each"]
+    yield Aim(
+        f"removing 100 beside {CROWD - 100}, of the last 100",
+        end[LAST] / end[FIRST],
+        1.2,
+        True,
+        "{:.1f}x",
+        "not looked into yet",
+    )
+
 
 def _of_commands(rows: Table) -> Iterator[Aim]:
     yield Aim("`netyard network ls`, ms", rows["netyard network ls"]["ms"], 60, True, "{:.0f}")
