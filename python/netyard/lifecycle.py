@@ -44,6 +44,7 @@ _NAMESPACE_SYSCTLS = [
 ]
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EXIT_PATIENCE_SECONDS = 2.0
+_EXIT_PAUSE_SECONDS = 0.0005
 _UNKNOWN_STATUS = 137
 
 
@@ -531,7 +532,7 @@ def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
             return int(words[0]), clock.show(int(words[1]))
         if not (record.parent / "attach.sock").exists():
             break
-        time.sleep(0.005)
+        time.sleep(_EXIT_PAUSE_SECONDS)
     # The supervisor was killed, and the container with it.
     return _UNKNOWN_STATUS, clock.now()
 

@@ -38,8 +38,11 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
-# Longer than what else an operation does: both keep a core or the lock of the network busy.
-_TIDY_SECONDS = 0.01
+# Longer than what else an operation does: both keep a core or the lock of the network busy. An
+# address may be wanted again soon, and to search for its connections then is waited for.
+_FORGET_SECONDS = 0.03
+# Interfaces out of use are in nobody's way, and many take the kernel little more than one.
+_SWEEP_SECONDS = 0.1
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -79,9 +82,9 @@ class Agent:
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
         self._forgetter = Errand(
-            "forgetter", lambda: flows.forget(layout), delay_seconds=_TIDY_SECONDS
+            "forgetter", lambda: flows.forget(layout), delay_seconds=_FORGET_SECONDS
         )
-        self._sweeper = Errand("sweeper", _core.sweep, delay_seconds=_TIDY_SECONDS)
+        self._sweeper = Errand("sweeper", _core.sweep, delay_seconds=_SWEEP_SECONDS)
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()

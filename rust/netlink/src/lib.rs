@@ -32,9 +32,9 @@ pub use extack::attributes;
 pub use kept::Lent;
 pub use link::{
     add_bridge, add_veth, add_wireguard, delete_group, delete_link, find_link, find_link_by_index,
-    leave_bridge, list_links, open_port, rename_link, set_alias, set_arp_notify, set_group,
-    set_group_down, set_hairpin, set_link_up, set_mac, set_state, BridgeSpec, FarEnd, LinkInfo,
-    NearEnd,
+    leave_bridge, list_links, list_links_without_master, open_port, rename_link, set_alias,
+    set_arp_notify, set_group, set_group_down, set_hairpin, set_link_up, set_mac, set_state,
+    BridgeSpec, FarEnd, LinkInfo, NearEnd,
 };
 pub use neighbour::add_neighbour;
 pub use route::{add_link_route, await_local, delete_link_route, list_routes, RouteInfo};

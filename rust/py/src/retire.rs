@@ -87,7 +87,7 @@ pub(crate) fn retire_links(py: Python<'_>, names: Vec<String>) -> PyResult<()> {
 pub(crate) fn sweep(py: Python<'_>) -> PyResult<usize> {
     let count = py.detach(|| -> Outcome<usize> {
         let mut socket = Socket::open(Protocol::Route)?;
-        let names: Vec<_> = netlink::list_links(&mut socket)?
+        let names: Vec<_> = netlink::list_links_without_master(&mut socket)?
             .into_iter()
             .filter(is_retired)
             .map(|link| link.name)
