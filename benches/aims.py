@@ -206,6 +206,15 @@ def _of_crowds(crowd: Table) -> Iterator[Aim]:
         "namespaces); to close it waits for RCU, 80 to 400 us, so not kept",
     )
 
+    for what in ("list", "inspect"):
+        each = crowd[f"{what}, ms each"]
+        yield Aim(
+            f"{what}, for each of {CROWD}, of each of 100",
+            each[LAST] / each[FIRST],
+            1.2,
+            True,
+            "{:.1f}x",
+        )
     end = crowd["remove, ms each"]
     yield Aim(
         f"removing 100 beside {CROWD - 100}, of the last 100",

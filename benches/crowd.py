@@ -27,10 +27,18 @@ def scale(work: Path) -> dict[str, dict[str, float]]:
         for _ in range(count):
             made.append(Container.run("sleep", "3600", network="crowd", host=host))
 
+    def look() -> tuple[float, float]:
+        """What it takes to list all, and to inspect the last hundred, for each of them."""
+        listing = median([timed(lambda: Container.list(host=host)) for _ in range(5)])
+        some = made[-100:]
+        inspecting = median([timed(lambda: [box.inspect() for box in some]) for _ in range(5)])
+        return listing / len(made), inspecting / len(some)
+
     starts = [timed(lambda: run(100)) / 100]
+    seen = [look()]
     rows = agent(work, made, FIRST)
     starts += [timed(lambda: run(100)) / 100 for _ in range(CROWD // 100 - 1)]
-    listing = timed(lambda: Container.list(host=host))
+    seen.append(look())
     for name, columns in agent(work, made, LAST).items():
         rows[name].update(columns)
     removals = []
@@ -42,7 +50,8 @@ def scale(work: Path) -> dict[str, dict[str, float]]:
     return {
         "run, ms each": {FIRST: starts[0], LAST: starts[-1]},
         "remove, ms each": {FIRST: removals[-1], LAST: removals[0]},
-        f"list all {CROWD}, ms": {LAST: listing},
+        "list, ms each": {FIRST: seen[0][0], LAST: seen[1][0]},
+        "inspect, ms each": {FIRST: seen[0][1], LAST: seen[1][1]},
         **rows,
     }
 
