@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +37,15 @@ def parse_requests(
     ]
 
 
+def _split(field: str, text: str) -> list[str]:
+    import csv
+
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:
+        raise Invalid(f"{field}: {text!r} is no list of KEY=VALUE", field=field) from None
+
+
 def parse_network_flag(text: str) -> NetworkRequest:
     """``NAME`` or ``name=NAME,alias=…,ip=…`` (contract RN4).
 
@@ -48,11 +56,7 @@ def parse_network_flag(text: str) -> NetworkRequest:
     if "=" not in text:
         return NetworkRequest(network=text)
     found: dict[str, Any] = {}
-    try:
-        words = next(csv.reader([text]), [])
-    except csv.Error:
-        raise Invalid(f"{field}: {text!r} is no list of KEY=VALUE", field=field) from None
-    for word in words:
+    for word in _split(field, text):
         key, separator, value = word.partition("=")
         key = key.strip().lower()
         if not separator or key not in _LONG_KEYS:

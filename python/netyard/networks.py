@@ -5,10 +5,9 @@ from __future__ import annotations
 from netyard import events, provision
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
-from netyard.cluster.entries import DRIVER
 from netyard.errors import Conflict, Forbidden, NameInUse
 from netyard.host import Change, Host
-from netyard.planning import plan
+from netyard.planning import SCOPES, plan
 from netyard.spec import NetworkSpec
 from netyard.store.records import NetworkRecord
 
@@ -22,7 +21,7 @@ def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
     Raises:
         NetyardError: what keeps it from being made; see `netyard.network.Network.create`.
     """
-    if spec.driver == DRIVER and not spec.is_config_only:
+    if SCOPES.get(spec.driver) == "global" and not spec.is_config_only:
         return _make_shared(change, spec)
     record = plan(change.host, spec)
     _make(change, record)

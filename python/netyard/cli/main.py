@@ -8,11 +8,14 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
+from netyard.cli.deferred import without_inspect
+
 # Importing makes many objects and next to no garbage: to look for some meanwhile takes 5 % of a
 # short command's time. `LazyGroup.get_command` has it looked for again.
 gc.disable()
 
-import click  # noqa: E402
+with without_inspect():
+    import click
 
 _COMMANDS = {
     "abandon": "adopt:abandon",

@@ -2,22 +2,26 @@
 
 Addresses are claimed when an endpoint is planned, and made known when it can be reached; what is
 given up is made known by the agent itself, which is told of every change of a container.
+
+What is kept in etcd is imported by who asks about it: most hosts are in no cluster, and these
+functions are on the way of every command.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netyard import config, errors
 from netyard.agent import client as agent
-from netyard.cluster import entries
-from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.membership import Membership
 from netyard.errors import Conflict, NetyardError
 from netyard.host import Host
 from netyard.options import Address, parse_address
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+
+if TYPE_CHECKING:
+    from netyard.cluster.entries import EndpointEntry, HostEntry
 
 
 def ask(host: Host, what: str, **fields: Any) -> dict[str, Any]:
@@ -62,6 +66,8 @@ def leave(host: Host) -> None:
 
 def own_host(host: Host) -> HostEntry:
     """This host, as the others know it."""
+    from netyard.cluster.entries import HostEntry
+
     return HostEntry.from_json(ask(host, "self")["host"])
 
 
@@ -82,12 +88,16 @@ def prepare(host: Host, network: NetworkRecord) -> None:
 
 def hosts(host: Host) -> list[HostEntry]:
     """The hosts of the cluster that are there."""
+    from netyard.cluster.entries import HostEntry
+
     return [HostEntry.from_json(text) for text in ask(host, "hosts")["hosts"]]
 
 
 def networks(host: Host) -> list[NetworkRecord]:
     """The networks of the cluster."""
-    return [entries.network_from_json(text) for text in ask(host, "networks")["networks"]]
+    from netyard.cluster.entries import network_from_json
+
+    return [network_from_json(text) for text in ask(host, "networks")["networks"]]
 
 
 def add_network(host: Host, network: NetworkRecord) -> None:
@@ -96,7 +106,9 @@ def add_network(host: Host, network: NetworkRecord) -> None:
     Raises:
         NameInUse, SubnetOverlap, Conflict: if another host was quicker.
     """
-    ask(host, "add", network=entries.network_to_json(network))
+    from netyard.cluster.entries import network_to_json
+
+    ask(host, "add", network=network_to_json(network))
 
 
 def remove_network(host: Host, network: NetworkRecord) -> None:
@@ -105,11 +117,15 @@ def remove_network(host: Host, network: NetworkRecord) -> None:
     Raises:
         Conflict: if containers of any host are on it; it names them.
     """
-    ask(host, "remove", network=entries.network_to_json(network))
+    from netyard.cluster.entries import network_to_json
+
+    ask(host, "remove", network=network_to_json(network))
 
 
 def endpoints(host: Host, network: NetworkRecord) -> list[EndpointEntry]:
     """A network's endpoints on all hosts."""
+    from netyard.cluster.entries import EndpointEntry
+
     found = ask(host, "endpoints", network=network.id)["endpoints"]
     return [EndpointEntry.from_json(text) for text in found]
 
