@@ -15,13 +15,13 @@ def commands(_work: Path) -> dict[str, dict[str, float]]:
     from netyard import Network
 
     Network.create("cli")
+    installed = [str(Path(sys.executable).with_name("netyard"))]
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
-        "netyard version": [sys.executable, "-m", "netyard", "version"],
-        "netyard network ls": [sys.executable, "-m", "netyard", "network", "ls"],
-        "netyard run --rm --network cli true": [
-            *(sys.executable, "-m", "netyard", "run", "--rm", "--network", "cli", "true"),
-        ],
+        **{
+            f"netyard {words}": [*installed, *words.split()]
+            for words in ("version", "network ls", "run --rm --network cli true")
+        },
     }
     quiet = subprocess.DEVNULL
     return {

@@ -169,20 +169,25 @@ def test_cold_start_imports_little() -> None:
     version, run = _imported_by("version"), _imported_by("run", "--help")
     assert "netyard.cli.main" in version
     assert not version & {"netyard.container", "netyard.host", "netyard.store", "inspect"}
+    assert "platform" not in run
     assert "netyard.container" in run
     assert not run & {"netyard.cluster.entries", "netyard.overlayplan", "csv"}
 
 
-def test_click_is_answered_by_the_real_inspect() -> None:
-    """What stands in for it cleans a line as it does, and knows what it knows."""
+def test_click_is_answered_by_the_real_modules() -> None:
+    """What stands in for them does what it does as they do, and knows what they know."""
     code = (
-        "from netyard.cli.main import click\n"
-        "import click.core, inspect\n"
-        "ours = click.core.inspect\n"
-        "assert ours is not inspect\n"
+        "from netyard.cli.deferred import modules_deferred\n"
+        "with modules_deferred():\n"
+        "    import inspect, platform\n"
+        "    ours = inspect, platform\n"
+        "import inspect, platform\n"
+        "assert inspect is not ours[0] and platform is not ours[1]\n"
         "for text in ('', ' a ', '\\ta', ' a\\n  b\\n  c ', 'a\\tb'):\n"
-        "    assert ours.cleandoc(text) == inspect.cleandoc(text), text\n"
-        "assert ours.signature is inspect.signature\n"
+        "    assert ours[0].cleandoc(text) == inspect.cleandoc(text), text\n"
+        "assert ours[1].system() == platform.system()\n"
+        "assert ours[0].signature is inspect.signature\n"
+        "assert ours[1].machine is platform.machine\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

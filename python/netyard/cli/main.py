@@ -8,13 +8,13 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from netyard.cli.deferred import without_inspect
+from netyard.cli.deferred import modules_deferred
 
 # Importing makes many objects and next to no garbage: to look for some meanwhile takes 5 % of a
 # short command's time. `LazyGroup.get_command` has it looked for again.
 gc.disable()
 
-with without_inspect():
+with modules_deferred():
     import click
 
 _COMMANDS = {
