@@ -38,11 +38,11 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
-# Longer than what else an operation does: both keep a core or the lock of the network busy. An
-# address may be wanted again soon, and to search for its connections then is waited for.
+# Longer than what else an operation does: both keep a core or the lock of the network busy. What is
+# out of use may be seen in a container as long; the search for connections takes more than a
+# millisecond, and an address is seldom wanted again at once.
+_SWEEP_SECONDS = 0.01
 _FORGET_SECONDS = 0.03
-# Interfaces out of use are in nobody's way, and many take the kernel little more than one.
-_SWEEP_SECONDS = 0.1
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
