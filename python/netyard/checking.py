@@ -38,6 +38,7 @@ def parse_requests(
 
 
 def _split(field: str, text: str) -> list[str]:
+    # Few use the long form, and this module is on the way of each `run`.
     import csv
 
     try:
