@@ -193,41 +193,33 @@ def _of_names(rows: Table, crowd: Table) -> Iterator[Aim]:
 def _of_crowds(crowd: Table) -> Iterator[Aim]:
     memory = crowd["agent, PSS in MiB"][LAST]
     yield Aim(f"memory of the agent with {CROWD} containers, MiB", memory, 60, True, "{:.0f}")
-    start = crowd["run, ms each"]
-    yield Aim(
+    yield _of_the_last(
+        crowd,
+        "run",
         f"starting the last 100 of {CROWD}, of the first",
-        start[LAST] / start[FIRST],
-        1.2,
-        True,
-        "{:.1f}x",
         "lists of the kernel that all are on, of mounts, settings of namespaces and ports of a "
-        "bridge: two thirds of the difference, by `perf`, see below. Tried: a procfs of its own for each, where "
-        "settings are not in one chain with others (24 us for four instead of 107 beside 300 "
-        "namespaces); to close it waits for RCU, 80 to 400 us, so not kept",
+        "bridge: two thirds of the difference, by `perf`, see below. Tried: a procfs of its own for "
+        "each, where settings are not in one chain with others (24 us for four instead of 107 beside "
+        "300 namespaces); to close it waits for RCU, 80 to 400 us, so not kept",
     )
-
     for what in ("list", "inspect"):
-        each = crowd[f"{what}, ms each"]
-        yield Aim(
-            f"{what}, for each of {CROWD}, of each of 100",
-            each[LAST] / each[FIRST],
-            1.2,
-            True,
-            "{:.1f}x",
-        )
-    end = crowd["remove, ms each"]
-    yield Aim(
+        yield _of_the_last(crowd, what, f"{what}, for each of {CROWD}, of each of 100")
+    yield _of_the_last(
+        crowd,
+        "remove",
         f"removing 100 beside {CROWD - 100}, of the last 100",
-        end[LAST] / end[FIRST],
-        1.2,
-        True,
-        "{:.1f}x",
         "the kernel's lists again, with its lock of all links held: a bridge looks through its "
         "ports for a root when one leaves, and IPv6 through the routes of all ports when one goes "
         "down (0.85 of 1.1 ms, by `perf`). Was 2.0x, until the search for links out of use left "
         "out ports of bridges. Left out: to leave the bridge before the link is down, one search "
         "less; but for a moment the host would listen on it, outside the bridge's rules",
     )
+
+
+def _of_the_last(crowd: Table, what: str, name: str, remark: str = "") -> Aim:
+    """What something takes in the whole crowd, of what it takes in the first hundred."""
+    each = crowd[f"{what}, ms each"]
+    return Aim(name, each[LAST] / each[FIRST], 1.2, True, "{:.1f}x", remark)
 
 
 def _of_commands(rows: Table) -> Iterator[Aim]:
