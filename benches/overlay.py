@@ -25,7 +25,7 @@ SECONDS = 3
 # On host A: starts a container when told, and says when it began.
 _START = """
 import sys, time
-from netyard.container import Container
+from netyard.api.container import Container
 Container.run("sleep", "600", name="warm", network="net").remove(force=True)
 print("ready", flush=True)
 for line in sys.stdin:

@@ -14,7 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netyard.container import Container as Container
+    from netyard.api.container import Container as Container
+    from netyard.api.host import Host as Host
+    from netyard.api.network import Network as Network
     from netyard.errors import AddressInUse as AddressInUse
     from netyard.errors import AgentError as AgentError
     from netyard.errors import ClusterError as ClusterError
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from netyard.errors import StoreError as StoreError
     from netyard.errors import SubnetOverlap as SubnetOverlap
     from netyard.errors import Unsupported as Unsupported
-    from netyard.host import Host as Host
-    from netyard.network import Network as Network
     from netyard.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
@@ -44,9 +44,9 @@ _ERRORS = (
     "StoreError SubnetOverlap Unsupported"
 ).split()
 _HOME = {
-    "Container": "netyard.container",
-    "Host": "netyard.host",
-    "Network": "netyard.network",
+    "Container": "netyard.api.container",
+    "Host": "netyard.api.host",
+    "Network": "netyard.api.network",
     "NetworkRequest": "netyard.spec",
     **dict.fromkeys(_ERRORS, "netyard.errors"),
 }

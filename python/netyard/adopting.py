@@ -10,9 +10,9 @@ from netyard import _core, clock, endpoint, lifecycle, publishing
 from netyard.agent import client as agent
 from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
-from netyard.host import Change, Host
 from netyard.making import make
 from netyard.spec import ContainerSpec
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -48,32 +48,32 @@ def is_netns(fd: int) -> bool:
 
 
 def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> ContainerRecord:
-    host, store = change.host, change.store
-    _check_free(host, source)
+    root, store = change.root, change.store
+    _check_free(root, source)
     with store.transaction():
         record = make(change, name, spec, "")
         store.update_container(record.id, state="starting")
-        _note_interfaces(host, record, source)
-    change.on_failure(lambda: abandon(host, record))
+        _note_interfaces(root, record, source)
+    change.on_failure(lambda: abandon(root, record))
     _take_in(change, record, spec, source)
     return store.container(record.id) or record
 
 
 def _take_in(change: Change, record: ContainerRecord, spec: ContainerSpec, source: int) -> None:
     """Keep a namespace and put it on its networks."""
-    host, store = change.host, change.store
-    _core.make_mount_point(str(host.layout.namespaces))
-    _core.bind_namespace(source, str(host.layout.namespace(record.id)))
+    root, store = change.root, change.store
+    _core.make_mount_point(str(root.layout.namespaces))
+    _core.bind_namespace(source, str(root.layout.namespace(record.id)))
     _core.set_loopback(source, True)
     lifecycle.join_networks(change, record, spec)
     with store.transaction():
         store.update_container(record.id, state="running", started=clock.now())
 
 
-def is_kept(host: Host, record: ContainerRecord) -> bool:
+def is_kept(root: Root, record: ContainerRecord) -> bool:
     """Whether an adopted namespace is still where we keep it: not after a reboot of the host."""
     try:
-        with endpoint.opened_namespace(host, record) as namespace:
+        with endpoint.opened_namespace(root, record) as namespace:
             return is_netns(namespace)
     except FileNotFoundError:
         return False
@@ -85,89 +85,89 @@ def revive(change: Change, record: ContainerRecord) -> None:
     Raises:
         NotFound: if nobody has, or it was adopted by a process, of which none is left.
     """
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     spec = ContainerSpec.from_json(record.spec)
     if record.state == "running":
-        lifecycle.tear_down(host, record, state="exited", now=True, finished=clock.now())
+        lifecycle.tear_down(root, record, state="exited", now=True, finished=clock.now())
     if not spec.netns:
         raise NotFound("it was the namespace of a process, which has ended")
     source = open_foreign(None, spec.netns)
     try:
-        _check_free(host, source)
+        _check_free(root, source)
         with store.transaction():
             store.update_container(record.id, state="starting")
-            _note_interfaces(host, record, source)
+            _note_interfaces(root, record, source)
         _take_in(change, record, spec, source)
     except BaseException:
-        give_back(host, record)
+        give_back(root, record)
         raise
     finally:
         os.close(source)
 
 
-def give_back(host: Host, record: ContainerRecord) -> None:
+def give_back(root: Root, record: ContainerRecord) -> None:
     """Take everything of ours out of a namespace whose container is kept, for another `revive`."""
-    _clear(host, record)
-    lifecycle.tear_down(host, record, state="exited", now=True)
+    _clear(root, record)
+    lifecycle.tear_down(root, record, state="exited", now=True)
 
 
-def _check_free(host: Host, source: int) -> None:
-    owner = _owner_of(host, source)
+def _check_free(root: Root, source: int) -> None:
+    owner = _owner_of(root, source)
     if owner is not None:
         raise Conflict(f"this namespace is container {owner.name!r} already", holder=owner.name)
 
 
-def _owner_of(host: Host, source: int) -> ContainerRecord | None:
+def _owner_of(root: Root, source: int) -> ContainerRecord | None:
     """Whose namespace it is, by what is mounted where: one file, however many containers."""
     _, inode = _core.namespace_identity(source)
-    root = f"net:[{inode}]"
+    shown = f"net:[{inode}]"
     for line in _MOUNTS.read_text().splitlines():
         # Id, parent, device, root, mount point (proc_pid_mountinfo(5)).
         words = line.split(" ", 5)
-        if words[3] == root:
+        if words[3] == shown:
             directory, _, container_id = words[4].rpartition("/")
-            if directory == str(host.layout.namespaces):
-                return host.store.container(container_id)
+            if directory == str(root.layout.namespaces):
+                return root.store.container(container_id)
     return None
 
 
-def _note_interfaces(host: Host, record: ContainerRecord, source: int) -> None:
+def _note_interfaces(root: Root, record: ContainerRecord, source: int) -> None:
     """How a namespace is found, before anything is changed in it: given back, it is so again.
 
     Endpoints get the names that are free in it.
     """
     found = _core.list_links(source)
     was_up = any(link.name == "lo" and link.is_up for link in found)
-    host.store.update_container(record.id, was_loopback_up=was_up)
+    root.store.update_container(record.id, was_loopback_up=was_up)
     taken = {link.name for link in found}
-    for each in host.store.endpoints_of(record.id):
-        network = host.store.network(each.network_id)
+    for each in root.store.endpoints_of(record.id):
+        network = root.store.network(each.network_id)
         if network is not None:
             ifname = endpoint.choose_ifname(network, each.options.get(IFNAME), taken)
-            host.store.update_endpoint(each.id, ifname=ifname)
+            root.store.update_endpoint(each.id, ifname=ifname)
             taken.add(ifname)
 
 
-def abandon(host: Host, record: ContainerRecord) -> None:
+def abandon(root: Root, record: ContainerRecord) -> None:
     """Take everything of ours out of an adopted namespace, and forget it."""
-    left = host.store.container(record.id)
+    left = root.store.container(record.id)
     if left is None:
         return
-    with host.store.transaction():
-        host.store.update_container(record.id, state="removing")
-    _clear(host, record)
-    lifecycle.discard(host, left)
+    with root.store.transaction():
+        root.store.update_container(record.id, state="removing")
+    _clear(root, record)
+    lifecycle.discard(root, left)
 
 
-def _clear(host: Host, record: ContainerRecord) -> None:
+def _clear(root: Root, record: ContainerRecord) -> None:
     """Leave a namespace as it was before it was adopted."""
-    store, path = host.store, host.layout.namespace(record.id)
-    publishing.unpublish(host, record.id, forgets_flows=False)
+    store, path = root.store, root.layout.namespace(record.id)
+    publishing.unpublish(root, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
-    endpoint.detach(host, up)
-    agent.refresh(host.layout, [record.id], needed=False, ended=True)
+    endpoint.detach(root, up)
+    agent.refresh(root.layout, [record.id], needed=False, ended=True)
     if path.exists():
-        with endpoint.opened_namespace(host, record) as namespace:
+        with endpoint.opened_namespace(root, record) as namespace:
             # A crash may have left the bare file that the namespace is mounted on.
             left = store.container(record.id)
             if is_netns(namespace):

@@ -12,8 +12,8 @@ from functools import partial
 from netyard import connecting, events, lifecycle
 from netyard import endpoint as endpoints
 from netyard.drivers.base import EndpointPlan
-from netyard.host import Change
 from netyard.spec import ContainerSpec
+from netyard.state.root import Change
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 # Each endpoint takes two descriptors while it is made, of 1,024 that a process has.
@@ -82,7 +82,7 @@ class Batch:
         made: list[EndpointRecord] = []
         for container in owners.values():
             # One by one: a container that has gone meanwhile keeps no other from its routes.
-            self._change.on_failure(partial(endpoints.route_defaults, self._change.host, container))
+            self._change.on_failure(partial(endpoints.route_defaults, self._change.root, container))
         names = lifecycle.Names(self._change, *owners)
         begin = names.begin
         for first in range(0, len(planned), _AT_ONCE):
@@ -101,13 +101,13 @@ class Batch:
         planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]],
         begin: endpoints.Action,
     ) -> list[EndpointRecord]:
-        host = self._change.host
+        root = self._change.root
         plans: list[EndpointPlan] = []
         with ExitStack() as opened:
             for container, _, endpoint in planned:
-                namespace = opened.enter_context(endpoints.opened_namespace(host, container))
+                namespace = opened.enter_context(endpoints.opened_namespace(root, container))
                 plans += connecting.plans_of(
-                    host, endpoint, namespace, ContainerSpec.from_json(container.spec)
+                    root, endpoint, namespace, ContainerSpec.from_json(container.spec)
                 )
             return endpoints.attach(self._change, plans, meanwhile=begin)
 

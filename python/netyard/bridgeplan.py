@@ -12,15 +12,15 @@ from ipaddress import ip_interface
 from netyard import _core, bridgeopts
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.ground import Ground
-from netyard.host import Host
 from netyard.naming import bridge_name
 from netyard.options import Address, Subnet, parse_address, parse_subnet
 from netyard.spec import NetworkSpec
+from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 
 
 def find_ground(
-    host: Host, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
 ) -> Ground:
     """The bridge of a new network.
 
@@ -34,7 +34,7 @@ def find_ground(
             field="--ipam-driver",
         )
     device = options.get(bridgeopts.NAME) or bridge_name(network_id)
-    _check_is_free(host, device)
+    _check_is_free(root, device)
     exists = _exists(device)
     subnets, gateways = _addressing(spec, options, device if exists else "")
     return Ground(
@@ -53,7 +53,7 @@ def find_ground(
     )
 
 
-def check(_: Host, record: NetworkRecord) -> None:
+def check(_: Root, record: NetworkRecord) -> None:
     """What options, families and an existing bridge ask of one another."""
     bridgeopts.check_together(
         record.options, has_ipv6=record.has_ipv6, is_internal=record.is_internal
@@ -62,8 +62,8 @@ def check(_: Host, record: NetworkRecord) -> None:
         _check_address(record)
 
 
-def _check_is_free(host: Host, device: str) -> None:
-    holder = host.store.holder_of_bridge(device)
+def _check_is_free(root: Root, device: str) -> None:
+    holder = root.store.holder_of_bridge(device)
     if holder is not None:
         raise Forbidden(f"--opt: bridge {device!r} belongs to network {holder!r}")
 

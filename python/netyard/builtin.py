@@ -7,25 +7,25 @@ from ipaddress import ip_interface
 from netyard import bridgeopts, clock, config
 from netyard.config import Config
 from netyard.errors import Conflict, Invalid
-from netyard.host import Host
 from netyard.ipam.defaults import choose_subnet
 from netyard.ipam.pool import Pool, address_from, contains
 from netyard.naming import new_id
 from netyard.options import Subnet, parse_subnet
+from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 from netyard.surroundings import subnets_in_use
 
 
-def ensure_builtin(host: Host) -> None:
+def ensure_builtin(root: Root) -> None:
     """Record the built-in networks on first use."""
-    if host.store.has_network_named("none"):
+    if root.store.has_network_named("none"):
         return
-    with host.change() as change:
-        if host.store.has_network_named("none"):
+    with root.change() as change:
+        if root.store.has_network_named("none"):
             return
-        settings = config.load(host.layout.root)
+        settings = config.load(root.layout.root)
         with change.store.transaction():
-            change.store.add_network(_default_network(host, settings))
+            change.store.add_network(_default_network(root, settings))
             for name in ("host", "none"):
                 change.store.add_network(
                     NetworkRecord(
@@ -34,8 +34,8 @@ def ensure_builtin(host: Host) -> None:
                 )
 
 
-def _default_network(host: Host, settings: Config, present: Subnet | None = None) -> NetworkRecord:
-    pool = _default_pool(host, settings, present)
+def _default_network(root: Root, settings: Config, present: Subnet | None = None) -> NetworkRecord:
+    pool = _default_pool(root, settings, present)
     options = {**settings.bridge_options, bridgeopts.DEFAULT_BRIDGE: "true"}
     bridgeopts.check_together(options, has_ipv6=False, is_internal=False)
     return NetworkRecord(
@@ -45,13 +45,13 @@ def _default_network(host: Host, settings: Config, present: Subnet | None = None
         created=clock.now(),
         is_builtin=True,
         options=options,
-        bridge=host.layout.default_bridge,
+        bridge=root.layout.default_bridge,
         state="planned",
         pools=(pool,),
     )
 
 
-def _default_pool(host: Host, settings: Config, present: Subnet | None) -> Pool:
+def _default_pool(root: Root, settings: Config, present: Subnet | None) -> Pool:
     """The default network's subnet, gateway and range (``bip``, ``fixed-cidr``).
 
     Args:
@@ -61,7 +61,7 @@ def _default_pool(host: Host, settings: Config, present: Subnet | None) -> Pool:
         own = ip_interface(settings.bridge_address)
         pool = Pool(own.network, gateway=own.ip)
     else:
-        taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
+        taken = [pool.subnet for network in root.store.networks() for pool in network.pools]
         out_of_the_way = [*taken, *subnets_in_use()]
         subnet = present or choose_subnet(4, out_of_the_way, sources=settings.pools)
         pool = Pool(subnet, gateway=address_from(int(subnet.network_address) + 1, 4))
@@ -73,21 +73,21 @@ def _default_pool(host: Host, settings: Config, present: Subnet | None) -> Pool:
     return Pool(pool.subnet, ip_range=inner, gateway=pool.gateway)
 
 
-def plan_default_again(host: Host) -> None:
+def plan_default_again(root: Root) -> None:
     """Let changed settings count for the default network.
 
     Raises:
         Conflict: if it is in use.
     """
-    with host.change() as change:
-        found = host.store.find_network("bridge")
+    with root.change() as change:
+        found = root.store.find_network("bridge")
         if not found:
             return
-        settings = config.load(host.layout.root)
-        wanted = _default_network(host, settings, found[0].pools[0].subnet)
+        settings = config.load(root.layout.root)
+        wanted = _default_network(root, settings, found[0].pools[0].subnet)
         if (found[0].options, found[0].pools) == (wanted.options, wanted.pools):
             return
-        if found[0].state != "planned" or host.store.endpoints_on(found[0].id):
+        if found[0].state != "planned" or root.store.endpoints_on(found[0].id):
             raise Conflict(
                 "config: the default network is in use and keeps what it has",
                 hint="remove its containers first",

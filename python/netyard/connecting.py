@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from netyard import endpoint as endpoints
 from netyard import events, leasing, lifecycle, provision, publishing, wayout
@@ -12,27 +11,24 @@ from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
-from netyard.host import Change, Host
 from netyard.lifecycle import Names
 from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.state.root import Batch, Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 
-if TYPE_CHECKING:
-    from netyard.batching import Batch
-
 
 def connect(
-    host: Host, network: NetworkRecord, wanted: str, request: NetworkRequest
+    root: Root, network: NetworkRecord, wanted: str, request: NetworkRequest
 ) -> EndpointRecord:
     """See `Network.connect`."""
-    with host.change(is_batched=True) as change:
+    with root.change(is_batched=True) as change:
         if change.batch is not None:
             change.batch.end_leaving()
-        container = lifecycle.find(host, wanted)
-        _check(host, network, container)
+        container = lifecycle.find(root, wanted)
+        _check(root, network, container)
         if change.batch is not None:
-            if _can_wait(host, network, container):
+            if _can_wait(root, network, container):
                 return _plan_in_batch(change, change.batch, network, container, request)
             change.batch.flush()
         made = _join(change, network, container, request)
@@ -40,9 +36,9 @@ def connect(
         return made
 
 
-def _can_wait(host: Host, network: NetworkRecord, container: ContainerRecord) -> bool:
+def _can_wait(root: Root, network: NetworkRecord, container: ContainerRecord) -> bool:
     """Whether a connection is of those that are made together: of running ones to bridges here."""
-    present = host.store.network(network.id)
+    present = root.store.network(network.id)
     is_made = present is not None and present.state == "ready"
     return container.state == "running" and network.driver == "bridge" and is_made
 
@@ -64,15 +60,15 @@ def _plan_in_batch(
 def _join(
     change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
 ) -> EndpointRecord:
-    host = change.host
-    before = host.store.endpoints_of(container.id)
+    root = change.root
+    before = root.store.endpoints_of(container.id)
     made = _plan(change, network, container, request)
     if container.state == "running":
         provision.ensure_device(change, network)
-        cluster.follow(host, network)
-        with endpoints.opened_namespace(host, container) as namespace:
+        cluster.follow(root, network)
+        with endpoints.opened_namespace(root, container) as namespace:
             return _attach(change, container, [*before, made], made, namespace)
-    _note_connected(host.store, container, made)
+    _note_connected(root.store, container, made)
     return made
 
 
@@ -86,11 +82,11 @@ def _plan(
     change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
 ) -> EndpointRecord:
     """The record of a new endpoint, with its addresses."""
-    host = change.host
+    root = change.root
     is_up = container.state == "running"
     looks = is_up and IFNAME in request.driver_opts
-    taken = endpoints.taken_ifnames(host, container, looks=looks)
-    before = host.store.endpoints_of(container.id)
+    taken = endpoints.taken_ifnames(root, container, looks=looks)
+    before = root.store.endpoints_of(container.id)
     has_ipv6 = not network.is_way_out or wayout.has_ipv6(before)
     disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
     with change.store.transaction():
@@ -104,19 +100,19 @@ def _plan(
             without_ipv6=disabled or not has_ipv6,
             state="attaching" if is_up else "down",
         )
-    change.on_failure(lambda: endpoints.forget(host, made))
+    change.on_failure(lambda: endpoints.forget(root, made))
     return made
 
 
 def _arrange_way_out(change: Change, container: ContainerRecord) -> None:
     """Give a container the interface beside its overlays that leads out, or take it away."""
-    host = change.host
-    everything = host.store.endpoints_of(container.id)
-    others = wayout.without(host.store, everything)
+    root = change.root
+    everything = root.store.endpoints_of(container.id)
+    others = wayout.without(root.store, everything)
     present = [each for each in everything if each not in others]
-    if wayout.is_needed(host.store, others):
+    if wayout.is_needed(root.store, others):
         if not present:
-            network = wayout.ensure_network(host)
+            network = wayout.ensure_network(root)
             _join(change, network, container, NetworkRequest(network=network.id))
     else:
         for each in present:
@@ -131,17 +127,17 @@ def _attach(
     namespace: int,
 ) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
-    host, store = change.host, change.store
-    plans = plans_of(host, made, namespace, ContainerSpec.from_json(container.spec))
+    root, store = change.root, change.store
+    plans = plans_of(root, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
     # Once the interface is gone, if it must go again.
-    change.on_failure(lambda: endpoints.route_defaults(host, container))
+    change.on_failure(lambda: endpoints.route_defaults(root, container))
     (made,) = endpoints.attach(change, plans, meanwhile=refresh.begin)
     everything = [*everything[:-1], made]
     if leasing.acquire(change, container, [made]):
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
-    cluster.publish(host, [made])
+    cluster.publish(root, [made])
     follow_up(change, container, made)
     with store.transaction():
         endpoints.settle(store, [made])
@@ -151,20 +147,20 @@ def _attach(
 
 
 def plans_of(
-    host: Host, made: EndpointRecord, namespace: int, spec: ContainerSpec
+    root: Root, made: EndpointRecord, namespace: int, spec: ContainerSpec
 ) -> list[EndpointPlan]:
     """What the driver is told of an endpoint of a running container."""
-    everything = host.store.endpoints_of(made.container_id)
-    carriers = endpoints.gateway_endpoints(host.store, everything)
+    everything = root.store.endpoints_of(made.container_id)
+    carriers = endpoints.gateway_endpoints(root.store, everything)
     has_ports = bool(spec.publish or spec.publish_all)
     return endpoints.plans_for(
-        host.store, [made], namespace, carriers=carriers, has_ports=has_ports
+        root.store, [made], namespace, carriers=carriers, has_ports=has_ports
     )
 
 
 def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) -> None:
     """What follows from a new interface: default routes, where the ports are, files."""
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     everything = store.endpoints_of(container.id)
     carriers = endpoints.gateway_endpoints(store, everything)
     before = [each for each in everything if each.id != made.id]
@@ -173,39 +169,39 @@ def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) 
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
     if carriers != carriers_before and carriers_before:
-        endpoints.route_defaults(host, container)
-    lifecycle.refresh_files(host, container, added=[made])
+        endpoints.route_defaults(root, container)
+    lifecycle.refresh_files(root, container, added=[made])
 
 
 def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
     """Published ports live on the endpoint that carries the default route (contract PB12)."""
-    host = change.host
-    before = host.store.publications(container.id)
+    root = change.root
+    before = root.store.publications(container.id)
     wanted = publishing.requests_of(spec)
     if not before and not wanted:
         return
     kept = publishing.same_ports(before, wanted)
-    change.on_failure(lambda: publishing.put_back(host, container.id, before))
-    publishing.unpublish(host, container.id)
-    joined = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
-    carriers = endpoints.gateway_endpoints(host.store, joined)
-    publishing.publish(change, container, kept, publishing.Places.of(host.store, joined, carriers))
+    change.on_failure(lambda: publishing.put_back(root, container.id, before))
+    publishing.unpublish(root, container.id)
+    joined = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
+    carriers = endpoints.gateway_endpoints(root.store, joined)
+    publishing.publish(change, container, kept, publishing.Places.of(root.store, joined, carriers))
 
 
-def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
+def disconnect(root: Root, network: NetworkRecord, wanted: str) -> None:
     """See `Network.disconnect`."""
     if network.is_way_out:
         raise Forbidden(f"network {network.name!r} goes when the container's overlay networks go")
     if network.name in ("host", "none") and network.is_builtin:
         raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
-    with host.change(is_batched=True) as change:
-        container = lifecycle.find(host, wanted)
-        gone = host.store.endpoint_between(network.id, container.id)
+    with root.change(is_batched=True) as change:
+        container = lifecycle.find(root, wanted)
+        gone = root.store.endpoint_between(network.id, container.id)
         batch = change.batch
         if gone is None or (batch is not None and batch.is_leaving(gone)):
             raise Conflict(f"container {container.name!r} is not on network {network.name!r}")
         if batch is not None:
-            if _can_leave_later(host, container):
+            if _can_leave_later(root, container):
                 batch.leave(container, gone)
                 return
             batch.flush()
@@ -213,10 +209,10 @@ def disconnect(host: Host, network: NetworkRecord, wanted: str) -> None:
         _arrange_way_out(change, container)
 
 
-def _can_leave_later(host: Host, container: ContainerRecord) -> bool:
+def _can_leave_later(root: Root, container: ContainerRecord) -> bool:
     """Whether it is one of the disconnections that are made together."""
-    attached = host.store.endpoints_of(container.id)
-    found = (host.store.network(each.network_id) for each in attached)
+    attached = root.store.endpoints_of(container.id)
+    found = (root.store.network(each.network_id) for each in attached)
     is_plain = all(network is not None and network.driver == "bridge" for network in found)
     return container.state == "running" and is_plain
 
@@ -226,8 +222,8 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         withdraw(change, [(container, gone)])
         return
     with change.store.transaction():
-        _forget(change.host, container, gone)
-    cluster.give_up(change.host, container.id, [gone])
+        _forget(change.root, container, gone)
+    cluster.give_up(change.root, container.id, [gone])
 
 
 def withdraw(change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRecord]]) -> None:
@@ -236,46 +232,46 @@ def withdraw(change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRe
     Can be done again from the start, whatever part of it has been done: what a killed operation
     has left half-way, connecting or disconnecting, ends here.
     """
-    host = change.host
+    root = change.root
     refresh = Names(change, *dict.fromkeys(container.id for container, _ in leaving))
-    endpoints.take_out(host, [gone for _, gone in leaving], meanwhile=refresh.begin)
+    endpoints.take_out(root, [gone for _, gone in leaving], meanwhile=refresh.begin)
     for container, gone in leaving:
         _follow_leaving(change, container, gone)
     refresh.finish(needed=False)
-    with host.store.transaction():
+    with root.store.transaction():
         for container, gone in leaving:
-            _forget(host, container, gone)
+            _forget(root, container, gone)
     for container, gone in leaving:
-        cluster.give_up(host, container.id, [gone])
+        cluster.give_up(root, container.id, [gone])
 
 
 def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
     """What follows from an interface that is gone: default routes, where the ports are, files."""
-    host = change.host
-    rest = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-    before = endpoints.gateway_endpoints(host.store, [*rest, gone])
-    carriers = endpoints.gateway_endpoints(host.store, rest)
+    root = change.root
+    rest = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
+    before = endpoints.gateway_endpoints(root.store, [*rest, gone])
+    carriers = endpoints.gateway_endpoints(root.store, rest)
     has_moved = carriers != before
     # The kernel has taken the interface's own routes with it: without another there is none to set.
     if has_moved and carriers:
-        endpoints.route_defaults(host, container)
-    had_ports = any(each.endpoint_id == gone.id for each in host.store.publications(container.id))
+        endpoints.route_defaults(root, container)
+    had_ports = any(each.endpoint_id == gone.id for each in root.store.publications(container.id))
     if has_moved or had_ports:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
-    lifecycle.refresh_files(host, container, removed=[gone])
+    lifecycle.refresh_files(root, container, removed=[gone])
 
 
-def _forget(host: Host, container: ContainerRecord, gone: EndpointRecord) -> None:
+def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> None:
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
-    network = host.store.network(gone.network_id)
-    endpoints.forget(host, gone)
+    network = root.store.network(gone.network_id)
+    endpoints.forget(root, gone)
     if network is not None and not network.is_way_out and gone.state != "attaching":
-        events.network_event(host.store, "disconnect", network, container.id)
+        events.network_event(root.store, "disconnect", network, container.id)
 
 
-def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> None:
+def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> None:
     """Refuse what cannot be connected (contract NO1, NO2)."""
-    if host.store.network(network.id) is None:
+    if root.store.network(network.id) is None:
         raise NotFound(f"network {network.name!r} has been removed meanwhile")
     spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
@@ -288,7 +284,7 @@ def _check(host: Host, network: NetworkRecord, container: ContainerRecord) -> No
         raise Forbidden(
             f"container {container.name!r} is in {spec.mode!r} mode and joins no networks"
         )
-    if host.store.endpoint_between(network.id, container.id):
+    if root.store.endpoint_between(network.id, container.id):
         raise Conflict(f"container {container.name!r} is on network {network.name!r} already")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core, coexistence, config, overlayopts, parentopts, ports
+from netyard.api.host import Host
 from netyard.coexistence import Found
-from netyard.host import Host
 from netyard.store.records import singly
 
 _FORWARDING = {

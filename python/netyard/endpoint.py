@@ -23,11 +23,11 @@ from netyard.errors import (
     NetyardError,
     raise_all,
 )
-from netyard.host import Change, Host
 from netyard.ipam.allocate import check_wanted, lease, note_released
 from netyard.naming import new_host_ifname, new_id, new_mac, overlay_mac
 from netyard.options import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
 from netyard.spec import NetworkRequest
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 
@@ -119,13 +119,13 @@ def _claim(
     wanted: Mapping[int, Address | None],
 ) -> dict[str, object]:
     """Addresses of a network that spans hosts: the cluster gives them, the store notes them."""
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     for address in wanted.values():
         if address is not None:
             check_wanted(store, network, address)
     # It claims under the endpoint's id, and gives up what is claimed for none in the store.
-    change.on_failure(lambda: agent.refresh(host.layout, [container.id], needed=False))
-    claimed = cluster.claim(host, network, container, endpoint.id, wanted)
+    change.on_failure(lambda: agent.refresh(root.layout, [container.id], needed=False))
+    claimed = cluster.claim(root, network, container, endpoint.id, wanted)
     for address in claimed:
         store.add_lease(network.id, address, endpoint.id)
     found: dict[str, object] = {f"ip{each.version}": str(each) for each in claimed}
@@ -238,9 +238,9 @@ def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -
     return mac
 
 
-def forget(host: Host, endpoint: EndpointRecord) -> None:
+def forget(root: Root, endpoint: EndpointRecord) -> None:
     """Remove an endpoint from the store and let its addresses be found again."""
-    store = host.store
+    store = root.store
     network = store.network(endpoint.network_id)
     store.delete_endpoint(endpoint.id)
     if network is not None and not network.spans_hosts:
@@ -264,10 +264,10 @@ def gateway_endpoints(
 
 
 @contextmanager
-def opened_namespace(host: Host, container: ContainerRecord) -> Iterator[int]:
+def opened_namespace(root: Root, container: ContainerRecord) -> Iterator[int]:
     """An open descriptor of a container's network namespace."""
     owner = container.donor_id or container.id
-    fd = os.open(f"{host.layout.namespaces}/{owner}", os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(f"{root.layout.namespaces}/{owner}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield fd
     finally:
@@ -326,10 +326,10 @@ def attach(
     if new:
         with store.transaction():
             store.set_endpoint_states(new, "attaching")
-    change.on_failure(lambda: detach(change.host, [plan.endpoint for plan in plans]))
+    change.on_failure(lambda: detach(change.root, [plan.endpoint for plan in plans]))
     meanwhile()
-    kernel.guard(change.host, (plan.endpoint for plan in plans))
-    flows.forget_before(change.host.layout, (plan.endpoint for plan in plans))
+    kernel.guard(change.root, (plan.endpoint for plan in plans))
+    flows.forget_before(change.root.layout, (plan.endpoint for plan in plans))
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)
@@ -369,14 +369,14 @@ def settle(store: Store, endpoints: Iterable[EndpointRecord]) -> None:
         store.set_endpoint_states([endpoint.id for endpoint in endpoints], "up")
 
 
-def detach(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+def detach(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Take endpoints out of the kernel, and record that they are down."""
-    take_out(host, endpoints)
-    _record_down(host, endpoints)
+    take_out(root, endpoints)
+    _record_down(root, endpoints)
 
 
 def take_out(
-    host: Host, endpoints: Sequence[EndpointRecord], *, meanwhile: Action = lambda: None
+    root: Root, endpoints: Sequence[EndpointRecord], *, meanwhile: Action = lambda: None
 ) -> None:
     """Take endpoints out of the kernel; they stay recorded as being on their way out.
 
@@ -384,91 +384,91 @@ def take_out(
         meanwhile: Called once that is recorded: what can go on beside the kernel's work.
     """
     ids = [endpoint.id for endpoint in endpoints]
-    with host.store.transaction():
-        host.store.set_endpoint_states(ids, "detaching")
+    with root.store.transaction():
+        root.store.set_endpoint_states(ids, "detaching")
     meanwhile()
-    _give_back_leases(host, endpoints)
-    for network, some in _by_network(host, endpoints):
-        driver(network.driver).detach(network, some, host.layout.namespaces)
-    kernel.release(host, endpoints)
-    _leave_to_tidy(host, endpoints)
+    _give_back_leases(root, endpoints)
+    for network, some in _by_network(root, endpoints):
+        driver(network.driver).detach(network, some, root.layout.namespaces)
+    kernel.release(root, endpoints)
+    _leave_to_tidy(root, endpoints)
 
 
-def set_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+def set_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Record that endpoints are down, under a new name for the next time.
 
     For a namespace that has just died: the kernel takes the interfaces away in the background.
     """
-    _give_back_leases(host, endpoints)
-    for network, some in _by_network(host, endpoints):
-        driver(network.driver).let_go(network, some, host.layout.namespaces)
-    kernel.release(host, endpoints)
-    _leave_to_tidy(host, endpoints)
-    _record_down(host, endpoints)
+    _give_back_leases(root, endpoints)
+    for network, some in _by_network(root, endpoints):
+        driver(network.driver).let_go(network, some, root.layout.namespaces)
+    kernel.release(root, endpoints)
+    _leave_to_tidy(root, endpoints)
+    _record_down(root, endpoints)
 
 
 def _by_network(
-    host: Host, endpoints: Sequence[EndpointRecord]
+    root: Root, endpoints: Sequence[EndpointRecord]
 ) -> Iterator[tuple[NetworkRecord, list[EndpointRecord]]]:
     found: dict[str, list[EndpointRecord]] = {}
     for endpoint in endpoints:
         found.setdefault(endpoint.network_id, []).append(endpoint)
     for network_id, some in found.items():
-        network = host.store.network(network_id)
+        network = root.store.network(network_id)
         if network is not None:
             yield network, some
 
 
-def _leave_to_tidy(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
-    flows.leave(host.layout, endpoints)
-    agent.tidy(host.layout)
+def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    flows.leave(root.layout, endpoints)
+    agent.tidy(root.layout)
 
 
-def _give_back_leases(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+def _give_back_leases(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Have the agent release what a DHCP server granted, while the interface is there for it."""
     leased = [
         endpoint.id
         for endpoint in endpoints
-        if (network := host.store.network(endpoint.network_id)) and network.leases_addresses
+        if (network := root.store.network(endpoint.network_id)) and network.leases_addresses
     ]
     if leased:
-        agent.release_leases(host.layout, leased)
-        with host.store.transaction():
+        agent.release_leases(root.layout, leased)
+        with root.store.transaction():
             for endpoint_id in leased:
-                host.store.update_endpoint(endpoint_id, ip4="", lease="")
+                root.store.update_endpoint(endpoint_id, ip4="", lease="")
 
 
-def _record_down(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
-    with host.store.transaction():
+def _record_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    with root.store.transaction():
         for endpoint in endpoints:
-            host.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
+            root.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
 
 
-def route_defaults(host: Host, container: ContainerRecord) -> None:
+def route_defaults(root: Root, container: ContainerRecord) -> None:
     """Make the default routes of a running container what its endpoints now make them.
 
     If they make none, those are back that an adopted namespace had before.
     """
-    endpoints = [each for each in host.store.endpoints_of(container.id) if each.is_joined]
+    endpoints = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
     gateways: list[tuple[str, Address]] = []
-    for version, carrier in gateway_endpoints(host.store, endpoints).items():
-        network = host.store.network(carrier.network_id)
+    for version, carrier in gateway_endpoints(root.store, endpoints).items():
+        network = root.store.network(carrier.network_id)
         gateway = network.route_via(carrier, version) if network else None
         if gateway is not None:
             gateways.append((carrier.ifname, gateway))
-    with opened_namespace(host, container) as namespace:
+    with opened_namespace(root, container) as namespace:
         _core.set_default_routes(namespace, gateways)
 
 
-def taken_ifnames(host: Host, container: ContainerRecord, *, looks: bool) -> set[str]:
+def taken_ifnames(root: Root, container: ContainerRecord, *, looks: bool) -> set[str]:
     """The names a container's next interface cannot have.
 
     Args:
         looks: There may be interfaces that are not ours, and the name cannot be changed later.
     """
-    taken = {endpoint.ifname for endpoint in host.store.endpoints_of(container.id)}
+    taken = {endpoint.ifname for endpoint in root.store.endpoints_of(container.id)}
     if looks:
-        with opened_namespace(host, container) as namespace:
+        with opened_namespace(root, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}
     return taken
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from netyard import ports, publishing, wayout
 from netyard.cluster import client as cluster
-from netyard.host import Host
 from netyard.ipam.allocate import usage
 from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
 from netyard.spec import ContainerSpec
+from netyard.state.root import Root
 from netyard.store.records import (
     ContainerRecord,
     EndpointRecord,
@@ -20,10 +20,10 @@ from netyard.store.records import (
 )
 
 
-def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
+def inspect_network(root: Root, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:
     """Contract NI1, NI2."""
     pools = () if network.is_config_only else network.pools
-    shared = _shared(host, network, verbose=verbose) if network.spans_hosts else {}
+    shared = _shared(root, network, verbose=verbose) if network.spans_hosts else {}
     return {
         "Name": network.name,
         "Id": network.id,
@@ -55,22 +55,22 @@ def inspect_network(host: Host, network: NetworkRecord, *, verbose: bool = False
         "ConfigFrom": {"Network": network.config_from},
         "ConfigOnly": network.is_config_only,
         "Containers": {
-            each.container_id: _member(host, network, each)
-            for each in host.store.endpoints_on(network.id)
+            each.container_id: _member(root, network, each)
+            for each in root.store.endpoints_on(network.id)
             if each.state == "up"
         },
         "Options": dict(network.options),
         "Labels": dict(network.labels),
         **shared,
         "Status": {
-            "IPAM": {"Subnets": {str(pool.subnet): _usage(host, network, pool) for pool in pools}}
+            "IPAM": {"Subnets": {str(pool.subnet): _usage(root, network, pool) for pool in pools}}
         },
     }
 
 
-def _shared(host: Host, network: NetworkRecord, *, verbose: bool) -> dict[str, Any]:
+def _shared(root: Root, network: NetworkRecord, *, verbose: bool) -> dict[str, Any]:
     """What an overlay is on all hosts: VNI, the hosts with containers on it, and these."""
-    there = [each for each in cluster.endpoints(host, network) if each.is_up]
+    there = [each for each in cluster.endpoints(root, network) if each.is_up]
     peers = {each.host_address: each.host_name for each in there}
     shared: dict[str, Any] = {
         "Vni": network.vni,
@@ -89,13 +89,13 @@ def _shared(host: Host, network: NetworkRecord, *, verbose: bool) -> dict[str, A
     return shared
 
 
-def _usage(host: Host, network: NetworkRecord, pool: Pool) -> dict[str, int]:
-    in_use, available = usage(host.store, network, pool)
+def _usage(root: Root, network: NetworkRecord, pool: Pool) -> dict[str, int]:
+    in_use, available = usage(root.store, network, pool)
     return {"IPsInUse": in_use, "DynamicIPsAvailable": available}
 
 
-def _member(host: Host, network: NetworkRecord, endpoint: EndpointRecord) -> dict[str, str]:
-    owner = host.store.container(endpoint.container_id)
+def _member(root: Root, network: NetworkRecord, endpoint: EndpointRecord) -> dict[str, str]:
+    owner = root.store.container(endpoint.container_id)
     return {
         "Name": owner.name if owner else "",
         "EndpointID": endpoint.id,
@@ -110,10 +110,10 @@ def _with_prefix(network: NetworkRecord, endpoint: EndpointRecord, version: int)
     return f"{address}/{network.prefix_of(endpoint, version)}" if address is not None else ""
 
 
-def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
+def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
     """As ``docker inspect CONTAINER``, where netyard has the thing."""
     spec = ContainerSpec.from_json(container.spec)
-    directory = host.layout.container(container.donor_id or container.id)
+    directory = root.layout.container(container.donor_id or container.id)
     running = container.state == "running"
     return {
         "Id": container.id,
@@ -133,7 +133,7 @@ def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
         "ResolvConfPath": str(directory / "resolv.conf"),
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
-        "LogPath": str(host.layout.log(container.id)),
+        "LogPath": str(root.layout.log(container.id)),
         "HostConfig": {
             "NetworkMode": _network_mode(spec, container),
             "PortBindings": _bindings(spec),
@@ -159,12 +159,12 @@ def inspect_container(host: Host, container: ContainerRecord) -> dict[str, Any]:
             "Labels": dict(spec.labels),
         },
         "NetworkSettings": {
-            "SandboxKey": str(host.layout.namespace(container.donor_id or container.id)),
-            "Ports": _ports(host, container),
+            "SandboxKey": str(root.layout.namespace(container.donor_id or container.id)),
+            "Ports": _ports(root, container),
             "Networks": {
                 name: settings
-                for each in wayout.without(host.store, host.store.endpoints_of(container.id))
-                for name, settings in _settings(host, container, each)
+                for each in wayout.without(root.store, root.store.endpoints_of(container.id))
+                for name, settings in _settings(root, container, each)
             },
         },
     }
@@ -191,9 +191,9 @@ def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, str]]]:
+def _ports(root: Root, container: ContainerRecord) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for each in singly(host.store.publications(container.id)):
+    for each in singly(root.store.publications(container.id)):
         anywhere = "0.0.0.0" if each.family == 4 else "::"
         found.setdefault(f"{each.container_port}/{each.protocol}", []).append(
             {"HostIp": "", "HostPort": ""}
@@ -204,9 +204,9 @@ def _ports(host: Host, container: ContainerRecord) -> dict[str, list[dict[str, s
 
 
 def _settings(
-    host: Host, container: ContainerRecord, endpoint: EndpointRecord
+    root: Root, container: ContainerRecord, endpoint: EndpointRecord
 ) -> list[tuple[str, dict[str, Any]]]:
-    network = host.store.network(endpoint.network_id)
+    network = root.store.network(endpoint.network_id)
     if network is None:
         return []
     ip4, ip6 = endpoint.address(4), endpoint.address(6)
@@ -250,12 +250,12 @@ def _ipam_config(
     return found
 
 
-def format_ports(host: Host, container: ContainerRecord) -> str:
+def format_ports(root: Root, container: ContainerRecord) -> str:
     """The PORTS column of ``ps``."""
     return ", ".join(
         f"{ports.span(each.container_port, each.length)}/{each.protocol}"
         if each.access == "routed"
         else f"{ports.format_side(each.host_ip, each.family, each.host_port, each.length)}->"
         f"{ports.span(each.container_port, each.length)}/{each.protocol}"
-        for each in in_rows(host.store.publications(container.id))
+        for each in in_rows(root.store.publications(container.id))
     )

@@ -14,8 +14,8 @@ from netyard import _core
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted
-from netyard.host import Change, Host
 from netyard.parentopts import parent_of
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
 
 # A second request goes out after 3 to 5 seconds (RFC 2131 4.1), a third after 7 to 9 more.
@@ -30,7 +30,7 @@ def acquire(change: Change, container: ContainerRecord, attached: Sequence[Endpo
         Exhausted: if no server grants one in time.
         Conflict: if the lease is not of the network's subnet.
     """
-    store, layout = change.store, change.host.layout
+    store, layout = change.store, change.root.layout
     wanted = [
         (each, network)
         for each in attached
@@ -45,18 +45,18 @@ def acquire(change: Change, container: ContainerRecord, attached: Sequence[Endpo
         agent.begin_lease(layout, endpoint_id)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for each, network in wanted:
-        address, lease = _wait(change.host, each, network, deadline)
+        address, lease = _wait(change.root, each, network, deadline)
         _check(network, address, lease)
-        apply(change.host, container, each, address, lease)
+        apply(change.root, container, each, address, lease)
     agent.rename(layout, container.id)
     return True
 
 
 def _wait(
-    host: Host, endpoint: EndpointRecord, network: NetworkRecord, deadline: float
+    root: Root, endpoint: EndpointRecord, network: NetworkRecord, deadline: float
 ) -> tuple[IPv4Address, Lease]:
     while True:
-        found, why = agent.lease_of(host.layout, endpoint.id)
+        found, why = agent.lease_of(root.layout, endpoint.id)
         if found is not None:
             return found
         if time.monotonic() > deadline:
@@ -79,7 +79,7 @@ def _check(network: NetworkRecord, address: IPv4Address, lease: Lease) -> None:
 
 
 def apply(
-    host: Host,
+    root: Root,
     container: ContainerRecord,
     before: EndpointRecord,
     address: IPv4Address | None,
@@ -91,21 +91,21 @@ def apply(
         address: ``None`` if the lease was lost: then it has none, and no way out by it.
     """
     after = before._replace(ip4=str(address or ""), lease=lease)
-    network = host.store.network(before.network_id)
+    network = root.store.network(before.network_id)
     if network is None:
         return before
     removed, added = _changed(network, before, after), _changed(network, after, before)
-    with endpoints.opened_namespace(host, container) as namespace:
+    with endpoints.opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(before.mac.replace(":", "")) or None
         _core.change_addresses(namespace, before.ifname, removed, added, mac)
     from netyard.drivers.parent import route_from_host
 
     route_from_host(network, [each for each, _ in removed], [each for each, _ in added])
     text = lease.to_json() if lease else ""
-    with host.store.transaction():
-        host.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
+    with root.store.transaction():
+        root.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
     endpoints.flush_flows_of([before._replace(ip6="")] if removed else [])
-    endpoints.route_defaults(host, container)
+    endpoints.route_defaults(root, container)
     return after
 
 

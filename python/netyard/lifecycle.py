@@ -28,12 +28,12 @@ from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound
-from netyard.host import Change, Host
 from netyard.naming import short
 from netyard.options import Address
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
 from netyard.spec import ContainerSpec
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 
@@ -48,20 +48,20 @@ _EXIT_PAUSE_SECONDS = 0.0005
 _UNKNOWN_STATUS = 137
 
 
-def find(host: Host, wanted: str) -> ContainerRecord:
+def find(root: Root, wanted: str) -> ContainerRecord:
     """The one container a user means, its state up to date."""
-    found = host.store.find_container(wanted)
+    found = root.store.find_container(wanted)
     if not found:
         raise NotFound(f"there is no container {wanted!r}")
     if len(found) > 1:
         raise Invalid(f"container id {wanted!r} is ambiguous: give more digits", value=wanted)
-    present = refreshed(host, found[0])
+    present = refreshed(root, found[0])
     if present is None:
         raise NotFound(f"there is no container {wanted!r} any more: it has ended")
     return present
 
 
-def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord | None:
+def refreshed(root: Root, container: ContainerRecord) -> ContainerRecord | None:
     """A container whose process died without anybody noticing is marked as ended.
 
     Returns:
@@ -69,8 +69,8 @@ def refreshed(host: Host, container: ContainerRecord) -> ContainerRecord | None:
     """
     if container.state != "running" or container.kind == "adopted" or is_alive(container):
         return container
-    finish(host, container.id)
-    return host.store.container(container.id)
+    finish(root, container.id)
+    return root.store.container(container.id)
 
 
 def hostname_of(container: ContainerRecord, spec: ContainerSpec) -> str:
@@ -97,25 +97,25 @@ def start(
         StartFailed: if the command does not start; then everything is taken down again.
         Conflict: if it runs already, or the container whose network it shares does not.
     """
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     if container.state == "running":
         raise Conflict(f"container {container.name!r} is running already")
     before = container.state
     with store.transaction():
         store.update_container(container.id, state="starting")
-    change.on_failure(lambda: tear_down(host, container, state=before, now=True))
+    change.on_failure(lambda: tear_down(root, container, state=before, now=True))
     spec = ContainerSpec.from_json(container.spec)
-    directory = host.layout.container(container.id)
+    directory = root.layout.container(container.id)
     directory.mkdir(mode=0o711, exist_ok=True)
     (directory / "exit").unlink(missing_ok=True)
     if container.donor_id is not None:
-        _check_donor(host, container)
+        _check_donor(root, container)
     elif spec.mode != "host":
-        _make_namespace(host, container, spec)
+        _make_namespace(root, container, spec)
         join_networks(change, container, spec)
-    write_files(host, container)
-    launch = _launch(host, container, spec, attached)
-    pid = shim.supervise(host.layout, launch, when_listening=when_listening)
+    write_files(root, container)
+    launch = _launch(root, container, spec, attached)
+    pid = shim.supervise(root.layout, launch, when_listening=when_listening)
     with store.transaction():
         store.update_container(
             container.id,
@@ -134,9 +134,9 @@ def start(
     return store.container(container.id) or container
 
 
-def _check_donor(host: Host, container: ContainerRecord) -> None:
-    donor = host.store.container(container.donor_id or "")
-    present = refreshed(host, donor) if donor else None
+def _check_donor(root: Root, container: ContainerRecord) -> None:
+    donor = root.store.container(container.donor_id or "")
+    present = refreshed(root, donor) if donor else None
     if present is None or present.state != "running":
         name = donor.name if donor else container.donor_id
         raise Conflict(
@@ -144,14 +144,14 @@ def _check_donor(host: Host, container: ContainerRecord) -> None:
         )
 
 
-def _make_namespace(host: Host, container: ContainerRecord, spec: ContainerSpec) -> None:
-    path = host.layout.namespace(container.id)
+def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
+    path = root.layout.namespace(container.id)
     if path.exists():
         # Kept by containers that share it while this one was stopped (contract RN7a).
         return
-    _core.make_mount_point(str(host.layout.namespaces))
+    _core.make_mount_point(str(root.layout.namespaces))
     _core.create_namespace(str(path))
-    with endpoints.opened_namespace(host, container) as namespace:
+    with endpoints.opened_namespace(root, container) as namespace:
         _core.set_loopback(namespace, True)
         _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
         _core.write_sysctls(namespace, list(spec.sysctls.items()))
@@ -159,18 +159,18 @@ def _make_namespace(host: Host, container: ContainerRecord, spec: ContainerSpec)
 
 def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
     """Bring a container's endpoints up, publish its ports and make its names known."""
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     attached = store.endpoints_of(container.id)
     joining = [each for each in attached if each.state != "up"]
     for each in attached:
         network = store.network(each.network_id)
         if network is not None:
             provision.ensure_device(change, network)
-            cluster.follow(host, network)
+            cluster.follow(root, network)
     wanted = publishing.requests_of(spec)
     carriers = endpoints.gateway_endpoints(store, attached)
     refresh = Names(change, container.id)
-    with endpoints.opened_namespace(host, container) as namespace:
+    with endpoints.opened_namespace(root, container) as namespace:
         plans = endpoints.plans_for(
             store, joining, namespace, carriers=carriers, has_ports=bool(wanted)
         )
@@ -178,7 +178,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     if leasing.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
         carriers = endpoints.gateway_endpoints(store, attached)
-    cluster.publish(host, joining)
+    cluster.publish(root, joining)
     endpoints.settle(store, joining)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
@@ -196,7 +196,7 @@ class Names:
 
     def begin(self) -> None:
         """Tell the agent; should the operation fail, it is told again."""
-        layout, ids = self._change.host.layout, self._container_ids
+        layout, ids = self._change.root.layout, self._container_ids
         self._refresh = agent.begin_refresh(layout, ids)
         self._change.on_failure(lambda: agent.refresh(layout, ids, needed=False, ended=True))
 
@@ -207,14 +207,14 @@ class Names:
 
 
 def _launch(
-    host: Host, container: ContainerRecord, spec: ContainerSpec, attached: int
+    root: Root, container: ContainerRecord, spec: ContainerSpec, attached: int
 ) -> shim.Launch:
     owner = container.donor_id or container.id
-    layout = host.layout
+    layout = root.layout
     directory = layout.container(owner)
     hostname = hostname_of(container, spec)
     if container.donor_id:
-        donor = host.store.container(container.donor_id)
+        donor = root.store.container(container.donor_id)
         if donor is not None:
             hostname = hostname_of(donor, ContainerSpec.from_json(donor.spec))
     elif spec.mode == "host" and not spec.hostname:
@@ -265,12 +265,12 @@ def environment_of(container: ContainerRecord, extra: Sequence[str] = ()) -> lis
 # -- files --------------------------------------------------------------------------------------
 
 
-def write_files(host: Host, container: ContainerRecord) -> None:
+def write_files(root: Root, container: ContainerRecord) -> None:
     """Make hosts, hostname and resolv.conf of a container that has its own."""
     if container.donor_id is not None:
         return
     spec = ContainerSpec.from_json(container.spec)
-    store, directory = host.store, host.layout.container(container.id)
+    store, directory = root.store, root.layout.container(container.id)
     attached = store.endpoints_of(container.id)
     hostname = hostname_of(container, spec)
     if spec.mode == "host" and not spec.hostname:
@@ -285,20 +285,20 @@ def write_files(host: Host, container: ContainerRecord) -> None:
             ],
             hostname=hostname,
             domainname=spec.domainname,
-            extra=[*_extra_hosts(host, spec, attached), *_linked_hosts(host, container, attached)],
+            extra=[*_extra_hosts(root, spec, attached), *_linked_hosts(root, container, attached)],
             has_ipv6=spec.mode == "host" or _has_ipv6(attached),
         )
     files.write_in_place(directory / "hosts", hosts)
-    files.write_in_place(directory / "resolv.conf", _resolv_conf(host, spec, attached))
+    files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, attached))
 
 
 def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
     return any(each.ip6 for each in attached)
 
 
-def _resolv_conf(host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
-    settings = config.load(host.layout.root)
-    has_names = has_name_service(host.store, attached)
+def _resolv_conf(root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
+    settings = config.load(root.layout.root)
+    has_names = has_name_service(root.store, attached)
     is_copied = spec.mode != "host" and not has_names
     return files.resolv_conf(
         files.ResolvConf.to_copy() if is_copied else files.ResolvConf.of_host(),
@@ -312,7 +312,7 @@ def _resolv_conf(host: Host, spec: ContainerSpec, attached: Sequence[EndpointRec
 
 
 def _extra_hosts(
-    host: Host, spec: ContainerSpec, attached: Sequence[EndpointRecord]
+    root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]
 ) -> list[tuple[str, str]]:
     """``--add-host`` entries, ``host-gateway`` turned into addresses (contract RN19)."""
     extra: list[tuple[str, str]] = []
@@ -320,7 +320,7 @@ def _extra_hosts(
         if address != "host-gateway":
             extra.append((name, address))
             continue
-        found = _gateways(host, attached)
+        found = _gateways(root, attached)
         if spec.mode == "host":
             found = ["127.0.0.1"]
         if not found:
@@ -330,12 +330,12 @@ def _extra_hosts(
 
 
 def _linked_hosts(
-    host: Host, container: ContainerRecord, attached: Sequence[EndpointRecord]
+    root: Root, container: ContainerRecord, attached: Sequence[EndpointRecord]
 ) -> list[tuple[str, str]]:
     """Lines for ``--link`` on the default network, which has no name server (contract RN20)."""
     lines: list[tuple[str, str]] = []
     for each in attached:
-        network = host.store.network(each.network_id)
+        network = root.store.network(each.network_id)
         if network is None or not network.is_builtin:
             continue
         if each.links and not bridgeopts.allows_icc(network.options):
@@ -344,8 +344,8 @@ def _linked_hosts(
                 field="--link",
             )
         for wanted, alias in each.links:
-            target = find(host, wanted)
-            there = host.store.endpoint_between(network.id, target.id)
+            target = find(root, wanted)
+            there = root.store.endpoint_between(network.id, target.id)
             if there is None or target.state != "running":
                 raise Conflict(
                     f"--link: container {target.name!r} does not run on the default network"
@@ -356,20 +356,20 @@ def _linked_hosts(
     return lines
 
 
-def _gateways(host: Host, attached: Sequence[EndpointRecord]) -> list[str]:
+def _gateways(root: Root, attached: Sequence[EndpointRecord]) -> list[str]:
     """The host's addresses as a container sees them: its own gateways, internal or not.
 
     Those of the network that carries the default route, where there is one (contract RN19).
     """
-    configured = config.load(host.layout.root).host_gateways
+    configured = config.load(root.layout.root).host_gateways
     if configured:
         return [str(address) for address in configured]
     found: list[str] = []
-    carriers = endpoints.gateway_endpoints(host.store, attached)
+    carriers = endpoints.gateway_endpoints(root.store, attached)
     for version in (4, 6):
         first = [carriers[version]] if version in carriers else []
         for each in [*first, *attached]:
-            network = host.store.network(each.network_id)
+            network = root.store.network(each.network_id)
             address = _host_on(network, version) if network else None
             if address is not None:
                 found.append(str(address))
@@ -390,7 +390,7 @@ def _host_on(network: NetworkRecord, version: int) -> Address | None:
 
 
 def refresh_files(
-    host: Host,
+    root: Root,
     container: ContainerRecord,
     *,
     added: Sequence[EndpointRecord] = (),
@@ -404,19 +404,19 @@ def refresh_files(
     if container.kind == "adopted":
         return
     spec = ContainerSpec.from_json(container.spec)
-    directory = host.layout.container(container.id)
-    refresh_hosts(host, container, added=added, removed=removed)
-    after = host.store.endpoints_of(container.id)
+    directory = root.layout.container(container.id)
+    refresh_hosts(root, container, added=added, removed=removed)
+    after = root.store.endpoints_of(container.id)
     gone = {each.id for each in removed}
     after = [each for each in after if each.id not in gone]
     new = {each.id for each in added}
     before = [*(each for each in after if each.id not in new), *removed]
-    if files.read_text(directory / "resolv.conf") == _resolv_conf(host, spec, before):
-        files.write_in_place(directory / "resolv.conf", _resolv_conf(host, spec, after))
+    if files.read_text(directory / "resolv.conf") == _resolv_conf(root, spec, before):
+        files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, after))
 
 
 def refresh_hosts(
-    host: Host,
+    root: Root,
     container: ContainerRecord,
     *,
     added: Sequence[EndpointRecord],
@@ -427,10 +427,10 @@ def refresh_hosts(
         return
     spec = ContainerSpec.from_json(container.spec)
     hostname = hostname_of(container, spec)
-    path = host.layout.container(container.id) / "hosts"
+    path = root.layout.container(container.id) / "hosts"
 
     def lines(some: Sequence[EndpointRecord]) -> list[str]:
-        shown = wayout.without(host.store, some)
+        shown = wayout.without(root.store, some)
         addresses = [address for each in shown for address in each.addresses]
         return files.own_lines(addresses, hostname, spec.domainname)
 
@@ -441,14 +441,14 @@ def refresh_hosts(
 # -- the end ------------------------------------------------------------------------------------
 
 
-def running_joiners(host: Host, container: ContainerRecord) -> list[ContainerRecord]:
+def running_joiners(root: Root, container: ContainerRecord) -> list[ContainerRecord]:
     """Running containers that share this one's network namespace."""
-    joiners = host.store.joiners(container.id)
+    joiners = root.store.joiners(container.id)
     return [each for each in joiners if each.state == "running" and is_alive(each)]
 
 
 def tear_down(
-    host: Host, container: ContainerRecord, *, state: str, now: bool = False, **outcome: object
+    root: Root, container: ContainerRecord, *, state: str, now: bool = False, **outcome: object
 ) -> None:
     """Take down what a start has built, and record the state.
 
@@ -458,11 +458,11 @@ def tear_down(
             interfaces are gone, instead of leaving them to the kernel, which takes them away in
             the background when a namespace has died.
     """
-    store = host.store
+    store = root.store
     if now:
-        shim.end_orphan(host.layout.container(container.id))
-    if not running_joiners(host, container):
-        _leave_networks(host, container, now=now)
+        shim.end_orphan(root.layout.container(container.id))
+    if not running_joiners(root, container):
+        _leave_networks(root, container, now=now)
     with store.transaction():
         store.update_container(container.id, state=state, pid=0, pid_start=0, **outcome)
         if outcome:
@@ -477,54 +477,54 @@ def _record_end(store: Store, container: ContainerRecord, outcome: Mapping[str, 
     events.container_event(store, "die", container, exitCode=str(outcome.get("exit_code", 0)))
 
 
-def _leave_networks(host: Host, container: ContainerRecord, *, now: bool) -> None:
-    store = host.store
+def _leave_networks(root: Root, container: ContainerRecord, *, now: bool) -> None:
+    store = root.store
     attached = store.endpoints_of(container.id)
-    publishing.unpublish(host, container.id, forgets_flows=False)
+    publishing.unpublish(root, container.id, forgets_flows=False)
     up = [each for each in attached if each.state != "down"]
     if up:
         if now:
-            endpoints.detach(host, up)
+            endpoints.detach(root, up)
         else:
-            endpoints.set_down(host, up)
-    namespace = host.layout.namespace(container.id)
+            endpoints.set_down(root, up)
+    namespace = root.layout.namespace(container.id)
     if namespace.exists():
         # First, because the agent's sockets would keep the namespace alive.
-        agent.refresh(host.layout, [container.id], needed=False, ended=True)
+        agent.refresh(root.layout, [container.id], needed=False, ended=True)
         _core.release_namespace(str(namespace))
 
 
-def finish(host: Host, container_id: str) -> ContainerRecord | None:
+def finish(root: Root, container_id: str) -> ContainerRecord | None:
     """Record that a container has ended, and take down what belongs to it.
 
     Returns:
         What the store says now; ``None`` if it was removed with its end (``--rm``).
     """
-    with host.change():
-        container = host.store.container(container_id)
+    with root.change():
+        container = root.store.container(container_id)
         if container is None or container.state != "running" or is_alive(container):
             return container
-        status, finished = _read_exit(host, container)
-        tear_down(host, container, state="exited", exit_code=status, finished=finished)
+        status, finished = _read_exit(root, container)
+        tear_down(root, container, state="exited", exit_code=status, finished=finished)
         if container.donor_id is not None:
-            _release_donor(host, container.donor_id)
-        ended = host.store.container(container_id)
+            _release_donor(root, container.donor_id)
+        ended = root.store.container(container_id)
         if ended is not None and ContainerSpec.from_json(ended.spec).auto_remove:
-            discard(host, ended)
+            discard(root, ended)
             return None
         return ended
 
 
-def _release_donor(host: Host, donor_id: str) -> None:
+def _release_donor(root: Root, donor_id: str) -> None:
     """The last container that shared a stopped one's namespace lets go of it."""
-    donor = host.store.container(donor_id)
-    if donor is not None and donor.state == "exited" and not running_joiners(host, donor):
-        _leave_networks(host, donor, now=False)
+    donor = root.store.container(donor_id)
+    if donor is not None and donor.state == "exited" and not running_joiners(root, donor):
+        _leave_networks(root, donor, now=False)
 
 
-def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
+def _read_exit(root: Root, container: ContainerRecord) -> tuple[int, str]:
     """Status and time the supervisor left; its record comes a moment after the process's end."""
-    record = host.layout.container(container.id) / "exit"
+    record = root.layout.container(container.id) / "exit"
     deadline = time.monotonic() + _EXIT_PATIENCE_SECONDS
     while time.monotonic() < deadline:
         words = files.read_text(record).split()
@@ -537,20 +537,20 @@ def _read_exit(host: Host, container: ContainerRecord) -> tuple[int, str]:
     return _UNKNOWN_STATUS, clock.now()
 
 
-def discard(host: Host, container: ContainerRecord) -> None:
+def discard(root: Root, container: ContainerRecord) -> None:
     """Remove everything of a container that does not run."""
-    store = host.store
+    store = root.store
     attached = store.endpoints_of(container.id)
     with store.transaction():
         store.update_container(container.id, state="removing")
-    _leave_networks(host, container, now=False)
-    files.remove_directory(host.layout.container(container.id))
-    host.layout.log(container.id).unlink(missing_ok=True)
+    _leave_networks(root, container, now=False)
+    files.remove_directory(root.layout.container(container.id))
+    root.layout.log(container.id).unlink(missing_ok=True)
     with store.transaction():
         for joiner in store.joiners(container.id):
             store.update_container(joiner.id, donor_id=None)
         for each in attached:
-            endpoints.forget(host, each)
+            endpoints.forget(root, each)
         store.delete_container(container.id)
         events.container_event(store, "destroy", container)
-    cluster.give_up(host, container.id, attached)
+    cluster.give_up(root, container.id, attached)

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from netyard import ports
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
-from netyard.host import Host
-from netyard.network import Network
-from netyard.network import find as find_network
+from netyard.lookup import find_network, list_networks
 from netyard.publishing import requests_of
 from netyard.spec import ContainerSpec
+from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, NetworkRecord, singly
 
 STATES = ("created", "running", "exited")
 
 
-def select_networks(host: Host, filters: Sequence[str]) -> list[Network]:
-    """Networks that fit (contract NL2), by name.
+def select_networks(
+    root: Root, networks: Sequence[NetworkRecord], filters: Sequence[str]
+) -> list[NetworkRecord]:
+    """Networks that fit (contract NL2).
 
     Raises:
         Invalid: for a filter that is none.
@@ -33,22 +34,22 @@ def select_networks(host: Host, filters: Sequence[str]) -> list[Network]:
             network.is_builtin == (one_of(value, "builtin", "custom") == "builtin")
         ),
         "dangling": lambda network, value: (
-            not network.is_builtin and boolean(value) != _is_used(host, network)
+            not network.is_builtin and boolean(value) != _is_used(root, network)
         ),
     }
     wanted = Filters(filters, tests)
     if len(wanted.values("dangling")) > 1:
         raise Invalid("--filter: dangling can be given once", field="--filter")
-    return [each for each in Network.list(host=host) if wanted.match(each.record)]
+    return [each for each in networks if wanted.match(each)]
 
 
-def _is_used(host: Host, network: NetworkRecord) -> bool:
+def _is_used(root: Root, network: NetworkRecord) -> bool:
     if network.is_config_only:
-        return any(other.config_from == network.name for other in host.store.networks())
-    return bool(host.store.endpoints_on(network.id))
+        return any(other.config_from == network.name for other in root.store.networks())
+    return bool(root.store.endpoints_on(network.id))
 
 
-def prune_networks(host: Host, filters: Sequence[str] = ()) -> list[str]:
+def prune_networks(root: Root, filters: Sequence[str] = ()) -> list[str]:
     """Remove every network of users that no container is on, running or not (contract NP1, NP2).
 
     Args:
@@ -71,14 +72,15 @@ def prune_networks(host: Host, filters: Sequence[str] = ()) -> list[str]:
         raise Invalid("--filter: until can be given once", field="--filter")
     for value in wanted.values("until"):
         parse_moment("--filter until", value)
+    from netyard import networks as operations
+
     removed = []
-    with host.change():
-        for network in Network.list(host=host):
-            record = network.record
-            if record.is_builtin or _is_used(host, record) or not wanted.match(record):
+    with root.change() as change:
+        for record in list_networks(root):
+            if record.is_builtin or _is_used(root, record) or not wanted.match(record):
                 continue
             try:
-                network.remove()
+                operations.remove(change, record)
             except Conflict:
                 if not record.spans_hosts:
                     raise
@@ -89,19 +91,19 @@ def prune_networks(host: Host, filters: Sequence[str] = ()) -> list[str]:
 
 
 def select_containers(
-    host: Host, containers: Sequence[ContainerRecord], filters: Sequence[str]
+    root: Root, containers: Sequence[ContainerRecord], filters: Sequence[str]
 ) -> list[ContainerRecord]:
     """Containers that fit ``ps``'s filters.
 
     Raises:
         Invalid: for a filter that is none.
     """
-    by_age = [each.id for each in host.store.containers()]
+    by_age = [each.id for each in root.store.containers()]
 
     def position(value: str) -> int:
         from netyard.lifecycle import find
 
-        return by_age.index(find(host, value).id)
+        return by_age.index(find(root, value).id)
 
     tests: dict[str, Test[ContainerRecord]] = {
         "id": lambda each, value: matches(each.id, value),
@@ -111,8 +113,8 @@ def select_containers(
         "exited": lambda each, value: (
             each.state == "exited" and str(each.exit_code) == _number(value)
         ),
-        "network": lambda each, value: _is_on(host, each, value),
-        "publish": lambda each, value: _publishes(host, each, value),
+        "network": lambda each, value: _is_on(root, each, value),
+        "publish": lambda each, value: _publishes(root, each, value),
         "expose": _exposes,
         "before": lambda each, value: by_age.index(each.id) > position(value),
         "since": lambda each, value: by_age.index(each.id) < position(value),
@@ -127,22 +129,22 @@ def _number(value: str) -> str:
     return str(int(value))
 
 
-def _is_on(host: Host, container: ContainerRecord, wanted: str) -> bool:
+def _is_on(root: Root, container: ContainerRecord, wanted: str) -> bool:
     spec = ContainerSpec.from_json(container.spec)
     if spec.mode != "networks":
         return spec.mode == wanted
     try:
-        network = find_network(host, wanted)
+        network = find_network(root, wanted)
     except NetyardError:
         return False
-    return host.store.endpoint_between(network.id, container.id) is not None
+    return root.store.endpoint_between(network.id, container.id) is not None
 
 
-def _publishes(host: Host, container: ContainerRecord, value: str) -> bool:
+def _publishes(root: Root, container: ContainerRecord, value: str) -> bool:
     wanted = set(ports.parse_expose(value))
     return any(
         (each.container_port, each.protocol) in wanted or (each.host_port, each.protocol) in wanted
-        for each in singly(host.store.publications(container.id))
+        for each in singly(root.store.publications(container.id))
     )
 
 

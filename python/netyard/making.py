@@ -6,12 +6,12 @@ from netyard import clock, endpoint, events, lifecycle, wayout
 from netyard.builtin import ensure_builtin
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
-from netyard.host import Change, Host
+from netyard.lookup import find_network
 from netyard.naming import new_id
-from netyard.network import find as find_network
 from netyard.options import parse_name
 from netyard.randomname import random_name
 from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, NetworkRecord
 
 _NAME_SHORTEST = 2
@@ -20,13 +20,13 @@ _NAME_TRIES = 50
 
 def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> ContainerRecord:
     """Record a container and its endpoints, which have addresses from now on."""
-    host, store = change.host, change.store
-    ensure_builtin(host)
-    donor = _find_donor(host, target) if spec.mode == "container" else None
-    networks = [find_network(host, request.network) for request in spec.networks]
+    root, store = change.root, change.store
+    ensure_builtin(root)
+    donor = _find_donor(root, target) if spec.mode == "container" else None
+    networks = [find_network(root, request.network) for request in spec.networks]
     record = ContainerRecord(
         id=new_id(),
-        name=_choose_name(host, name),
+        name=_choose_name(root, name),
         kind="run" if spec.command else "adopted",
         created=clock.now(),
         spec=spec.to_json(),
@@ -45,11 +45,11 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
             _plan(change, network, record, request, spec, position)
         planned = store.endpoints_of(record.id)
         if wayout.is_needed(store, planned):
-            network = wayout.ensure_network(host)
+            network = wayout.ensure_network(root)
             request = NetworkRequest(network=network.id)
             _plan(change, network, record, request, spec, len(planned))
         events.container_event(store, "create", record)
-    change.on_failure(lambda: _unmake(host, record.id))
+    change.on_failure(lambda: _unmake(root, record.id))
     return record
 
 
@@ -74,14 +74,14 @@ def _plan(
     )
 
 
-def _unmake(host: Host, container_id: str) -> None:
-    left = host.store.container(container_id)
+def _unmake(root: Root, container_id: str) -> None:
+    left = root.store.container(container_id)
     if left is not None:
-        lifecycle.discard(host, left)
+        lifecycle.discard(root, left)
 
 
-def _find_donor(host: Host, target: str) -> str:
-    donor = lifecycle.find(host, target)
+def _find_donor(root: Root, target: str) -> str:
+    donor = lifecycle.find(root, target)
     if donor.state != "running":
         raise Conflict(
             f"--network: container {donor.name!r}, whose network is to be shared, is not running"
@@ -90,19 +90,19 @@ def _find_donor(host: Host, target: str) -> str:
     return donor.donor_id or donor.id
 
 
-def check_name(host: Host, name: str) -> None:
+def check_name(root: Root, name: str) -> None:
     """Refuse a name that is none or that another container has."""
     parse_name("--name", name, shortest=_NAME_SHORTEST)
-    if any(each.name == name for each in host.store.find_container(name)):
+    if any(each.name == name for each in root.store.find_container(name)):
         raise NameInUse(f"--name: a container named {name!r} exists", holder=name)
 
 
-def _choose_name(host: Host, name: str | None) -> str:
+def _choose_name(root: Root, name: str | None) -> str:
     if name is not None:
-        check_name(host, name)
+        check_name(root, name)
         return name
     for _ in range(_NAME_TRIES):
         candidate = random_name()
-        if not host.store.find_container(candidate):
+        if not root.store.find_container(candidate):
             return candidate
     raise Exhausted("no generated container name is free", hint="give one with --name")

@@ -6,9 +6,9 @@ from netyard import events, provision
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Forbidden, NameInUse
-from netyard.host import Change, Host
 from netyard.planning import SCOPES, plan
 from netyard.spec import NetworkSpec
+from netyard.state.root import Change, Root
 from netyard.store.records import NetworkRecord
 
 # How often a shared network is planned anew when other hosts are quicker.
@@ -19,22 +19,22 @@ def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
     """Make a network.
 
     Raises:
-        NetyardError: what keeps it from being made; see `netyard.network.Network.create`.
+        NetyardError: what keeps it from being made; see `netyard.api.network.Network.create`.
     """
     if SCOPES.get(spec.driver) == "global" and not spec.is_config_only:
         return _make_shared(change, spec)
-    record = plan(change.host, spec)
+    record = plan(change.root, spec)
     _make(change, record)
     return record._replace(state="ready")
 
 
 def _make(change: Change, record: NetworkRecord) -> None:
-    host, store = change.host, change.store
+    root, store = change.root, change.store
     with store.transaction():
-        _check_name_free(host, record)
+        _check_name_free(root, record)
         store.add_network(record)
-    change.on_failure(lambda: provision.discard(host, record))
-    provision.make_in_kernel(host, record)
+    change.on_failure(lambda: provision.discard(root, record))
+    provision.make_in_kernel(root, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
         events.network_event(store, "create", record)
@@ -45,27 +45,27 @@ def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
 
     Where subnet and VNI are chosen, another host may choose them at the same time: then again.
     """
-    host = change.host
+    root = change.root
     for attempts_left in reversed(range(_TRIES)):
-        record = plan(host, spec)._replace(state="planned")
-        _check_name_free(host, record)
+        record = plan(root, spec)._replace(state="planned")
+        _check_name_free(root, record)
         try:
-            cluster.add_network(host, record)
+            cluster.add_network(root, record)
             break
         except NameInUse:
             raise
         except Conflict:
             if not attempts_left:
                 raise
-    change.on_failure(lambda: cluster.remove_network(host, record))
-    with host.store.transaction():
-        host.store.add_network(record)
-        events.network_event(host.store, "create", record)
+    change.on_failure(lambda: cluster.remove_network(root, record))
+    with root.store.transaction():
+        root.store.add_network(record)
+        events.network_event(root.store, "create", record)
     return record
 
 
-def _check_name_free(host: Host, record: NetworkRecord) -> None:
-    if host.store.has_network_named(record.name):
+def _check_name_free(root: Root, record: NetworkRecord) -> None:
+    if root.store.has_network_named(record.name):
         raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
 
 
@@ -75,14 +75,14 @@ def remove(change: Change, record: NetworkRecord) -> None:
     Raises:
         Forbidden, Conflict: as they say.
     """
-    host = change.host
+    root = change.root
     if record.is_builtin:
         raise Forbidden(f"network {record.name!r} is built in and cannot be removed")
-    _check_unused_settings(host, record)
+    _check_unused_settings(root, record)
     users = [
         owner.name
-        for endpoint in host.store.endpoints_on(record.id)
-        if (owner := host.store.container(endpoint.container_id))
+        for endpoint in root.store.endpoints_on(record.id)
+        if (owner := root.store.container(endpoint.container_id))
     ]
     if users:
         raise Conflict(
@@ -91,18 +91,18 @@ def remove(change: Change, record: NetworkRecord) -> None:
             hint="remove or disconnect them first",
         )
     if record.spans_hosts:
-        cluster.remove_network(host, record)
-        provision.forget(host, record)
+        cluster.remove_network(root, record)
+        provision.forget(root, record)
     else:
-        provision.discard(host, record)
-    events.network_event(host.store, "destroy", record)
-    change.afterwards(lambda: agent.forget_network(host.layout, record.id))
-    provision.tidy_up(host)
+        provision.discard(root, record)
+    events.network_event(root.store, "destroy", record)
+    change.afterwards(lambda: agent.forget_network(root.layout, record.id))
+    provision.tidy_up(root)
 
 
-def _check_unused_settings(host: Host, record: NetworkRecord) -> None:
+def _check_unused_settings(root: Root, record: NetworkRecord) -> None:
     """Settings other networks were made from stay (contract NC16)."""
-    made = [each.name for each in host.store.networks() if each.config_from == record.name]
+    made = [each.name for each in root.store.networks() if each.config_from == record.name]
     if record.is_config_only and made:
         raise Forbidden(
             f"network {record.name!r} holds the settings of {', '.join(made)}",

@@ -14,17 +14,17 @@ from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.ground import Ground
-from netyard.host import Host
 from netyard.ipam.defaults import GLOBAL_SOURCES
 from netyard.naming import bridge_name
 from netyard.netopts import check_mtu
 from netyard.options import parse_address, parse_subnet
 from netyard.spec import NetworkSpec
+from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 
 
 def find_ground(
-    host: Host, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
 ) -> Ground:
     """What a new network has on all hosts (contract OV1 to OV6).
 
@@ -39,14 +39,14 @@ def find_ground(
             "cluster gives",
             field="--ipam-driver",
         )
-    cluster.check_member(host)
+    cluster.check_member(root)
     is_encrypted = overlayopts.is_encrypted(options)
     if is_encrypted and not _core.knows_wireguard():
         raise Unsupported(
             "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
         )
-    own = cluster.own_host(host)
-    others = cluster.networks(host)
+    own = cluster.own_host(root)
+    others = cluster.networks(root)
     if any(other.name == spec.name for other in others):
         raise NameInUse(f"a network named {spec.name!r} exists", holder=spec.name)
     return Ground(
@@ -56,7 +56,7 @@ def find_ground(
         subnets=[parse_subnet("--subnet", word) for word in spec.subnets],
         gateways=[parse_address("--gateway", word) for word in spec.gateways],
         others=others,
-        avoid=[ip_network(each.address) for each in cluster.hosts(host)],
+        avoid=[ip_network(each.address) for each in cluster.hosts(root)],
         sources=GLOBAL_SOURCES,
         vni=_vni(options, others),
         underlay=str(tunnel_address(own.id)) if is_encrypted else own.address,
@@ -76,7 +76,7 @@ def _vni(options: Mapping[str, str], others: Sequence[NetworkRecord]) -> int:
     return wanted
 
 
-def check(host: Host, record: NetworkRecord) -> None:
+def check(root: Root, record: NetworkRecord) -> None:
     """What options and families ask of one another."""
     check_mtu(record.options, has_ipv6=record.has_ipv6)
 

@@ -11,12 +11,12 @@ from itertools import chain, count
 from netyard import _core, parentopts
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
 from netyard.ground import Ground
-from netyard.host import Host
 from netyard.ipam.pool import address_from
 from netyard.naming import dummy_name
 from netyard.netopts import check_mtu, mtu_of
 from netyard.options import Address, Subnet, parse_address, parse_subnet
 from netyard.spec import NetworkSpec
+from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 
 _CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
@@ -27,7 +27,7 @@ _ROUTER = "router"
 Options = Mapping[str, str]
 
 
-def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str) -> Ground:
+def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str) -> Ground:
     """The parent interface of a new network (contract MV1, IV1).
 
     As given; else a dummy if the network is internal, else the interface of the default route,
@@ -56,7 +56,7 @@ def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str
             f"{parent!r}",
             field="--opt",
         )
-    sharing = _sharing(host, kind, parent, options)
+    sharing = _sharing(root, kind, parent, options)
     _check_other_kind(kind, parent, links)
     subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
     return Ground(
@@ -72,13 +72,13 @@ def find_ground(host: Host, spec: NetworkSpec, options: Options, network_id: str
     )
 
 
-def check(host: Host, record: NetworkRecord) -> None:
+def check(root: Root, record: NetworkRecord) -> None:
     """What options, families and addresses given away already ask of one another (IP6)."""
     check_mtu(record.options, has_ipv6=record.has_ipv6)
     for pool in record.pools:
-        for other in host.store.networks():
+        for other in root.store.networks():
             first, last = pool.dynamic.network_address, int(pool.dynamic.broadcast_address)
-            leased = next(host.store.leased_from(other.id, first), None)
+            leased = next(root.store.leased_from(other.id, first), None)
             if leased is not None and leased <= last:
                 address = address_from(leased, pool.version)
                 raise SubnetOverlap(
@@ -192,23 +192,23 @@ def _check_kernel(kind: str) -> None:
         )
 
 
-def sharers(host: Host, network: NetworkRecord) -> list[NetworkRecord]:
+def sharers(root: Root, network: NetworkRecord) -> list[NetworkRecord]:
     """Other networks on the same parent interface."""
     parent = parentopts.parent_of(network.options)
-    return [other for other in _on(host, parent) if other.id != network.id]
+    return [other for other in _on(root, parent) if other.id != network.id]
 
 
-def _on(host: Host, parent: str) -> list[NetworkRecord]:
+def _on(root: Root, parent: str) -> list[NetworkRecord]:
     return [
         other
-        for other in host.store.networks()
+        for other in root.store.networks()
         if other.driver in parentopts.KINDS and parentopts.parent_of(other.options) == parent
     ]
 
 
-def _sharing(host: Host, kind: str, parent: str, options: Options) -> list[NetworkRecord]:
+def _sharing(root: Root, kind: str, parent: str, options: Options) -> list[NetworkRecord]:
     """Networks that the new one shares its parent with, if it may (contract MV2, IV1)."""
-    others = _on(host, parent)
+    others = _on(root, parent)
     for other in others:
         if other.driver != kind:
             raise Conflict(

@@ -21,12 +21,12 @@ from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ground import Ground
-from netyard.host import Host
 from netyard.ipam.allocate import plan_pools
 from netyard.ipam.pool import Pool, with_host_address
 from netyard.naming import new_id
 from netyard.options import Address, Subnet, parse_address, parse_name, parse_subnet
 from netyard.spec import NetworkSpec
+from netyard.state.root import Root
 from netyard.store.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.surroundings import subnets_in_use
 
@@ -39,10 +39,10 @@ class _Device(Protocol):
     """What each module that plans for a kind of device has."""
 
     def find_ground(
-        self, host: Host, spec: NetworkSpec, options: Mapping[str, str], network_id: str, /
+        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str, /
     ) -> Ground: ...
 
-    def check(self, host: Host, record: NetworkRecord, /) -> None: ...
+    def check(self, root: Root, record: NetworkRecord, /) -> None: ...
 
     def find_warnings(self, record: NetworkRecord, /) -> list[str]: ...
 
@@ -59,7 +59,7 @@ def _device(kind: str) -> _Device:
     return cast(_Device, import_module(_DEVICES[kind]))
 
 
-def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
+def plan(root: Root, spec: NetworkSpec) -> NetworkRecord:
     """The record of a new network; the caller holds the lock.
 
     Raises:
@@ -70,12 +70,12 @@ def plan(host: Host, spec: NetworkSpec) -> NetworkRecord:
     if spec.name in RESERVED:
         raise Forbidden(f"network name {spec.name!r} is reserved for a built-in network")
     _check_words(spec)
-    settings = config.load(host.layout.root)
+    settings = config.load(root.layout.root)
     if spec.is_config_only:
         return _plan_config_only(spec)
     if spec.config_from:
-        return _plan_from(host, spec, settings)
-    return _plan_network(host, spec, settings)
+        return _plan_from(root, spec, settings)
+    return _plan_network(root, spec, settings)
 
 
 def _check_words(spec: NetworkSpec) -> None:
@@ -172,9 +172,9 @@ def _any_options(options: Mapping[str, str]) -> dict[str, str]:
     return netopts.normalise(options, checks, bridgeopts.SHORT_NAMES)
 
 
-def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
+def _plan_from(root: Root, spec: NetworkSpec, settings: Config) -> NetworkRecord:
     """A network from stored settings (contract NC17)."""
-    found = [each for each in host.store.find_network(spec.config_from) if each.is_config_only]
+    found = [each for each in root.store.find_network(spec.config_from) if each.is_config_only]
     if not found:
         raise NotFound(f"--config-from: there is no config-only network {spec.config_from!r}")
     source = found[0]
@@ -191,10 +191,10 @@ def _plan_from(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord
         ipam_options=source.ipam_options,
         config_from="",
     )
-    return _plan_network(host, full, settings)._replace(config_from=source.name)
+    return _plan_network(root, full, settings)._replace(config_from=source.name)
 
 
-def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRecord:
+def _plan_network(root: Root, spec: NetworkSpec, settings: Config) -> NetworkRecord:
     driver = find_driver(spec.driver)
     if not driver.is_creatable:
         raise Forbidden(f"--driver: there is only one {spec.driver!r} network, and it exists")
@@ -202,7 +202,7 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
     defaults = settings.network_options.get(driver.name, {})
     options = {**defaults, **driver.normalise(spec.options)}
     device = _device(driver.device)
-    ground = device.find_ground(host, spec, options, network_id)
+    ground = device.find_ground(root, spec, options, network_id)
     ipv4, ipv6 = _families(spec, options, ground.subnets)
     families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
     if not families:
@@ -227,9 +227,9 @@ def _plan_network(host: Host, spec: NetworkSpec, settings: Config) -> NetworkRec
         is_foreign=ground.is_foreign,
         vni=ground.vni,
         underlay=ground.underlay,
-        pools=_pools(host, spec, settings, ground, [*auxiliary, *ground.reserved], families),
+        pools=_pools(root, spec, settings, ground, [*auxiliary, *ground.reserved], families),
     )
-    device.check(host, record)
+    device.check(root, record)
     driver.check(record)
     return record
 
@@ -249,7 +249,7 @@ def _families(
 
 
 def _pools(
-    host: Host,
+    root: Root,
     spec: NetworkSpec,
     settings: Config,
     ground: Ground,
@@ -280,7 +280,7 @@ def _pools(
         auxiliary=auxiliary,
         families=families,
         networks=[
-            *(each for each in host.store.networks() if _counts(each, ground)),
+            *(each for each in root.store.networks() if _counts(each, ground)),
             *ground.others,
         ],
         avoid=[*subnets_in_use(), *ground.avoid] if chooses else (),

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from netyard import _core, kernel, lifecycle, ports, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
-from netyard.host import Host
 from netyard.ports import PortRequest
 from netyard.spec import ContainerSpec
+from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, EndpointRecord, Publication
 from netyard.store.store import Store
 
 
-def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication]:
+def add_ports(root: Root, wanted: str, texts: Sequence[str]) -> list[Publication]:
     """Publish further ports of a container; a stopped one has them when it starts.
 
     Args:
@@ -26,54 +26,54 @@ def add_ports(host: Host, wanted: str, texts: Sequence[str]) -> list[Publication
         Conflict: if the container runs and has no network that can publish.
     """
     requests = [each for text in ports.compacted(texts) for each in ports.parse_publish(text)]
-    with host.change() as change:
-        container = lifecycle.find(host, wanted)
+    with root.change() as change:
+        container = lifecycle.find(root, wanted)
         spec = _spec_of(container)
         more = spec._replace(publish=ports.compacted((*spec.publish, *texts)))
         if container.state != "running":
-            _remember(host, container, more)
+            _remember(root, container, more)
             return []
-        carriers, places = _carriers_and_places(host, container)
+        carriers, places = _carriers_and_places(root, container)
         if not places:
             raise Conflict(f"container {container.name!r} has no network that can publish a port")
-        with host.store.transaction():
-            shares = host.store.has_publications(container.id)
-            made = publishing.record(host, container, requests, places)
-            host.store.note_publishing(container.id)
-            _remember(host, container, more)
-        change.on_failure(lambda: _forget(host, container, spec))
+        with root.store.transaction():
+            shares = root.store.has_publications(container.id)
+            made = publishing.record(root, container, requests, places)
+            root.store.note_publishing(container.id)
+            _remember(root, container, more)
+        change.on_failure(lambda: _forget(root, container, spec))
         publishing.enforce(change, made, places, shares=shares)
-        _let_hairpin(host, carriers.values())
-        host.store.note_publishing(None)
+        _let_hairpin(root, carriers.values())
+        root.store.note_publishing(None)
         return made
 
 
-def _forget(host: Host, container: ContainerRecord, spec: ContainerSpec) -> None:
-    with host.store.transaction():
-        host.store.note_publishing(None)
-        _remember(host, container, spec)
+def _forget(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
+    with root.store.transaction():
+        root.store.note_publishing(None)
+        _remember(root, container, spec)
 
 
-def finish_publishing(host: Host, container_id: str) -> None:
+def finish_publishing(root: Root, container_id: str) -> None:
     """Put ports into the firewall that a killed command has recorded: all or none are there."""
-    container = host.store.container(container_id)
+    container = root.store.container(container_id)
     if container is not None and container.state == "running":
-        carriers, _ = _carriers_and_places(host, container)
-        kernel.rebuild_table(host)
-        _let_hairpin(host, carriers.values())
-        publishing.forget_udp_clients(host, host.store.publications(container_id))
-    host.store.note_publishing(None)
+        carriers, _ = _carriers_and_places(root, container)
+        kernel.rebuild_table(root)
+        _let_hairpin(root, carriers.values())
+        publishing.forget_udp_clients(root, root.store.publications(container_id))
+    root.store.note_publishing(None)
 
 
 def _carriers_and_places(
-    host: Host, container: ContainerRecord
+    root: Root, container: ContainerRecord
 ) -> tuple[Mapping[int, EndpointRecord], publishing.Places]:
-    up = [each for each in host.store.endpoints_of(container.id) if each.state == "up"]
-    carriers = endpoints.gateway_endpoints(host.store, up)
-    return carriers, publishing.Places.of(host.store, up, carriers)
+    up = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
+    carriers = endpoints.gateway_endpoints(root.store, up)
+    return carriers, publishing.Places.of(root.store, up, carriers)
 
 
-def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
+def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
     """Take published ports back.
 
     Args:
@@ -83,46 +83,46 @@ def remove_ports(host: Host, wanted: str, texts: Sequence[str]) -> None:
     Raises:
         NotFound: if a port is not published.
     """
-    with host.change():
-        container = lifecycle.find(host, wanted)
+    with root.change():
+        container = lifecycle.find(root, wanted)
         spec = _spec_of(container)
         published = Published(spec.publish)
         gone: list[Publication] = []
-        for text, requests in _worded(host, container, texts):
-            matching = _matching(host, container, requests)
+        for text, requests in _worded(root, container, texts):
+            matching = _matching(root, container, requests)
             was_asked_for = published.take(requests)
             if not matching and not was_asked_for:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
         left = spec._replace(publish=ports.compacted(published.texts()))
-        with host.store.transaction():
-            _remember(host, container, left)
-            ending = host.store.separate(gone)
-            host.store.end_publications(ending)
-        publishing.withdraw(host, ending)
+        with root.store.transaction():
+            _remember(root, container, left)
+            ending = root.store.separate(gone)
+            root.store.end_publications(ending)
+        publishing.withdraw(root, ending)
 
 
 def _worded(
-    host: Host, container: ContainerRecord, texts: Sequence[str]
+    root: Root, container: ContainerRecord, texts: Sequence[str]
 ) -> list[tuple[str, list[PortRequest]]]:
     """What is to be taken back; in few words, if all that was named in many is there."""
     few = [(text, ports.parse_publish(text)) for text in ports.compacted(texts)]
     for _, requests in few:
         if len(few) < len(texts):
-            found = sum(each.length for each in _matching(host, container, requests))
+            found = sum(each.length for each in _matching(root, container, requests))
             if found < sum(each.length for each in requests):
                 return [(text, ports.parse_publish(text)) for text in texts]
     return few
 
 
 def _matching(
-    host: Host, container: ContainerRecord, requests: Sequence[PortRequest]
+    root: Root, container: ContainerRecord, requests: Sequence[PortRequest]
 ) -> list[Publication]:
     """The publications, or parts of them, that are meant by requests."""
     return [
         part
         for each in requests
-        for publication in _candidates(host.store, container, each)
+        for publication in _candidates(root.store, container, each)
         if (part := _meant(publication, each)) is not None
     ]
 
@@ -150,15 +150,15 @@ def _spec_of(container: ContainerRecord) -> ContainerSpec:
     return spec
 
 
-def _remember(host: Host, container: ContainerRecord, spec: ContainerSpec) -> None:
-    with host.store.transaction():
-        host.store.update_container(container.id, spec=spec.to_json())
+def _remember(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
+    with root.store.transaction():
+        root.store.update_container(container.id, spec=spec.to_json())
 
 
-def _let_hairpin(host: Host, carriers: Iterable[EndpointRecord]) -> None:
+def _let_hairpin(root: Root, carriers: Iterable[EndpointRecord]) -> None:
     """A container that had no ports may now ask its own."""
     for endpoint in carriers:
-        network = host.store.network(endpoint.network_id)
+        network = root.store.network(endpoint.network_id)
         if network is not None and network.bridge:
             _core.restore_ports([(endpoint.host_ifname, network.bridge, True)])
 
@@ -181,8 +181,8 @@ class Published:
                 inside = (int(port), protocol.lower() or "tcp")
                 word = outside.rpartition(":")[2]
                 # Port 0 is any.
-                host = int(word) or None if word.isdecimal() else None
-                self._plain.setdefault(inside, {}).setdefault(host, []).append(text)
+                root = int(word) or None if word.isdecimal() else None
+                self._plain.setdefault(inside, {}).setdefault(root, []).append(text)
             else:
                 self._others.append(text)
 
@@ -195,8 +195,8 @@ class Published:
         """Take out what may be meant by a request for one port."""
         by_host = self._plain.get((request.container_port, request.protocol), {})
         chosen = (None, *request.host_ports) if request.host_ports else tuple(by_host)
-        for host in chosen:
-            yield from by_host.pop(host, ())
+        for root in chosen:
+            yield from by_host.pop(root, ())
 
     def take(self, requests: Sequence[PortRequest]) -> bool:
         """Take what these cover out; whether there was any."""

@@ -9,8 +9,8 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
-from netyard.host import Change, Host
 from netyard.naming import host_access_name, vxlan_name
+from netyard.state.root import Change, Root
 from netyard.store.records import NetworkRecord
 
 
@@ -20,30 +20,30 @@ def ensure_device(change: Change, record: NetworkRecord) -> None:
         return
     with change.store.transaction():
         change.store.set_network_state(record.id, "making")
-    change.on_failure(lambda: discard(change.host, record))
-    make_in_kernel(change.host, record)
+    change.on_failure(lambda: discard(change.root, record))
+    make_in_kernel(change.root, record)
     with change.store.transaction():
         change.store.set_network_state(record.id, "ready")
 
 
-def make_in_kernel(host: Host, record: NetworkRecord) -> None:
+def make_in_kernel(root: Root, record: NetworkRecord) -> None:
     """The kernel's side of a network: rules before the device, so that it is never open."""
-    cluster.prepare(host, record)
-    kernel.admit(host, record)
+    cluster.prepare(root, record)
+    kernel.admit(root, record)
     find_driver(record.driver).create([record])
-    label(host, record)
-    kernel.ensure_forwarding(host, record)
+    label(root, record)
+    kernel.ensure_forwarding(root, record)
     # Not needed to run a container on a network that is there.
     from netyard import coexistence
 
-    found = coexistence.find(host.layout.table)
+    found = coexistence.find(root.layout.table)
     if found:
-        coexistence.sync(host.layout, host.store, found)
+        coexistence.sync(root.layout, root.store, found)
         # It sees to it that the others go on letting us pass.
-        agent.ensure(host.layout)
+        agent.ensure(root.layout)
 
 
-def label(host: Host, record: NetworkRecord) -> None:
+def label(root: Root, record: NetworkRecord) -> None:
     """Say on a network's interfaces whose they are; not on those that were there before it."""
     names = [vxlan_name(record.id)] if record.spans_hosts else []
     if record.driver in parentopts.KINDS:
@@ -52,54 +52,54 @@ def label(host: Host, record: NetworkRecord) -> None:
     elif record.bridge and not record.is_foreign:
         names.append(record.bridge)
     if names:
-        _core.set_aliases(names, host.layout.alias(record.name))
+        _core.set_aliases(names, root.layout.alias(record.name))
 
 
-def discard(host: Host, record: NetworkRecord) -> None:
+def discard(root: Root, record: NetworkRecord) -> None:
     """Take everything of a network away, however far it had come.
 
     A built-in network goes back to being planned, and so does one that other hosts have as well.
     """
     from netyard import coexistence, parentplan
 
-    with host.store.transaction():
-        host.store.set_network_state(record.id, "removing")
-    if record.driver in parentopts.KINDS and parentplan.sharers(host, record):
+    with root.store.transaction():
+        root.store.set_network_state(record.id, "removing")
+    if record.driver in parentopts.KINDS and parentplan.sharers(root, record):
         # What they stand on together goes with the last of them.
         record = record._replace(is_foreign=True)
     find_driver(record.driver).remove([record])
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
-        kernel.expel(host, record)
-    agent.tidy(host.layout)
-    coexistence.sync(host.layout, host.store)
-    with host.store.transaction():
+        kernel.expel(root, record)
+    agent.tidy(root.layout)
+    coexistence.sync(root.layout, root.store)
+    with root.store.transaction():
         if record.is_builtin or record.spans_hosts:
-            host.store.set_network_state(record.id, "planned")
+            root.store.set_network_state(record.id, "planned")
         else:
-            host.store.delete_network(record.id)
+            root.store.delete_network(record.id)
 
 
-def forget(host: Host, record: NetworkRecord) -> None:
+def forget(root: Root, record: NetworkRecord) -> None:
     """Take a network that spanned hosts away for good, and with the last the way out of all."""
-    _delete(host, record)
-    networks = host.store.networks()
+    _delete(root, record)
+    networks = root.store.networks()
     if not any(network.spans_hosts for network in networks):
         for network in networks:
-            if network.is_way_out and not host.store.endpoints_on(network.id):
-                _delete(host, network)
-    tidy_up(host)
+            if network.is_way_out and not root.store.endpoints_on(network.id):
+                _delete(root, network)
+    tidy_up(root)
 
 
-def _delete(host: Host, record: NetworkRecord) -> None:
-    discard(host, record)
-    with host.store.transaction():
-        host.store.delete_network(record.id)
+def _delete(root: Root, record: NetworkRecord) -> None:
+    discard(root, record)
+    with root.store.transaction():
+        root.store.delete_network(record.id)
 
 
-def tidy_up(host: Host) -> None:
+def tidy_up(root: Root) -> None:
     """With the last network that has a device, the table and forwarding go too."""
-    networks = host.store.networks()
+    networks = root.store.networks()
     if not any(network.bridge and network.state != "planned" for network in networks):
-        kernel.restore_forwarding(host)
-        kernel.remove_table(host)
+        kernel.restore_forwarding(root)
+        kernel.remove_table(root)

@@ -12,10 +12,10 @@ from netyard import _core, bridgeopts, config, firewall, flows, kernel, parentop
 from netyard.config import Config
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
-from netyard.host import Change, Host
 from netyard.options import Address
 from netyard.ports import PortRequest
 from netyard.spec import ContainerSpec
+from netyard.state.root import Change, Root
 from netyard.store.records import (
     MOST_IN_A_ROW,
     ContainerRecord,
@@ -82,16 +82,16 @@ class Places(NamedTuple):
         return bool(self.translated or self.routed)
 
 
-def why_unpublished(host: Host, container: ContainerRecord) -> str | None:
+def why_unpublished(root: Root, container: ContainerRecord) -> str | None:
     """Why a container can have none of the ports it wants, as a sentence (MV5, PB12)."""
     spec = ContainerSpec.from_json(container.spec)
-    attached = host.store.endpoints_of(container.id)
+    attached = root.store.endpoints_of(container.id)
     if spec.mode != "networks" or not requests_of(spec):
         return None
-    if Places.of(host.store, attached, gateway_endpoints(host.store, attached)):
+    if Places.of(root.store, attached, gateway_endpoints(root.store, attached)):
         return None
     for endpoint in attached:
-        network = host.store.network(endpoint.network_id)
+        network = root.store.network(endpoint.network_id)
         if network is not None and network.driver in parentopts.KINDS:
             own = " and ".join(map(str, endpoint.addresses)) or "its own address"
             return (
@@ -115,20 +115,20 @@ def publish(
         return []
     with change.store.transaction():
         is_first = not change.store.has_publications(container.id)
-        made = record(change.host, container, wanted, places)
+        made = record(change.root, container, wanted, places)
     enforce(change, made, places, shares=not is_first)
     return made
 
 
 def record(
-    host: Host, container: ContainerRecord, wanted: Sequence[PortRequest], places: Places
+    root: Root, container: ContainerRecord, wanted: Sequence[PortRequest], places: Places
 ) -> list[Publication]:
     """Choose host ports and record them, in a transaction of the caller's; see `publish`."""
-    settings = config.load(host.layout.root)
+    settings = config.load(root.layout.root)
     made: list[Publication] = []
     for request in ports.joined(wanted):
-        found = _choose(host.store, container, request, places, settings)
-        host.store.add_publications(found)
+        found = _choose(root.store, container, request, places, settings)
+        root.store.add_publications(found)
         made += found
     return made
 
@@ -143,11 +143,11 @@ def enforce(
     """
     if not made:
         return
-    host, container_id = change.host, made[0].container_id
-    change.on_failure(lambda: unpublish(host, container_id, made))
+    root, container_id = change.root, made[0].container_id
+    change.on_failure(lambda: unpublish(root, container_id, made))
     before = _sharing(change.store, container_id, made) if shares else []
-    kernel.apply(host, _tables(host, made, before, places))
-    forget_udp_clients(host, made)
+    kernel.apply(root, _tables(root, made, before, places))
+    forget_udp_clients(root, made)
 
 
 def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Sequence[Publication]:
@@ -170,14 +170,14 @@ def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Se
 
 
 def _tables(
-    host: Host, made: Sequence[Publication], before: Sequence[Publication], places: Places
+    root: Root, made: Sequence[Publication], before: Sequence[Publication], places: Places
 ) -> list[tuple[str, str, list[firewall.Step]]]:
     """The steps of a publication, in both tables, as one transaction.
 
     Args:
         before: What the container has published already: some elements are shared by its ports.
     """
-    table = host.layout.table
+    table = root.layout.table
     elements = firewall.without(
         firewall.publication_elements(made), firewall.publication_elements(before)
     )
@@ -193,7 +193,7 @@ def _tables(
 
 
 def unpublish(
-    host: Host,
+    root: Root,
     container_id: str,
     gone: Sequence[Publication] | None = None,
     *,
@@ -206,16 +206,16 @@ def unpublish(
         forgets_flows: False if the caller forgets those of the whole address: the kernel looks
             through its whole table for it.
     """
-    store = host.store
+    store = root.store
     with store.transaction():
         # All of them are whole.
         ending = store.publications(container_id) if gone is None else store.separate(gone)
         store.end_publications(ending)
-    withdraw(host, ending, shares=gone is not None, forgets_flows=forgets_flows)
+    withdraw(root, ending, shares=gone is not None, forgets_flows=forgets_flows)
 
 
 def withdraw(
-    host: Host,
+    root: Root,
     ending: Sequence[Publication],
     *,
     shares: bool = True,
@@ -228,34 +228,34 @@ def withdraw(
     """
     if not ending:
         return
-    store, container_id = host.store, ending[0].container_id
+    store, container_id = root.store, ending[0].container_id
     # Elements are shared by ports of one container: they go with the last that needs them.
     sharing = _sharing(store, container_id, ending) if shares else []
     elements = firewall.without(
         firewall.publication_elements(ending), firewall.publication_elements(sharing)
     )
-    kernel.change_elements(host, delete=elements)
+    kernel.change_elements(root, delete=elements)
     looped = {each.endpoint_id for each in ending if firewall.is_looped(each)}
     rest = (
         [each for each in store.publications(container_id) if not each.is_ending] if looped else []
     )
     for endpoint_id in looped:
-        _reset_loops(host, endpoint_id, [each for each in rest if each.endpoint_id == endpoint_id])
+        _reset_loops(root, endpoint_id, [each for each in rest if each.endpoint_id == endpoint_id])
     if forgets_flows:
         _core.flush_flows(_flows(ending))
     with store.transaction():
         store.delete_publications(ending)
 
 
-def put_back(host: Host, container_id: str, before: Sequence[Publication]) -> None:
+def put_back(root: Root, container_id: str, before: Sequence[Publication]) -> None:
     """Publish exactly what was, of a container whose ports could not be moved."""
-    store = host.store
+    store = root.store
     with store.transaction():
         store.delete_publications(store.publications(container_id))
         store.add_publications(each._replace(is_ending=False) for each in before)
         # Should the kernel refuse again, the next command goes on from here.
         store.note_publishing(container_id)
-    kernel.rebuild_table(host)
+    kernel.rebuild_table(root)
     store.note_publishing(None)
 
 
@@ -264,25 +264,25 @@ def _key(each: Publication) -> tuple[object, ...]:
     return (each.family, each.protocol, each.host_port, each.host_ip, *inside)
 
 
-def _reset_loops(host: Host, endpoint_id: str, rest: Sequence[Publication]) -> None:
+def _reset_loops(root: Root, endpoint_id: str, rest: Sequence[Publication]) -> None:
     """Leave an interface only the rules of what is left; without any, no chain.
 
     The kernel may have taken the chain away with the interface.
     """
-    endpoint = host.store.endpoint(endpoint_id)
+    endpoint = root.store.endpoint(endpoint_id)
     if endpoint is None:
         return
     chain = endpoint.host_ifname
     steps: list[firewall.Step] = [("flush chain", chain)]
     looped = [each for each in rest if firewall.is_looped(each)]
-    network = host.store.network(endpoint.network_id)
+    network = root.store.network(endpoint.network_id)
     gateway = network.gateway(6) if network else None
     if looped and gateway is not None:
         steps += firewall.loop_steps(chain, gateway, looped)
     else:
         steps.append(("delete chain", chain))
     try:
-        _core.apply_nft([("netdev", host.layout.table, steps)])
+        _core.apply_nft([("netdev", root.layout.table, steps)])
     except KernelError as error:
         if error.errno != errno.ENOENT:
             raise
@@ -302,7 +302,7 @@ def _numbers(each: Publication, first: int) -> tuple[int, int, int]:
     return firewall.PROTOCOLS[each.protocol], first, first + each.length - 1
 
 
-def forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
+def forget_udp_clients(root: Root, publications: Iterable[Publication]) -> None:
     """Clients that asked somebody else at the host's port before would go on doing so (PB11).
 
     For UDP only: whoever begins a TCP connection begins a new flow.
@@ -310,7 +310,7 @@ def forget_udp_clients(host: Host, publications: Iterable[Publication]) -> None:
     udp = [each for each in publications if each.protocol == "udp"]
     if not udp:
         return
-    flows.forget(host.layout)
+    flows.forget(root.layout)
     own = [address for _, address, _ in _core.list_addresses()]
     on_host: list[_Flow] = [
         (address, _numbers(each, each.host_port))

@@ -9,38 +9,38 @@ from netyard import _core, lifecycle
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
-from netyard.host import Host
 from netyard.naming import overlay_mac
 from netyard.options import Address, format_mac
+from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 
-def give_new_addresses(host: Host, endpoint_id: str) -> list[Address]:
+def give_new_addresses(root: Root, endpoint_id: str) -> list[Address]:
     """Claim other addresses for an endpoint and have its container use them; which they are.
 
     Raises:
         Exhausted: if the network has none left.
         ClusterError: if the cluster cannot be reached.
     """
-    with host.change():
-        before = host.store.endpoint(endpoint_id)
-        container = host.store.container(before.container_id) if before else None
-        network = host.store.network(before.network_id) if before else None
+    with root.change():
+        before = root.store.endpoint(endpoint_id)
+        container = root.store.container(before.container_id) if before else None
+        network = root.store.network(before.network_id) if before else None
         if before is None or container is None or network is None:
             return []
         wanted: dict[int, Address | None] = {each.version: None for each in before.addresses}
-        claimed = cluster.claim(host, network, container, endpoint_id, wanted)
+        claimed = cluster.claim(root, network, container, endpoint_id, wanted)
         after = _moved(network, before, claimed)
         if before.is_joined:
-            _change_interface(host, network, container, before, after)
-        with host.store.transaction():
-            host.store.delete_leases(endpoint_id)
+            _change_interface(root, network, container, before, after)
+        with root.store.transaction():
+            root.store.delete_leases(endpoint_id)
             for address in claimed:
-                host.store.add_lease(network.id, address, endpoint_id)
-            host.store.update_endpoint(endpoint_id, ip4=after.ip4, ip6=after.ip6, mac=after.mac)
+                root.store.add_lease(network.id, address, endpoint_id)
+            root.store.update_endpoint(endpoint_id, ip4=after.ip4, ip6=after.ip6, mac=after.mac)
         if container.state == "running":
-            lifecycle.refresh_hosts(host, container, removed=[before], added=[after])
-        agent.rename(host.layout, container.id)
+            lifecycle.refresh_hosts(root, container, removed=[before], added=[after])
+        agent.rename(root.layout, container.id)
         return claimed
 
 
@@ -55,7 +55,7 @@ def _moved(
 
 
 def _change_interface(
-    host: Host,
+    root: Root,
     network: NetworkRecord,
     container: ContainerRecord,
     before: EndpointRecord,
@@ -64,7 +64,7 @@ def _change_interface(
     def prefixed(endpoint: EndpointRecord) -> list[tuple[Address, int]]:
         return [(each, network.prefix_of(endpoint, each.version)) for each in endpoint.addresses]
 
-    with endpoints.opened_namespace(host, container) as namespace:
+    with endpoints.opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(after.mac.replace(":", ""))
         _core.change_addresses(namespace, after.ifname, prefixed(before), prefixed(after), mac)
     endpoints.flush_flows_of([before])

@@ -20,62 +20,62 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
-from netyard.host import Change, Host
 from netyard.naming import Layout
 from netyard.provision import discard as discard_network
 from netyard.provision import label
 from netyard.runtime.process import is_alive
 from netyard.spec import ContainerSpec
+from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord
 
 
-def finish_interrupted(host: Host) -> None:
+def finish_interrupted(root: Root) -> None:
     """Undo what a killed operation has left half-way.
 
     Called with the lock held, so whatever is unfinished has no owner any more.
     """
-    left = host.store.unfinished()
+    left = root.store.unfinished()
     for container_id in left.containers:
-        container = host.store.container(container_id)
+        container = root.store.container(container_id)
         if container is not None:
-            _undo_container(host, container)
+            _undo_container(root, container)
     for container_id in left.ending:
-        ending = [each for each in host.store.publications(container_id) if each.is_ending]
-        publishing.unpublish(host, container_id, ending)
+        ending = [each for each in root.store.publications(container_id) if each.is_ending]
+        publishing.unpublish(root, container_id, ending)
     for endpoint_id in left.endpoints:
-        _undo_endpoint(host, endpoint_id)
+        _undo_endpoint(root, endpoint_id)
     for container_id in left.publishing:
-        portchange.finish_publishing(host, container_id)
+        portchange.finish_publishing(root, container_id)
     for network_id in left.networks:
-        network = host.store.network(network_id)
+        network = root.store.network(network_id)
         if network is not None:
-            discard_network(host, network)
+            discard_network(root, network)
 
 
-def _undo_endpoint(host: Host, endpoint_id: str) -> None:
-    endpoint = host.store.endpoint(endpoint_id)
-    owner = host.store.container(endpoint.container_id) if endpoint else None
+def _undo_endpoint(root: Root, endpoint_id: str) -> None:
+    endpoint = root.store.endpoint(endpoint_id)
+    owner = root.store.container(endpoint.container_id) if endpoint else None
     if endpoint is None or owner is None:
         return
-    if owner.state == "running" and host.layout.namespace(owner.id).exists():
-        connecting.withdraw(Change(host), [(owner, endpoint)])
+    if owner.state == "running" and root.layout.namespace(owner.id).exists():
+        connecting.withdraw(Change(root), [(owner, endpoint)])
     else:
-        endpoints.detach(host, [endpoint])
+        endpoints.detach(root, [endpoint])
 
 
-def _undo_container(host: Host, container: ContainerRecord) -> None:
+def _undo_container(root: Root, container: ContainerRecord) -> None:
     if container.kind == "adopted" and container.state == "starting" and container.started:
         # It was being brought back after a restart: that can be done again.
-        adopting.give_back(host, container)
+        adopting.give_back(root, container)
     elif container.kind == "adopted":
-        adopting.abandon(host, container)
+        adopting.abandon(root, container)
     elif container.state == "starting":
         state = "exited" if container.started else "created"
-        lifecycle.tear_down(host, container, state=state, now=True)
+        lifecycle.tear_down(root, container, state=state, now=True)
         if ContainerSpec.from_json(container.spec).auto_remove:
-            lifecycle.discard(host, container)
+            lifecycle.discard(root, container)
     else:
-        lifecycle.discard(host, container)
+        lifecycle.discard(root, container)
 
 
 @dataclass(slots=True)
@@ -95,27 +95,27 @@ class Report:
     removed: list[str] = field(default_factory=list)
 
 
-def reload(host: Host) -> Report:
+def reload(root: Root) -> Report:
     """Make every kernel object again that should exist and does not.
 
     For after a ``nft flush ruleset``, a deleted bridge, or a reboot of the host, of which adopted
     namespaces come back that somebody has made again at the same path.
     """
     report = Report()
-    with host.change(is_reload=True) as change:
-        _end_the_dead(host, report)
-        kernel.rebuild_table(host)
-        for network in host.store.networks():
+    with root.change(is_reload=True) as change:
+        _end_the_dead(root, report)
+        kernel.rebuild_table(root)
+        for network in root.store.networks():
             if network.takes_endpoints and network.state == "ready":
-                kernel.ensure_forwarding(host, network)
+                kernel.ensure_forwarding(root, network)
                 try:
-                    cluster.prepare(host, network)
+                    cluster.prepare(root, network)
                     driver(network.driver).restore(network, [])
-                    label(host, network)
+                    label(root, network)
                     report.restored.append(f"network {network.name}")
                 except NetyardError as error:
                     report.lost.append(f"network {network.name}: {error}")
-        for container in host.store.containers():
+        for container in root.store.containers():
             if container.state != "running" and container.kind != "adopted":
                 continue
             try:
@@ -125,66 +125,66 @@ def reload(host: Host) -> Report:
                 report.lost.append(f"container {container.name}: {error}")
             change.keep()
         try:
-            cluster.repair(host)
+            cluster.repair(root)
         except NetyardError as error:
             report.lost.append(f"containers on other hosts: {error}")
-        coexistence.sync(host.layout, host.store)
+        coexistence.sync(root.layout, root.store)
         # Once more: chains on interfaces can only be made when these are there.
-        kernel.rebuild_table(host)
-        running = [each for each in host.store.containers() if each.state == "running"]
+        kernel.rebuild_table(root)
+        running = [each for each in root.store.containers() if each.state == "running"]
         needed = any(
-            lifecycle.has_name_service(host.store, host.store.endpoints_of(each.id))
+            lifecycle.has_name_service(root.store, root.store.endpoints_of(each.id))
             for each in running
         )
         ids = [each.id for each in running]
-        host.layout.restored.touch(mode=0o600)
-        change.afterwards(lambda: agent.refresh(host.layout, ids, needed=needed))
+        root.layout.restored.touch(mode=0o600)
+        change.afterwards(lambda: agent.refresh(root.layout, ids, needed=needed))
     return report
 
 
 def _restore_container(change: Change, container: ContainerRecord) -> None:
     """Bring a running container's endpoints back, and its default routes."""
-    host = change.host
-    if container.kind == "adopted" and not adopting.is_kept(host, container):
+    root = change.root
+    if container.kind == "adopted" and not adopting.is_kept(root, container):
         adopting.revive(change, container)
         return
-    attached = host.store.endpoints_of(container.id)
+    attached = root.store.endpoints_of(container.id)
     if not attached:
         return
-    has_ports = bool(host.store.publications(container.id))
-    with endpoints.opened_namespace(host, container) as namespace:
-        carriers = endpoints.gateway_endpoints(host.store, attached)
+    has_ports = bool(root.store.publications(container.id))
+    with endpoints.opened_namespace(root, container) as namespace:
+        carriers = endpoints.gateway_endpoints(root.store, attached)
         plans = endpoints.plans_for(
-            host.store, attached, namespace, carriers=carriers, has_ports=has_ports
+            root.store, attached, namespace, carriers=carriers, has_ports=has_ports
         )
         for plan in plans:
             driver(plan.network.driver).restore(plan.network, [plan])
-    endpoints.route_defaults(host, container)
+    endpoints.route_defaults(root, container)
 
 
-def _end_the_dead(host: Host, report: Report) -> None:
-    for container in host.store.containers():
+def _end_the_dead(root: Root, report: Report) -> None:
+    for container in root.store.containers():
         if container.state == "running" and container.kind == "run" and not is_alive(container):
-            lifecycle.finish(host, container.id)
+            lifecycle.finish(root, container.id)
             report.ended.append(f"container {container.name}")
 
 
-def repair(host: Host) -> Report:
+def repair(root: Root) -> Report:
     """Undo what was interrupted, note what has ended, and take left-overs away."""
     report = Report()
-    with host.change():
-        _end_the_dead(host, report)
-        _remove_leftovers(host, report)
+    with root.change():
+        _end_the_dead(root, report)
+        _remove_leftovers(root, report)
     return report
 
 
-def _remove_leftovers(host: Host, report: Report) -> None:
+def _remove_leftovers(root: Root, report: Report) -> None:
     """Links out of use; namespaces and directories of containers the store does not know."""
     swept = _core.sweep()
     if swept:
         report.removed.append(f"{swept} links out of use")
-    layout: Layout = host.layout
-    known = {container.id for container in host.store.containers()}
+    layout: Layout = root.layout
+    known = {container.id for container in root.store.containers()}
     for path in layout.namespaces.iterdir():
         if path.name not in known:
             _core.release_namespace(str(path))

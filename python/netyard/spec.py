@@ -102,7 +102,7 @@ _BARE = ContainerSpec()._asdict()
 
 
 class NetworkSpec(NamedTuple):
-    """A network as users ask for it; see `netyard.network.Network.create`."""
+    """A network as users ask for it; see `netyard.api.network.Network.create`."""
 
     name: str
     driver: str = "bridge"

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from netyard import bridgeopts, clock, config
 from netyard.drivers.interface import speaks_ipv6
-from netyard.host import Host
 from netyard.ipam.defaults import choose_subnet
 from netyard.ipam.pool import Pool, address_from
 from netyard.naming import bridge_name, new_id
+from netyard.state.root import Root
 from netyard.store.records import WAY_OUT, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 from netyard.surroundings import subnets_in_use
@@ -51,9 +51,9 @@ def has_ipv6(endpoints: Sequence[EndpointRecord]) -> bool:
     return any(each.ip6 for each in endpoints)
 
 
-def ensure_network(host: Host) -> NetworkRecord:
+def ensure_network(root: Root) -> NetworkRecord:
     """The network, recorded when it is first needed; the caller holds the lock."""
-    for known in host.store.networks():
+    for known in root.store.networks():
         if known.is_way_out:
             return known
     network_id = new_id()
@@ -67,16 +67,16 @@ def ensure_network(host: Host) -> NetworkRecord:
         options=_OPTIONS,
         bridge=bridge_name(network_id),
         state="planned",
-        pools=_pools(host),
+        pools=_pools(root),
     )
-    with host.store.transaction():
-        host.store.add_network(record)
+    with root.store.transaction():
+        root.store.add_network(record)
     return record
 
 
-def _pools(host: Host) -> tuple[Pool, ...]:
-    settings = config.load(host.layout.root)
-    taken = [pool.subnet for network in host.store.networks() for pool in network.pools]
+def _pools(root: Root) -> tuple[Pool, ...]:
+    settings = config.load(root.layout.root)
+    taken = [pool.subnet for network in root.store.networks() for pool in network.pools]
     avoid = [*taken, *subnets_in_use()]
     subnets = [
         choose_subnet(version, avoid, sources=settings.pools)

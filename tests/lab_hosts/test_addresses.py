@@ -182,8 +182,8 @@ def test_names_and_prefixes(host: Machine) -> None:
 
 _REUSE = """
 import subprocess, threading
-from netyard.container import Container
-from netyard.network import Network
+from netyard.api.container import Container
+from netyard.api.network import Network
 
 def ip(*words):
     return subprocess.run(["ip", *words], capture_output=True, text=True).stdout

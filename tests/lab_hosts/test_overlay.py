@@ -375,12 +375,12 @@ def test_a_host_is_away_longer_than_its_lease(trio: Cluster) -> None:
 
 
 _MANY = """
-from netyard.container import Container
+from netyard.api.container import Container
 for number in range(100):
     Container.run("sleep", "600", name=f"NAME-{number}", network="net")
 """
 _NONE = """
-from netyard.container import Container
+from netyard.api.container import Container
 for each in Container.list(all=True):
     each.remove(force=True)
 """

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 
 from netyard import provision
 from netyard.agent import client as agent
+from netyard.api.host import Host
 from netyard.cluster import reading
 from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
-from netyard.host import Host
 from netyard.naming import Layout
 from netyard.store.records import NetworkRecord
 

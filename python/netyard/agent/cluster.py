@@ -22,6 +22,7 @@ from netyard.agent.identity import Identity
 from netyard.agent.mesh import Mesh
 from netyard.agent.remotes import Remotes
 from netyard.agent.zones import Zones
+from netyard.api.host import Host
 from netyard.cluster import entries, membership
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Etcd, LeaseLost
@@ -29,11 +30,11 @@ from netyard.cluster.follow import Follower
 from netyard.cluster.membership import Membership
 from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, Conflict, NetyardError
-from netyard.host import Host, locked
 from netyard.lifecycle import hostname_of
 from netyard.naming import Layout
 from netyard.readdressing import give_new_addresses
 from netyard.spec import ContainerSpec
+from netyard.state.root import locked
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from netyard import _core, leasing, lifecycle
 from netyard.agent import client as agent
+from netyard.api.host import Host
 from netyard.drivers.parent import group_of
 from netyard.errors import NetyardError
-from netyard.host import Host
 from netyard.lifecycle import hostname_of
 from netyard.naming import Layout, short
 from netyard.spec import ContainerSpec

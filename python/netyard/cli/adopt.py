@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from netyard.api.container import Container
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each
 from netyard.cli.unpublished import warn_unpublished
-from netyard.container import Container
 
 
 @click.command()

@@ -8,10 +8,10 @@ import click
 
 from netyard import builtin
 from netyard import config as configuration
+from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.table import show_json
 from netyard.errors import Invalid
-from netyard.host import Host
 
 
 @click.group(invoke_without_command=True)

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from netyard import wayout
+from netyard.api.container import Container
+from netyard.api.network import Network
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
-from netyard.container import Container
 from netyard.errors import NotFound
 from netyard.naming import short
-from netyard.network import Network
 from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord
 

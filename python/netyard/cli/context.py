@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netyard.host import Host
+from netyard.api.host import Host
 
 
 def current_host(ctx: click.Context) -> Host:

@@ -19,14 +19,14 @@ def demo(ctx: click.Context, scene: str, inside: bool, output_format: str) -> No
     SCENE is bridge, l2 for macvlan and ipvlan: containers on the wire, or overlay: two hosts, one
     network.
     """
-    from netyard.demo import stage
-    from netyard.host import check_privileges
+    from netyard.demo import scenes, stage
+    from netyard.state.root import check_privileges
 
     check_privileges()
     if not inside:
         ctx.exit(stage.start(scene, output_format=output_format))
     silent = output_format == "json"
-    steps = stage.show(scene, lambda text: None if silent else click.echo(text))
+    steps = stage.show(scenes.scene(scene), lambda text: None if silent else click.echo(text))
     if silent:
         click.echo(json.dumps([asdict(step) for step in steps]))
     ctx.exit(0 if all(step.is_right for step in steps) else 1)

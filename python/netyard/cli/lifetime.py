@@ -8,12 +8,12 @@ import signal
 import click
 
 from netyard import events as event_log
+from netyard.api.container import Container
+from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each
-from netyard.container import Container
 from netyard.errors import Invalid
 from netyard.filters import Filters, Test, parse_moment
-from netyard.host import Host
 
 
 @click.command()

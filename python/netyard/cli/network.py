@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from netyard.api.network import Network
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
 from netyard.errors import NotFound
 from netyard.naming import short
-from netyard.network import Network
 from netyard.options import parse_bool, parse_pairs
 
 
@@ -233,9 +233,9 @@ def connect(
 ) -> None:
     """Give a container an interface on a network."""
     # Loaded here, because other commands about networks do without containers.
+    from netyard.api.container import Container
     from netyard.checking import parse_priority
     from netyard.cli.unpublished import warn_unpublished
-    from netyard.container import Container
 
     host = current_host(ctx)
     joined = Network.get(network_name, host=host)

@@ -6,8 +6,8 @@ import json
 
 import click
 
+from netyard.api.container import Container
 from netyard.cli.context import current_host
-from netyard.container import Container
 from netyard.errors import NotFound
 from netyard.ports import parse_query
 

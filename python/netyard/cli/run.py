@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from netyard import lifecycle
+from netyard.api.container import Container
+from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.report import warn
 from netyard.cli.unpublished import warn_unpublished
-from netyard.container import Container
 from netyard.environment import parse_environment, read_env_file
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
-from netyard.host import Host
 from netyard.options import parse_pairs
 from netyard.proxies import proxy_environment
 from netyard.runtime import shim

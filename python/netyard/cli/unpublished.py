@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netyard.api.container import Container
 from netyard.cli.report import warn
-from netyard.container import Container
 
 
 def warn_unpublished(container: Container) -> None:

@@ -16,22 +16,22 @@ from netyard import config, errors
 from netyard.agent import client as agent
 from netyard.cluster.membership import Membership
 from netyard.errors import Conflict, NetyardError
-from netyard.host import Host
 from netyard.options import Address, parse_address
+from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 
 if TYPE_CHECKING:
     from netyard.cluster.entries import EndpointEntry, HostEntry
 
 
-def ask(host: Host, what: str, **fields: Any) -> dict[str, Any]:
+def ask(root: Root, what: str, **fields: Any) -> dict[str, Any]:
     """Have the agent do something in the cluster.
 
     Raises:
         NetyardError: what the agent, or the cluster, says to it.
     """
-    agent.ensure(host.layout)
-    answer = agent.request(host.layout, {"op": "cluster", "what": what, **fields}) or {}
+    agent.ensure(root.layout)
+    answer = agent.request(root.layout, {"op": "cluster", "what": what, **fields}) or {}
     if "refused" not in answer:
         return answer
     kind = getattr(errors, answer["refused"], NetyardError)
@@ -39,13 +39,13 @@ def ask(host: Host, what: str, **fields: Any) -> dict[str, Any]:
     raise kind(answer["message"], hint=answer["hint"], **extra)
 
 
-def check_member(host: Host) -> Membership:
+def check_member(root: Root) -> Membership:
     """This host's part in its cluster.
 
     Raises:
         Conflict: if it is in none (contract OV1).
     """
-    found = config.load(host.layout.root).cluster
+    found = config.load(root.layout.root).cluster
     if found is None:
         raise Conflict(
             "--driver: overlay networks are shared by a cluster, and this host is in none",
@@ -54,53 +54,53 @@ def check_member(host: Host) -> Membership:
     return found
 
 
-def join(host: Host, member: Membership) -> None:
+def join(root: Root, member: Membership) -> None:
     """Become a member of a cluster. Its networks are in the store when this returns."""
-    ask(host, "join", settings=member.to_settings())
+    ask(root, "join", settings=member.to_settings())
 
 
-def leave(host: Host) -> None:
+def leave(root: Root) -> None:
     """Be a member no longer."""
-    ask(host, "leave")
+    ask(root, "leave")
 
 
-def own_host(host: Host) -> HostEntry:
+def own_host(root: Root) -> HostEntry:
     """This host, as the others know it."""
     from netyard.cluster.entries import HostEntry
 
-    return HostEntry.from_json(ask(host, "self")["host"])
+    return HostEntry.from_json(ask(root, "self")["host"])
 
 
-def rotate_key(host: Host) -> None:
+def rotate_key(root: Root) -> None:
     """Have a new key for the tunnel between the hosts.
 
     Raises:
         Conflict: if this host has no part in the tunnel.
     """
-    ask(host, "rotate-key")
+    ask(root, "rotate-key")
 
 
-def prepare(host: Host, network: NetworkRecord) -> None:
+def prepare(root: Root, network: NetworkRecord) -> None:
     """Have the tunnel an encrypted network is carried by, before its device is made."""
     if network.is_encrypted:
-        ask(host, "prepare")
+        ask(root, "prepare")
 
 
-def hosts(host: Host) -> list[HostEntry]:
+def hosts(root: Root) -> list[HostEntry]:
     """The hosts of the cluster that are there."""
     from netyard.cluster.entries import HostEntry
 
-    return [HostEntry.from_json(text) for text in ask(host, "hosts")["hosts"]]
+    return [HostEntry.from_json(text) for text in ask(root, "hosts")["hosts"]]
 
 
-def networks(host: Host) -> list[NetworkRecord]:
+def networks(root: Root) -> list[NetworkRecord]:
     """The networks of the cluster."""
     from netyard.cluster.entries import network_from_json
 
-    return [network_from_json(text) for text in ask(host, "networks")["networks"]]
+    return [network_from_json(text) for text in ask(root, "networks")["networks"]]
 
 
-def add_network(host: Host, network: NetworkRecord) -> None:
+def add_network(root: Root, network: NetworkRecord) -> None:
     """Make a network known to all hosts.
 
     Raises:
@@ -108,10 +108,10 @@ def add_network(host: Host, network: NetworkRecord) -> None:
     """
     from netyard.cluster.entries import network_to_json
 
-    ask(host, "add", network=network_to_json(network))
+    ask(root, "add", network=network_to_json(network))
 
 
-def remove_network(host: Host, network: NetworkRecord) -> None:
+def remove_network(root: Root, network: NetworkRecord) -> None:
     """Remove a network everywhere.
 
     Raises:
@@ -119,19 +119,19 @@ def remove_network(host: Host, network: NetworkRecord) -> None:
     """
     from netyard.cluster.entries import network_to_json
 
-    ask(host, "remove", network=network_to_json(network))
+    ask(root, "remove", network=network_to_json(network))
 
 
-def endpoints(host: Host, network: NetworkRecord) -> list[EndpointEntry]:
+def endpoints(root: Root, network: NetworkRecord) -> list[EndpointEntry]:
     """A network's endpoints on all hosts."""
     from netyard.cluster.entries import EndpointEntry
 
-    found = ask(host, "endpoints", network=network.id)["endpoints"]
+    found = ask(root, "endpoints", network=network.id)["endpoints"]
     return [EndpointEntry.from_json(text) for text in found]
 
 
 def claim(
-    host: Host,
+    root: Root,
     network: NetworkRecord,
     container: ContainerRecord,
     endpoint_id: str,
@@ -144,7 +144,7 @@ def claim(
         ClusterError: if etcd cannot be reached.
     """
     answer = ask(
-        host,
+        root,
         "claim",
         network=network.id,
         endpoint={"id": endpoint_id, "container": container.id, "names": [container.name]},
@@ -153,31 +153,31 @@ def claim(
     return [parse_address("address", text) for text in answer["addresses"]]
 
 
-def follow(host: Host, network: NetworkRecord) -> None:
+def follow(root: Root, network: NetworkRecord) -> None:
     """Have the kernel know a network's containers on other hosts, once the device is there."""
     if network.spans_hosts:
-        ask(host, "follow", network=network.id)
+        ask(root, "follow", network=network.id)
 
 
-def publish(host: Host, endpoints: Sequence[EndpointRecord]) -> None:
+def publish(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Make known that endpoints can be reached."""
-    shared = [each.id for each in endpoints if _is_shared(host, each)]
+    shared = [each.id for each in endpoints if _is_shared(root, each)]
     if shared:
-        ask(host, "publish", endpoints=shared)
+        ask(root, "publish", endpoints=shared)
 
 
-def give_up(host: Host, container_id: str, endpoints: Sequence[EndpointRecord]) -> None:
+def give_up(root: Root, container_id: str, endpoints: Sequence[EndpointRecord]) -> None:
     """Make known that endpoints are gone from the store; at the latest when etcd is back."""
-    if any(_is_shared(host, each) for each in endpoints):
-        agent.refresh(host.layout, [container_id], needed=False)
+    if any(_is_shared(root, each) for each in endpoints):
+        agent.refresh(root.layout, [container_id], needed=False)
 
 
-def repair(host: Host) -> None:
+def repair(root: Root) -> None:
     """Have the kernel know the containers on other hosts anew, and no others."""
-    if config.load(host.layout.root).cluster is not None:
-        ask(host, "repair")
+    if config.load(root.layout.root).cluster is not None:
+        ask(root, "repair")
 
 
-def _is_shared(host: Host, endpoint: EndpointRecord) -> bool:
-    network = host.store.network(endpoint.network_id)
+def _is_shared(root: Root, endpoint: EndpointRecord) -> bool:
+    network = root.store.network(endpoint.network_id)
     return network is not None and network.spans_hosts

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netyard import _core, firewall
-from netyard.container import Container
+from netyard.api.container import Container
+from netyard.api.host import Host
+from netyard.api.network import Network
 from netyard.demo.stage import (
     FETCH,
     HOST,
@@ -18,8 +20,6 @@ from netyard.demo.stage import (
     wait_for,
     web_server,
 )
-from netyard.host import Host
-from netyard.network import Network
 from netyard.store.records import singly
 
 _PICTURE = """

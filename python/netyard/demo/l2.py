@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netyard import _core
-from netyard.container import Container
+from netyard.api.container import Container
+from netyard.api.host import Host
+from netyard.api.network import Network
 from netyard.demo.stage import (
     FETCH,
     HOST,
@@ -18,8 +20,6 @@ from netyard.demo.stage import (
     wait_for,
     web_server,
 )
-from netyard.host import Host
-from netyard.network import Network
 
 _LAN = "192.0.2.0/24"
 _RANGES = {"lan": "192.0.2.64/27", "near": "192.0.2.96/27", "apart": "192.0.2.128/27"}

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from netyard import _core
-from netyard.container import Container
+from netyard.api.container import Container
+from netyard.api.host import Host
+from netyard.api.network import Network
 from netyard.demo.stage import (
     FETCH,
     HOST,
@@ -28,8 +30,6 @@ from netyard.demo.stage import (
     web_server,
 )
 from netyard.errors import NetyardError
-from netyard.host import Host
-from netyard.network import Network
 from netyard.runtime import shim
 
 _ETCD = f"http://{HOST}:2379"

@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
-from netyard.container import Container
-from netyard.host import Host
+from netyard.api.container import Container
+from netyard.api.host import Host
 from netyard.naming import Layout
 from netyard.options import Address
 from netyard.runtime import shim
@@ -30,11 +29,6 @@ HOST = IPv4Address("192.0.2.10")
 NEIGHBOUR = IPv4Address("192.0.2.20")
 PAGE = "hello from web"
 PATIENCE_SECONDS = 0.4
-SCENES = {
-    "bridge": "netyard.demo.bridges",
-    "l2": "netyard.demo.l2",
-    "overlay": "netyard.demo.overlay",
-}
 _NEIGHBOUR_NAMESPACE = "/run/neighbour"
 
 # What containers and the neighbour run: no tool but Python is needed on the machine.
@@ -109,23 +103,6 @@ class Demonstration:
         return done.is_right
 
 
-def show(scene: str, say: Callable[[str], None]) -> list[Step]:
-    """A demonstration itself. Only ever on a throw-away machine."""
-    if {link.name for link in _core.list_links()} - {"lo"}:
-        raise RuntimeError("the demonstration must run on a machine of its own")
-    demonstration = Demonstration(say)
-    started = time.perf_counter()
-    os.environ["NETYARD_ROOT"] = "/run/demo"
-    play = import_module(SCENES[scene]).play
-    with _world() as neighbour, Host(root="/run/demo") as host:
-        play(demonstration, Cast(host, neighbour))
-    seconds = time.perf_counter() - started
-    good = sum(step.is_right for step in demonstration.steps)
-    say(f"\n{good} of {len(demonstration.steps)} as they should be, in {seconds:.1f} s; all of it")
-    say("happened in namespaces that are gone now: this machine's network was not touched")
-    return demonstration.steps
-
-
 class Cast(NamedTuple):
     """Who takes part: the host, its containers, and the neighbour on its wire."""
 
@@ -159,6 +136,26 @@ class Cast(NamedTuple):
         words = command or ("sleep", "600")
         made = Container.run(*words, name=name, network=network, publish=publish, host=self.host)
         return f"{made.id[:12]} {name} {self.address(name, network)}"
+
+
+#: A demonstration: shows its steps on the machine that it is given.
+Play = Callable[[Demonstration, Cast], None]
+
+
+def show(play: Play, say: Callable[[str], None]) -> list[Step]:
+    """A demonstration itself. Only ever on a throw-away machine."""
+    if {link.name for link in _core.list_links()} - {"lo"}:
+        raise RuntimeError("the demonstration must run on a machine of its own")
+    demonstration = Demonstration(say)
+    started = time.perf_counter()
+    os.environ["NETYARD_ROOT"] = "/run/demo"
+    with _world() as neighbour, Host(root="/run/demo") as host:
+        play(demonstration, Cast(host, neighbour))
+    seconds = time.perf_counter() - started
+    good = sum(step.is_right for step in demonstration.steps)
+    say(f"\n{good} of {len(demonstration.steps)} as they should be, in {seconds:.1f} s; all of it")
+    say("happened in namespaces that are gone now: this machine's network was not touched")
+    return demonstration.steps
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from netyard import adopting, capabilities, events, lifecycle, ports, publishing
 from netyard.agent import client as agent
+from netyard.api.default import default_host
 from netyard.checking import (
     check_mode,
     check_rootfs,
@@ -22,13 +23,13 @@ from netyard.checking import (
     with_first,
 )
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
-from netyard.host import Host, default_host
 from netyard.identity import parse_user
 from netyard.making import check_name, make
 from netyard.options import parse_extra_host
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
 from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, Publication, singly
 
 _KILL_SECONDS = 10.0
@@ -46,7 +47,7 @@ class Container:
         b'PONG\\n'
     """
 
-    def __init__(self, host: Host, record: ContainerRecord) -> None:
+    def __init__(self, host: Root, record: ContainerRecord) -> None:
         self.host = host
         self._id = record.id
 
@@ -128,7 +129,7 @@ class Container:
         cap_add: Sequence[str] = (),
         cap_drop: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
-        host: Host | None = None,
+        host: Root | None = None,
     ) -> Container:
         """Create a container without starting it. Its addresses are reserved from now on.
 
@@ -199,7 +200,7 @@ class Container:
             return cls(host, make(change, name, spec, target))
 
     @classmethod
-    def run(cls, *command: str, host: Host | None = None, **settings: Any) -> Container:
+    def run(cls, *command: str, host: Root | None = None, **settings: Any) -> Container:
         """Create a container and start it; takes what `create` takes.
 
         Raises:
@@ -226,7 +227,7 @@ class Container:
         aliases: Sequence[str] = (),
         publish: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
-        host: Host | None = None,
+        host: Root | None = None,
     ) -> Container:
         """Put an existing network namespace on networks.
 
@@ -267,7 +268,7 @@ class Container:
     # -- finding ------------------------------------------------------------------------------
 
     @classmethod
-    def get(cls, wanted: str, *, host: Host | None = None) -> Container:
+    def get(cls, wanted: str, *, host: Root | None = None) -> Container:
         """A container by full id, name or unique id prefix.
 
         Raises:
@@ -279,7 +280,7 @@ class Container:
 
     @classmethod
     def list(
-        cls, *, all: bool = False, filters: Sequence[str] = (), host: Host | None = None
+        cls, *, all: bool = False, filters: Sequence[str] = (), host: Root | None = None
     ) -> list[Container]:
         """Containers, newest first: the running ones, or all.
 

@@ -12,7 +12,7 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.cluster.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
-from netyard.host import Host
+from netyard.state.root import Root
 
 
 class Member(NamedTuple):
@@ -37,7 +37,7 @@ class Members:
         >>> Network.create("shared", driver="overlay", host=host)
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Root) -> None:
         self._host = host
 
     def join(

@@ -5,18 +5,18 @@ Listing and finding must stay quick, so that is imported by what needs it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import parentopts
-from netyard.errors import Conflict, Invalid, NotFound
-from netyard.host import Host, default_host
+from netyard import lookup, parentopts
+from netyard.api.default import default_host
+from netyard.errors import Conflict, NotFound
 from netyard.spec import NetworkRequest, NetworkSpec
+from netyard.state.root import Root
 from netyard.store.records import EndpointRecord, NetworkRecord
 
 if TYPE_CHECKING:
-    from netyard.container import Container
+    from netyard.api.container import Container
 
 
 class Network:
@@ -30,7 +30,7 @@ class Network:
         ...     web = Container.run("python3", "-m", "http.server", name="web", network=net.name)
     """
 
-    def __init__(self, host: Host, record: NetworkRecord) -> None:
+    def __init__(self, host: Root, record: NetworkRecord) -> None:
         self.host = host
         self._record = record
 
@@ -84,7 +84,7 @@ class Network:
         ipam_options: Mapping[str, str] | None = None,
         config_only: bool = False,
         config_from: str = "",
-        host: Host | None = None,
+        host: Root | None = None,
     ) -> Network:
         """Create a network.
 
@@ -146,11 +146,11 @@ class Network:
             config_from=config_from,
         )
         with host.change() as change:
-            _ensure_builtin(host)
+            lookup.ensure_builtin_networks(host)
             return cls(host, networks.create(change, spec))
 
     @classmethod
-    def get(cls, wanted: str, *, host: Host | None = None) -> Network:
+    def get(cls, wanted: str, *, host: Root | None = None) -> Network:
         """A network by full id, name or unique id prefix.
 
         Raises:
@@ -158,10 +158,10 @@ class Network:
             Invalid: if a prefix fits several.
         """
         host = host or default_host()
-        return cls(host, find(host, wanted))
+        return cls(host, lookup.find_network(host, wanted))
 
     @classmethod
-    def list(cls, *, filters: Sequence[str] = (), host: Host | None = None) -> list[Network]:
+    def list(cls, *, filters: Sequence[str] = (), host: Root | None = None) -> list[Network]:
         """All networks, or those that fit, by name.
 
         Args:
@@ -169,14 +169,12 @@ class Network:
                 ``scope``, ``label``, ``type``, ``dangling``.
         """
         host = host or default_host()
+        records = lookup.list_networks(host)
         if filters:
             from netyard.listing import select_networks
 
-            return select_networks(host, filters)
-        _ensure_builtin(host)
-        complete = ("ready", "planned")
-        found = [each for each in host.store.networks() if each.state in complete]
-        return [cls(host, each) for each in sorted(found, key=lambda each: natural(each.name))]
+            records = select_networks(host, records, filters)
+        return [cls(host, each) for each in records]
 
     def warnings(self) -> Sequence[str]:
         """What is allowed and will not work as one may think, a sentence each."""
@@ -261,7 +259,7 @@ class Network:
         from netyard import networks
 
         with self.host.change() as change:
-            networks.remove(change, find(self.host, self.id))
+            networks.remove(change, lookup.find_network(self.host, self.id))
 
     def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
         """The network as Docker's ``network inspect`` shows it.
@@ -271,7 +269,7 @@ class Network:
         """
         from netyard.inspect import inspect_network
 
-        return inspect_network(self.host, find(self.host, self.id), verbose=verbose)
+        return inspect_network(self.host, lookup.find_network(self.host, self.id), verbose=verbose)
 
     def __enter__(self) -> Network:
         return self
@@ -285,33 +283,5 @@ class Network:
             self.remove()
 
 
-def natural(name: str) -> list[tuple[bool, int, str]]:
-    """A key that sorts ``net2`` before ``net10``."""
-    return [
-        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
-        for part in re.split(r"([0-9]+)", name)
-        if part
-    ]
-
-
-def _ensure_builtin(host: Host) -> None:
-    """Have the built-in networks recorded; they are, but for the first time."""
-    if not host.store.has_network_named("none"):
-        from netyard.builtin import ensure_builtin
-
-        ensure_builtin(host)
-
-
 def _words(values: str | Sequence[str]) -> Sequence[str]:
     return [values] if isinstance(values, str) else list(values)
-
-
-def find(host: Host, wanted: str) -> NetworkRecord:
-    """The one network a user means."""
-    _ensure_builtin(host)
-    found = host.store.find_network(wanted)
-    if not found:
-        raise NotFound(f"there is no network {wanted!r}")
-    if len(found) > 1:
-        raise Invalid(f"network id {wanted!r} is ambiguous: give more digits", value=wanted)
-    return found[0]

@@ -1,0 +1,1 @@
+from netyard.api import host as host

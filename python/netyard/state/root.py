@@ -1,0 +1,246 @@
+"""A root: one state directory, its store, and the right to change things.
+
+Everything that changes the kernel or the store goes through `Root.change`, one operation at a time
+across all processes of a root. What is done about an operation that was killed, and after a restart
+of the machine, is above this file: see `Root.finish_interrupted` and `Root.restore_all`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
+from netyard.naming import Layout
+from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.store.store import Store
+
+Undo = Callable[[], object]
+
+
+class Batch(Protocol):
+    """Connections made together, and disconnections; see `netyard.batching`."""
+
+    def begin(self) -> None:
+        """Have what is planned from here on recorded together."""
+
+    def add(
+        self, container: ContainerRecord, network: NetworkRecord, planned: EndpointRecord
+    ) -> None:
+        """Make an endpoint later, with the others."""
+
+    def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
+        """Take an endpoint away later, with the others."""
+
+    def is_leaving(self, endpoint: EndpointRecord) -> bool:
+        """Whether it is to be taken away."""
+
+    def flush(self) -> None:
+        """Do what is planned."""
+
+    def end_leaving(self) -> None:
+        """Take away what is to be taken away."""
+
+
+class Change:
+    """An operation under way: what to undo if it fails, what to do once it is done.
+
+    Attributes:
+        batch: What is to be made together with more to come, if it is such an operation.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self.store = root.store
+        self.batch: Batch | None = None
+        self._undo: list[Undo] = []
+        self._afterwards: list[Undo] = []
+
+    def on_failure(self, undo: Undo) -> None:
+        """Have something undone if the operation fails; the last is undone first."""
+        self._undo.append(undo)
+
+    def afterwards(self, action: Undo) -> None:
+        """Have something done once the operation has succeeded and the lock is open."""
+        self._afterwards.append(action)
+
+    def keep(self) -> None:
+        """What has been done until now stays, whatever fails later."""
+        self._undo.clear()
+
+    def roll_back(self) -> None:
+        """Undo everything; a step that cannot be undone does not keep the others from it."""
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                undo()
+            except (NetyardError, OSError):
+                # The record of it stays unfinished, so the next operation tries again.
+                continue
+
+    def finish(self) -> None:
+        """Do what was put off."""
+        for action in self._afterwards:
+            action()
+
+
+# Roots that are being changed, and the threads of this process that do it.
+_changing: dict[str, int] = {}
+
+
+class Root(ABC):
+    """One state directory, its store and its lock; `netyard.api.host.Host` adds what users see.
+
+    Args:
+        directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
+
+    Raises:
+        PermissionDenied: if this process is not root.
+        StoreError: if the state directory cannot be used.
+
+    Attributes:
+        pid: The process that opened it.
+        is_open: False once it is closed.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self.layout = Layout.of(directory)
+        check_privileges()
+        _make_directories(self.layout)
+        self.store = Store(self.layout.database, create=True)
+        self._name = str(self.layout.root)
+        self.pid = os.getpid()
+        self.is_open = True
+        self._thread_lock = threading.RLock()
+        self._change: Change | None = None
+
+    def close(self) -> None:
+        """Close the store."""
+        self.is_open = False
+        self.store.close()
+
+    @abstractmethod
+    def finish_interrupted(self) -> None:
+        """Undo what a killed operation has left half-way; called with the lock held."""
+
+    @abstractmethod
+    def restore_all(self) -> None:
+        """Make everything again that the store knows of; called within a change."""
+
+    @contextmanager
+    def change(self, *, is_batched: bool = False, is_reload: bool = False) -> Iterator[Change]:
+        """Hold the lock of this root; undo everything if the body raises.
+
+        Changes inside one another are one. What a killed process left half-way is finished first,
+        and after a restart of the machine everything is made again.
+
+        Args:
+            is_batched: It can be part of a batch; whatever else changes comes after the batch.
+            is_reload: It makes everything again itself.
+        """
+        with self._thread_lock:
+            if self._change is not None:
+                if self._change.batch is not None and not is_batched:
+                    self._change.batch.flush()
+                yield self._change
+                return
+            self._refuse_to_wait_for_oneself()
+            with locked(self.layout.lock), self.store.alone():
+                self._prepare()
+                _changing[self._name] = threading.get_ident()
+                change = self._change = Change(self)
+                try:
+                    if not is_reload:
+                        self._restore_once()
+                    yield change
+                except BaseException:
+                    change.roll_back()
+                    raise
+                finally:
+                    self._change = None
+                    _changing.pop(self._name, None)
+            change.finish()
+
+    def settle(self) -> None:
+        """Finish what a killed process left, so that whoever only reads sees no half of it.
+
+        What is unfinished while another process has the lock is being worked on.
+        """
+        if any(self.store.unfinished()):
+            with (
+                # A command that only reads need not fail for it: the next change tries again.
+                suppress(OSError, NetyardError),
+                locked(self.layout.lock, wait=False),
+                self.store.alone(),
+            ):
+                self._prepare()
+
+    def _refuse_to_wait_for_oneself(self) -> None:
+        """A thread that changes a root by one object would wait for ever if it used another."""
+        if _changing.get(self._name) == threading.get_ident():
+            raise Conflict(
+                f"root {self._name!r} is being changed by another Host object of this thread",
+                hint="use that one within its block, as in Network.get(name, host=host)",
+            )
+
+    def _restore_once(self) -> None:
+        """After a restart of the machine, make again what the store knows of."""
+        if self.layout.restored.exists():
+            return
+        made = [each for each in self.store.networks() if each.state == "ready"]
+        if any(network.takes_endpoints for network in made):
+            self.restore_all()
+        self.layout.restored.touch(mode=0o600)
+
+    def _prepare(self) -> None:
+        if any(self.store.unfinished()):
+            self.finish_interrupted()
+
+
+def check_privileges() -> None:
+    """Raise `PermissionDenied` unless this process is root."""
+    if os.geteuid() != 0:
+        raise PermissionDenied(
+            f"netyard needs root to work on networks, and this is user {os.geteuid()}",
+            hint="run it with sudo",
+        )
+
+
+def _make_directories(layout: Layout) -> None:
+    try:
+        for directory in _directories(layout):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(layout.root, os.W_OK) or not os.access(layout.run, os.W_OK):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(layout.root))
+    except OSError as error:
+        raise StoreError(
+            f"the state directory {layout.root} cannot be used: {error.strerror}: {error.filename}",
+            hint="choose another with --root or NETYARD_ROOT",
+        ) from error
+
+
+def _directories(layout: Layout) -> tuple[Path, ...]:
+    logs = layout.log("x").parent
+    return layout.root, logs, layout.run, layout.namespaces, layout.containers
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an advisory lock; a descriptor of its own each time, so threads exclude each other.
+
+    Raises:
+        BlockingIOError: if it is held elsewhere, and waiting is not wanted.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
