@@ -129,7 +129,7 @@ def converging(rounds: int) -> None:
 
 def words(rounds: int) -> None:
     """Ten thousand ports as typed."""
-    from netyard import ports
+    from netyard.values import ports
 
     for _ in range(rounds):
         ports.compacted([f"{port}:{port}" for port in range(10_000, 20_000)])

@@ -117,7 +117,7 @@ class _Spare:
 
 def _be_agent(root: str) -> None:
     from netyard.agent.server import serve
-    from netyard.naming import Layout
+    from netyard.state.layout import Layout
 
     layout = Layout.of(root)
     os.setsid()

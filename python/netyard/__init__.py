@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from netyard.errors import StoreError as StoreError
     from netyard.errors import SubnetOverlap as SubnetOverlap
     from netyard.errors import Unsupported as Unsupported
-    from netyard.spec import NetworkRequest as NetworkRequest
+    from netyard.values.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
     "AddressInUse AgentError ClusterError Conflict Exhausted Forbidden Invalid KernelError "
@@ -47,7 +47,7 @@ _HOME = {
     "Container": "netyard.api.container",
     "Host": "netyard.api.host",
     "Network": "netyard.api.network",
-    "NetworkRequest": "netyard.spec",
+    "NetworkRequest": "netyard.values.spec",
     **dict.fromkeys(_ERRORS, "netyard.errors"),
 }
 

@@ -6,14 +6,15 @@ import fcntl
 import os
 from pathlib import Path
 
-from netyard import _core, clock, endpoint, lifecycle, publishing
+from netyard import _core, endpoint, lifecycle, publishing
 from netyard.agent import client as agent
 from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.making import make
-from netyard.spec import ContainerSpec
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord
+from netyard.values import clock
+from netyard.values.spec import ContainerSpec
 
 _MOUNTS = Path("/proc/self/mountinfo")
 

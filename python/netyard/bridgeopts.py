@@ -12,7 +12,7 @@ from functools import partial
 from netyard import netopts
 from netyard.errors import Invalid
 from netyard.netopts import Check, Options, boolean, one_of, parse_ifname
-from netyard.options import Address, parse_address, parse_ipv4, parse_ipv6
+from netyard.values.parse import Address, parse_address, parse_ipv4, parse_ipv6
 
 _BRIDGE = "com.docker.network.bridge."
 NAME = _BRIDGE + "name"

@@ -12,11 +12,11 @@ from ipaddress import ip_interface
 from netyard import _core, bridgeopts
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.ground import Ground
-from netyard.naming import bridge_name
-from netyard.options import Address, Subnet, parse_address, parse_subnet
-from netyard.spec import NetworkSpec
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import bridge_name
+from netyard.values.parse import Address, Subnet, parse_address, parse_subnet
+from netyard.values.spec import NetworkSpec
 
 
 def find_ground(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from netyard import bridgeopts, clock, config
+from netyard import bridgeopts, config
 from netyard.config import Config
 from netyard.errors import Conflict, Invalid
-from netyard.ipam.defaults import choose_subnet
-from netyard.ipam.pool import Pool, address_from, contains
-from netyard.naming import new_id
-from netyard.options import Subnet, parse_subnet
+from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 from netyard.surroundings import subnets_in_use
+from netyard.values import clock
+from netyard.values.parse import Subnet, parse_subnet
+from netyard.values.pool import Pool, address_from, contains
+from netyard.values.subnet_pools import choose_subnet
 
 
 def ensure_builtin(root: Root) -> None:

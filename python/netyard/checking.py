@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netyard import ports
 from netyard.errors import Invalid, NetyardError, raise_all
-from netyard.options import parse_address, parse_domain, parse_hostname, parse_pairs
-from netyard.spec import ContainerSpec, NetworkRequest
+from netyard.values import ports
+from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
+from netyard.values.spec import ContainerSpec, NetworkRequest
 
 _LONG_KEYS = {
     "name": "network",

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from netyard import _core, config, overlayopts
 from netyard.errors import NetyardError
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.store import Store
 
 _LOG = logging.getLogger("netyard.coexistence")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netyard import bridgeopts, netopts, overlayopts, parentopts
-from netyard.cluster.membership import KEY as CLUSTER
-from netyard.cluster.membership import Membership, membership_of
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
-from netyard.ipam.defaults import DEFAULT_SOURCES, Source, parse_sources
-from netyard.options import Address, parse_address, parse_domain, parse_subnet
+from netyard.values.membership import KEY as CLUSTER
+from netyard.values.membership import Membership, membership_of
+from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
+from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
 
 FILE = "config.json"
 

@@ -12,10 +12,10 @@ from netyard.drivers.base import EndpointPlan
 from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.lifecycle import Names
-from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.state.root import Batch, Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values.spec import ContainerSpec, NetworkRequest
 
 
 def connect(

@@ -7,10 +7,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, coexistence, config, overlayopts, parentopts, ports
+from netyard import _core, coexistence, config, overlayopts, parentopts
 from netyard.api.host import Host
 from netyard.coexistence import Found
+from netyard.ports import host_ports
 from netyard.store.records import singly
+from netyard.values import ports
 
 _FORWARDING = {
     4: Path("/proc/sys/net/ipv4/ip_forward"),
@@ -133,13 +135,13 @@ def _forwarding(host: Host) -> Iterator[Finding]:
 def _shadowed(host: Host) -> Iterator[Finding]:
     """Host servers that came after a port was published: from outside nobody reaches them."""
     seen = set()
-    held = {protocol: ports.held(protocol) for protocol in ports.PROTOCOLS}
+    held = {protocol: host_ports.held(protocol) for protocol in ports.PROTOCOLS}
     for each in singly(host.store.publications()):
         port = (each.protocol, each.host_port)
         if each.access == "routed" or port in seen or each.host_port not in held[each.protocol]:
             continue
         seen.add(port)
-        owner = ports.find_owner(each.protocol, each.host_port)
+        owner = host_ports.find_owner(each.protocol, each.host_port)
         if owner:
             container = host.store.container(each.container_id)
             name = container.name if container else each.container_id

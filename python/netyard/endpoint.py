@@ -24,12 +24,13 @@ from netyard.errors import (
     raise_all,
 )
 from netyard.ipam.allocate import check_wanted, lease, note_released
-from netyard.naming import new_host_ifname, new_id, new_mac, overlay_mac
-from netyard.options import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
-from netyard.spec import NetworkRequest
+from netyard.state.random_ids import new_host_ifname, new_id, new_mac
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values.ids import overlay_mac
+from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
+from netyard.values.spec import NetworkRequest
 
 Action = Callable[[], object]
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Network
 
 from netyard.errors import Invalid
 from netyard.netopts import parse_ifname
-from netyard.options import Address, parse_address, parse_name
+from netyard.values.parse import Address, parse_address, parse_name
 
 _ENDPOINT = "com.docker.network.endpoint."
 IFNAME = _ENDPOINT + "ifname"

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard.options import Address
+from netyard.values.parse import Address
 
 NAME_SERVER = "127.0.0.11"
 _STUB = "127.0.0.53"

@@ -31,8 +31,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 
 from netyard import bridgeopts
-from netyard.options import Address
 from netyard.store.records import NetworkRecord, Publication, singly
+from netyard.values.parse import Address
 
 Step = tuple[Any, ...]
 Statement = tuple[Any, ...]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 
 from netyard import _core
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.records import EndpointRecord
 
 

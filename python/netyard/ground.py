@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netyard.ipam.defaults import Source
-from netyard.options import Address, Subnet
 from netyard.store.records import NetworkRecord
+from netyard.values.parse import Address, Subnet
+from netyard.values.subnet_pools import Source
 
 
 class Ground(NamedTuple):

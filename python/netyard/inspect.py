@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import ports, publishing, wayout
+from netyard import publishing, wayout
 from netyard.cluster import client as cluster
 from netyard.ipam.allocate import usage
-from netyard.ipam.pool import Pool
 from netyard.lifecycle import hostname_of
-from netyard.spec import ContainerSpec
 from netyard.state.root import Root
 from netyard.store.records import (
     ContainerRecord,
@@ -18,6 +16,9 @@ from netyard.store.records import (
     in_rows,
     singly,
 )
+from netyard.values import ports
+from netyard.values.pool import Pool
+from netyard.values.spec import ContainerSpec
 
 
 def inspect_network(root: Root, network: NetworkRecord, *, verbose: bool = False) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from netyard import (
     _core,
     bridgeopts,
-    clock,
     config,
     events,
     files,
@@ -28,14 +27,15 @@ from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound
-from netyard.naming import short
-from netyard.options import Address
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
-from netyard.spec import ContainerSpec
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values import clock
+from netyard.values.ids import short
+from netyard.values.parse import Address
+from netyard.values.spec import ContainerSpec
 
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
 _NAMESPACE_SYSCTLS = [

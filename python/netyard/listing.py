@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import ports
 from netyard.errors import Conflict, Invalid, NetyardError
-from netyard.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
 from netyard.lookup import find_network, list_networks
 from netyard.publishing import requests_of
-from netyard.spec import ContainerSpec
 from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, NetworkRecord, singly
+from netyard.values import ports
+from netyard.values.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
+from netyard.values.spec import ContainerSpec
 
 STATES = ("created", "running", "exited")
 

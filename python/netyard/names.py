@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netyard.naming import short
-from netyard.options import Address
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.values.ids import short
+from netyard.values.parse import Address
 
 Names = tuple[str, list[str], list[Address]]
 

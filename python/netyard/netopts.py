@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from netyard.errors import Invalid
-from netyard.options import parse_bool
+from netyard.values.parse import parse_bool
 
 MTU = "com.docker.network.driver.mtu"
 PREFIX = "com.docker.network.container_iface_prefix"

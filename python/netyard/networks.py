@@ -7,9 +7,9 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Forbidden, NameInUse
 from netyard.planning import SCOPES, plan
-from netyard.spec import NetworkSpec
 from netyard.state.root import Change, Root
 from netyard.store.records import NetworkRecord
+from netyard.values.spec import NetworkSpec
 
 # How often a shared network is planned anew when other hosts are quicker.
 _TRIES = 20

@@ -14,13 +14,13 @@ from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.ground import Ground
-from netyard.ipam.defaults import GLOBAL_SOURCES
-from netyard.naming import bridge_name
 from netyard.netopts import check_mtu
-from netyard.options import parse_address, parse_subnet
-from netyard.spec import NetworkSpec
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import bridge_name
+from netyard.values.parse import parse_address, parse_subnet
+from netyard.values.spec import NetworkSpec
+from netyard.values.subnet_pools import GLOBAL_SOURCES
 
 
 def find_ground(

@@ -11,13 +11,13 @@ from itertools import chain, count
 from netyard import _core, parentopts
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
 from netyard.ground import Ground
-from netyard.ipam.pool import address_from
-from netyard.naming import dummy_name
 from netyard.netopts import check_mtu, mtu_of
-from netyard.options import Address, Subnet, parse_address, parse_subnet
-from netyard.spec import NetworkSpec
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import dummy_name
+from netyard.values.parse import Address, Subnet, parse_address, parse_subnet
+from netyard.values.pool import address_from
+from netyard.values.spec import NetworkSpec
 
 _CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 # Masters that receive their ports' packets themselves; a VRF, which is a master too, does not.

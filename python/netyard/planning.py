@@ -9,26 +9,20 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from netyard import (
-    bridgeopts,
-    clock,
-    config,
-    netopts,
-    overlayopts,
-    parentopts,
-)
+from netyard import bridgeopts, config, netopts, overlayopts, parentopts
 from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ground import Ground
 from netyard.ipam.allocate import plan_pools
-from netyard.ipam.pool import Pool, with_host_address
-from netyard.naming import new_id
-from netyard.options import Address, Subnet, parse_address, parse_name, parse_subnet
-from netyard.spec import NetworkSpec
+from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.surroundings import subnets_in_use
+from netyard.values import clock
+from netyard.values.parse import Address, Subnet, parse_address, parse_name, parse_subnet
+from netyard.values.pool import Pool, with_host_address
+from netyard.values.spec import NetworkSpec
 
 RESERVED = ("bridge", "host", "none", "default", WAY_OUT)
 IPAM_DRIVERS = ("default", "dhcp", "null")

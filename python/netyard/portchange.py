@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core, kernel, lifecycle, ports, publishing
+from netyard import _core, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
-from netyard.ports import PortRequest
-from netyard.spec import ContainerSpec
 from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, EndpointRecord, Publication
 from netyard.store.store import Store
+from netyard.values import ports
+from netyard.values.ports import PortRequest
+from netyard.values.spec import ContainerSpec
 
 
 def add_ports(root: Root, wanted: str, texts: Sequence[str]) -> list[Publication]:

@@ -9,9 +9,9 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
-from netyard.naming import host_access_name, vxlan_name
 from netyard.state.root import Change, Root
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import host_access_name, vxlan_name
 
 
 def ensure_device(change: Change, record: NetworkRecord) -> None:

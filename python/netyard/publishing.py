@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, bridgeopts, config, firewall, flows, kernel, parentopts, ports
+from netyard import _core, bridgeopts, config, firewall, flows, kernel, parentopts
 from netyard.config import Config
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
-from netyard.options import Address
-from netyard.ports import PortRequest
-from netyard.spec import ContainerSpec
+from netyard.ports import host_ports
 from netyard.state.root import Change, Root
 from netyard.store.records import (
     MOST_IN_A_ROW,
@@ -25,6 +23,10 @@ from netyard.store.records import (
     singly,
 )
 from netyard.store.store import Store
+from netyard.values import ports
+from netyard.values.parse import Address
+from netyard.values.ports import PortRequest
+from netyard.values.spec import ContainerSpec
 
 _LAST_PORT = "last-port"
 # Ports that are sooner tried than looked for among the sockets of the host.
@@ -353,7 +355,7 @@ def _choose(
         if (str(endpoint.address(version)), each.container_port) not in are_open
     ]
     if request.protocol == "sctp" and places.translated:
-        ports.check_sctp(request)
+        host_ports.check_sctp(request)
     return opened + _choose_translated(store, container, request, places, settings)
 
 
@@ -407,14 +409,14 @@ def _choose_translated(
 def _host_port(store: Store, request: PortRequest, families: Sequence[int], host_ip: str) -> int:
     """The first host port for one container port that can be had."""
     last_given = int(store.read_meta(_LAST_PORT) or 0)
-    for port in ports.candidates(request, last_given):
+    for port in host_ports.candidates(request, last_given):
         problem = _problem(store, request, families, host_ip, port)
         if problem is None:
             break
         if len(request.host_ports) == 1:
             raise problem
     else:
-        raise ports.exhausted_error(request)
+        raise host_ports.exhausted_error(request)
     if not request.host_ports:
         store.write_meta(_LAST_PORT, str(port))
     return port
@@ -426,7 +428,7 @@ def _check_run(store: Store, run: PortRequest, families: Sequence[int], host_ip:
     if count <= _FEW or run.protocol == "sctp":
         suspect = set(run.host_ports)
     else:
-        suspect = {first} | ports.held(run.protocol) & set(run.host_ports)
+        suspect = {first} | host_ports.held(run.protocol) & set(run.host_ports)
     for family in families:
         for other in store.publications_at(family, run.protocol, first, count):
             suspect.update(range(other.host_port, other.host_port + other.length))
@@ -454,13 +456,14 @@ def _problem(
             if not host_ip or not other.host_ip or host_ip == other.host_ip:
                 owner = store.container(other.container_id)
                 name = f"container {owner.name!r}" if owner else "another container"
-                return ports.taken_error(request, shown, port, name)
-        reason = ports.probe(family, request.protocol, host_ip, port)
+                return host_ports.taken_error(request, shown, port, name)
+        reason = host_ports.probe(family, request.protocol, host_ip, port)
         if reason is None:
             continue
-        owner_name = ports.find_owner(request.protocol, port)
+        owner_name = host_ports.find_owner(request.protocol, port)
         if owner_name or not host_ip:
-            return ports.taken_error(request, shown, port, owner_name or f"this host: {reason}")
+            holder = owner_name or f"this host: {reason}"
+            return host_ports.taken_error(request, shown, port, holder)
         return Conflict(f"--publish: {request.shown!r}: {shown} cannot be used here: {reason}")
     return None
 

@@ -20,13 +20,13 @@ from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
-from netyard.naming import Layout
 from netyard.provision import discard as discard_network
 from netyard.provision import label
 from netyard.runtime.process import is_alive
-from netyard.spec import ContainerSpec
+from netyard.state.layout import Layout
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord
+from netyard.values.spec import ContainerSpec
 
 
 def finish_interrupted(root: Root) -> None:

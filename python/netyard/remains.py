@@ -18,8 +18,8 @@ from netyard.adopting import is_netns
 from netyard.agent import client as agent
 from netyard.drivers.parent import is_child
 from netyard.errors import Conflict, StoreError
-from netyard.naming import Layout
 from netyard.runtime import shim
+from netyard.state.layout import Layout
 from netyard.state.root import check_privileges, locked
 from netyard.store.store import Store
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from netyard.firewall import Elements, SetSpec, Statement, Step, add_element
-from netyard.options import Address
+from netyard.values.parse import Address
 
 _PORTS = SetSpec("guarded", ("ifname",))
 _MACS = SetSpec("macs", ("ifname", "ether_addr"))

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from netyard import _core
 from netyard.files import ResolvConf, upstreams_of
-from netyard.options import Address, Subnet
+from netyard.values.parse import Address, Subnet
 
 
 def subnets_in_use() -> list[Subnet]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import bridgeopts, clock, config
+from netyard import bridgeopts, config
 from netyard.drivers.interface import speaks_ipv6
-from netyard.ipam.defaults import choose_subnet
-from netyard.ipam.pool import Pool, address_from
-from netyard.naming import bridge_name, new_id
+from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import WAY_OUT, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 from netyard.surroundings import subnets_in_use
+from netyard.values import clock
+from netyard.values.ids import bridge_name
+from netyard.values.pool import Pool, address_from
+from netyard.values.subnet_pools import choose_subnet
 
 _OPTIONS = {bridgeopts.ICC: "false"}
 

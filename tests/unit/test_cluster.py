@@ -24,7 +24,6 @@ from netyard.cluster.entries import (
     tunnel_address,
 )
 from netyard.cluster.etcd import Absent, Delete, Entry, Present, Put, Snapshot, _batch, _messages
-from netyard.cluster.membership import membership_of, parse
 from netyard.cluster.registry import Registry, free_vni
 from netyard.errors import (
     AddressInUse,
@@ -36,9 +35,10 @@ from netyard.errors import (
     Several,
     SubnetOverlap,
 )
-from netyard.ipam.pool import Pool
 from netyard.overlayopts import normalise
 from netyard.store.records import NetworkRecord
+from netyard.values.membership import membership_of, parse
+from netyard.values.pool import Pool
 
 
 class FakeEtcd:

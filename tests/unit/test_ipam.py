@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from netyard.errors import Exhausted
 from netyard.ipam import allocate
-from netyard.ipam.defaults import choose_subnet, ula_source
-from netyard.ipam.pool import Pool, lowest_free, overlapping
-from netyard.naming import new_id
+from netyard.state.random_ids import new_id
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values.pool import Pool, lowest_free, overlapping
+from netyard.values.subnet_pools import choose_subnet, ula_source
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.sets(st.integers(0, 60)))

@@ -6,37 +6,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import errors, options
+from netyard import errors
+from netyard.values import parse
 
 
 @pytest.mark.parametrize("name", ["a", "my-net", "A.b_c-9", "0", "x" * 60])
 def test_good_names(name: str) -> None:
     """NC1."""
-    assert options.parse_name("name", name) == name
+    assert parse.parse_name("name", name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a/b", "é", "a\n", "x" * 129, "a..b"])
 def test_bad_names(name: str) -> None:
     """NC1, SH27."""
     with pytest.raises(errors.Invalid):
-        options.parse_name("name", name)
+        parse.parse_name("name", name)
 
 
 @given(st.text())
 def test_no_text_is_more_than_invalid(text: str) -> None:
     """Whatever is typed, the answer is a value or one typed error, in one line."""
-    for parse in (
-        options.parse_subnet,
-        options.parse_address,
-        options.parse_mac,
-        options.parse_hostname,
-        options.parse_domain,
-        options.parse_extra_host,
-        options.parse_bool,
-        options.parse_name,
+    for parsed in (
+        parse.parse_subnet,
+        parse.parse_address,
+        parse.parse_mac,
+        parse.parse_hostname,
+        parse.parse_domain,
+        parse.parse_extra_host,
+        parse.parse_bool,
+        parse.parse_name,
     ):
         try:
-            parse("--flag", text)
+            parsed("--flag", text)
         except errors.Invalid as error:
             assert "\n" not in str(error)
 
@@ -44,9 +45,9 @@ def test_no_text_is_more_than_invalid(text: str) -> None:
 def test_booleans() -> None:
     """CV8."""
     for word in ("1", "t", "true", "TRUE", "True"):
-        assert options.parse_bool("x", word) is True
+        assert parse.parse_bool("x", word) is True
     for word in ("0", "f", "false", "FALSE", "False"):
-        assert options.parse_bool("x", word) is False
+        assert parse.parse_bool("x", word) is False
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,4 @@ def test_booleans() -> None:
 )
 def test_extra_hosts(text: str, wanted: tuple[str, str]) -> None:
     """RN19."""
-    assert options.parse_extra_host("--add-host", text) == wanted
+    assert parse.parse_extra_host("--add-host", text) == wanted

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import errors, portchange, ports
-from netyard.ports import PortRequest
+from netyard import errors, portchange
+from netyard.values import ports
+from netyard.values.ports import PortRequest
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from netyard.errors import StoreError
-from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.store.records import (
     ContainerRecord,
     EndpointRecord,
@@ -18,6 +17,7 @@ from netyard.store.records import (
 )
 from netyard.store.schema import MIGRATIONS
 from netyard.store.store import Store
+from netyard.values.spec import ContainerSpec, NetworkRequest
 
 
 def _network(name: str) -> NetworkRecord:

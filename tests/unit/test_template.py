@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import bridgeopts, checking, config, endpointopts, errors, filters
+from netyard import bridgeopts, checking, config, endpointopts, errors
 from netyard.cli.template import compile_template
+from netyard.values import filters
 
 VALUE = {
     "Name": "net",

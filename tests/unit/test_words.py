@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netyard import (
-    checking,
-    endpointopts,
-    errors,
-    files,
-    filters,
-    identity,
-    netopts,
-    options,
-    ports,
-)
+from netyard import checking, endpointopts, errors, files, identity, netopts
+from netyard.values import filters, parse, ports
 
 # Any text, and text of the letters that mean something, which goes deeper.
 TEXTS = st.one_of(
@@ -48,9 +39,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "moment": partial(filters.parse_moment, "--since"),
     "user": partial(identity.parse_user, rootfs=""),
     "ifname": partial(netopts.parse_ifname, "--opt"),
-    "address": partial(options.parse_address, "--ip"),
-    "subnet": partial(options.parse_subnet, "--subnet"),
-    "extra host": partial(options.parse_extra_host, "--add-host"),
+    "address": partial(parse.parse_address, "--ip"),
+    "subnet": partial(parse.parse_subnet, "--subnet"),
+    "extra host": partial(parse.parse_extra_host, "--add-host"),
 }
 
 

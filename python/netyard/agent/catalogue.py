@@ -16,7 +16,7 @@ from netyard.cluster import reading
 from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.records import NetworkRecord
 
 _LOG = logging.getLogger("netyard.agent")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from netyard import _core, flows
 from netyard.agent import protocol
 from netyard.errors import AgentError
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.records import Lease
 
 if TYPE_CHECKING:

@@ -23,20 +23,21 @@ from netyard.agent.mesh import Mesh
 from netyard.agent.remotes import Remotes
 from netyard.agent.zones import Zones
 from netyard.api.host import Host
-from netyard.cluster import entries, membership
+from netyard.cluster import entries
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Etcd, LeaseLost
 from netyard.cluster.follow import Follower
-from netyard.cluster.membership import Membership
 from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, Conflict, NetyardError
 from netyard.lifecycle import hostname_of
-from netyard.naming import Layout
 from netyard.readdressing import give_new_addresses
-from netyard.spec import ContainerSpec
+from netyard.state.layout import Layout
 from netyard.state.root import locked
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values import membership
+from netyard.values.membership import Membership
+from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _AWAY_SECONDS = 1.0

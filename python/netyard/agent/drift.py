@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netyard.options import Address
+from netyard.values.parse import Address
 
 # MAC address, host, and the container's own addresses.
 Remote = tuple[bytes, Address, Sequence[Address]]

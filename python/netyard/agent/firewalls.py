@@ -9,7 +9,7 @@ import logging
 
 from netyard import coexistence
 from netyard.agent.errand import Errand
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.store import Store
 
 _LOG = logging.getLogger("netyard.agent")

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from netyard.naming import new_id
+from netyard.state.random_ids import new_id
 
 
 class Identity:

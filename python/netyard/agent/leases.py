@@ -18,10 +18,11 @@ from netyard.api.host import Host
 from netyard.drivers.parent import group_of
 from netyard.errors import NetyardError
 from netyard.lifecycle import hostname_of
-from netyard.naming import Layout, short
-from netyard.spec import ContainerSpec
+from netyard.state.layout import Layout
 from netyard.store.records import EndpointRecord, Lease
 from netyard.store.store import Store
+from netyard.values.ids import short
+from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _Granted = tuple[IPv4Address, Lease]

@@ -21,9 +21,9 @@ from netyard.cluster import reading
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import Conflict, KernelError, Unsupported
-from netyard.naming import Layout
-from netyard.options import Address
 from netyard.overlayopts import TUNNEL_PORT
+from netyard.state.layout import Layout
+from netyard.values.parse import Address
 
 _LOG = logging.getLogger("netyard.agent")
 # Outer IP and UDP headers, and WireGuard's own with its tag (its white paper, 5.4.6).

@@ -22,9 +22,9 @@ from netyard.cluster import reading
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import KernelError
-from netyard.naming import vxlan_name
-from netyard.options import Address
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import vxlan_name
+from netyard.values.parse import Address
 
 _LOG = logging.getLogger("netyard.agent")
 # In the file, before the id of one that is no more.

@@ -27,11 +27,11 @@ from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.lifecycle import hostname_of
-from netyard.naming import Layout
-from netyard.options import Address
-from netyard.spec import ContainerSpec
+from netyard.state.layout import Layout
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
+from netyard.values.parse import Address
+from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _THREADS = 2

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from netyard import _core
 from netyard.names import Names
-from netyard.options import Subnet
 from netyard.store.records import NetworkRecord
+from netyard.values.parse import Subnet
 
 
 class Zones:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from netyard import _core, config, provision
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
-from netyard.cluster.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.state.root import Root
+from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 
 
 class Member(NamedTuple):

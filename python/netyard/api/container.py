@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, capabilities, events, lifecycle, ports, publishing
+from netyard import adopting, capabilities, events, lifecycle, publishing
 from netyard.agent import client as agent
 from netyard.api.default import default_host
 from netyard.checking import (
@@ -25,12 +25,13 @@ from netyard.checking import (
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.identity import parse_user
 from netyard.making import check_name, make
-from netyard.options import parse_extra_host
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
-from netyard.spec import ContainerSpec, NetworkRequest
 from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, Publication, singly
+from netyard.values import ports
+from netyard.values.parse import parse_extra_host
+from netyard.values.spec import ContainerSpec, NetworkRequest
 
 _KILL_SECONDS = 10.0
 

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.state.root import Root
 
 _lock = threading.Lock()

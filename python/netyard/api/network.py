@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from netyard import lookup, parentopts
 from netyard.api.default import default_host
 from netyard.errors import Conflict, NotFound
-from netyard.spec import NetworkRequest, NetworkSpec
 from netyard.state.root import Root
 from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.values.spec import NetworkRequest, NetworkSpec
 
 if TYPE_CHECKING:
     from netyard.api.container import Container

@@ -17,7 +17,7 @@ def agent(ctx: click.Context, exit_when_idle: bool, stats: bool) -> None:
 
     from netyard.agent import client, server
     from netyard.errors import AgentError
-    from netyard.naming import Layout
+    from netyard.state.layout import Layout
 
     layout = Layout.of(ctx.find_root().obj["root"])
     if stats:

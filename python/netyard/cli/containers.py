@@ -15,9 +15,9 @@ from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
 from netyard.errors import NotFound
-from netyard.naming import short
-from netyard.spec import ContainerSpec
 from netyard.store.records import ContainerRecord
+from netyard.values.ids import short
+from netyard.values.spec import ContainerSpec
 
 _COMMAND_WIDTH = 30
 

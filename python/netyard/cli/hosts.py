@@ -11,8 +11,8 @@ from netyard.api.cluster import Member, Members
 from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show, show_json
-from netyard.cluster.membership import KEY, LEASE_SECONDS, Membership, parse, with_environment
 from netyard.errors import Invalid
+from netyard.values.membership import KEY, LEASE_SECONDS, Membership, parse, with_environment
 
 
 @click.group()

@@ -13,7 +13,7 @@ from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each
 from netyard.errors import Invalid
-from netyard.filters import Filters, Test, parse_moment
+from netyard.values.filters import Filters, Test, parse_moment
 
 
 @click.command()

@@ -13,8 +13,8 @@ from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
 from netyard.errors import NotFound
-from netyard.naming import short
-from netyard.options import parse_bool, parse_pairs
+from netyard.values.ids import short
+from netyard.values.parse import parse_bool, parse_pairs
 
 
 @click.group()

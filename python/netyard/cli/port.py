@@ -9,7 +9,7 @@ import click
 from netyard.api.container import Container
 from netyard.cli.context import current_host
 from netyard.errors import NotFound
-from netyard.ports import parse_query
+from netyard.values.ports import parse_query
 
 
 class _PortGroup(click.Group):

@@ -19,9 +19,9 @@ from netyard.cli.report import warn
 from netyard.cli.unpublished import warn_unpublished
 from netyard.environment import parse_environment, read_env_file
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
-from netyard.options import parse_pairs
 from netyard.proxies import proxy_environment
 from netyard.runtime import shim
+from netyard.values.parse import parse_pairs
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

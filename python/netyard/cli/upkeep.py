@@ -9,7 +9,7 @@ import click
 from netyard import reconcile
 from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show_report
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 
 
 @click.command()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from netyard import config, errors
 from netyard.agent import client as agent
-from netyard.cluster.membership import Membership
 from netyard.errors import Conflict, NetyardError
-from netyard.options import Address, parse_address
 from netyard.state.root import Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.values.membership import Membership
+from netyard.values.parse import Address, parse_address
 
 if TYPE_CHECKING:
     from netyard.cluster.entries import EndpointEntry, HostEntry

@@ -29,10 +29,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from netyard import overlayopts
 from netyard.errors import NetyardError
-from netyard.ipam.pool import Pool
-from netyard.naming import bridge_name
-from netyard.options import Address, parse_name
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import bridge_name
+from netyard.values.parse import Address, parse_name
+from netyard.values.pool import Pool
 
 PREFIX = "/netyard/v1/"
 GENERATION = f"{PREFIX}generation"

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from netyard import clock
-from netyard.cluster.membership import Access
 from netyard.errors import ClusterError
+from netyard.values import clock
+from netyard.values.membership import Access
 
 if TYPE_CHECKING:
     from etcd3gw.client import Etcd3Client

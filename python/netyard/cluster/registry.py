@@ -23,9 +23,9 @@ from netyard.errors import (
     NotFound,
     SubnetOverlap,
 )
-from netyard.ipam.pool import Pool, address_from, lowest_free, overlapping
-from netyard.options import Address
 from netyard.store.records import NetworkRecord
+from netyard.values.parse import Address
+from netyard.values.pool import Pool, address_from, lowest_free, overlapping
 
 # How often an allocation is tried when other hosts are quicker.
 _TRIES = 100

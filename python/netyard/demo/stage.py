@@ -21,9 +21,9 @@ from typing import NamedTuple
 from netyard import _core
 from netyard.api.container import Container
 from netyard.api.host import Host
-from netyard.naming import Layout
-from netyard.options import Address
 from netyard.runtime import shim
+from netyard.state.layout import Layout
+from netyard.values.parse import Address
 
 HOST = IPv4Address("192.0.2.10")
 NEIGHBOUR = IPv4Address("192.0.2.20")

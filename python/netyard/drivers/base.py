@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.values.parse import Address
 
 
 class EndpointPlan(NamedTuple):

@@ -12,10 +12,10 @@ from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
 from netyard.firewall import APART_GROUP, is_apart
-from netyard.naming import bridge_mac
 from netyard.netopts import mtu_of
-from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.values.ids import bridge_mac
+from netyard.values.parse import Address
 
 # "NY": the link group of all host ends, so that they can be told from other interfaces.
 _GROUP = 0x4E59

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from netyard.endpointopts import SYSCTLS, parse_interface_sysctls
 from netyard.netopts import announces
-from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.values.parse import Address
 
 _LINK_LOCAL_PREFIXES = {4: 16, 6: 64}
 

@@ -15,10 +15,10 @@ from netyard.drivers.base import EndpointPlan
 from netyard.drivers.bridge import BridgeDriver, BridgeSpec, endpoint_spec
 from netyard.drivers.interface import speaks_ipv6
 from netyard.errors import Conflict, NetyardError
-from netyard.naming import bridge_mac, vxlan_name
 from netyard.netopts import mtu_of
-from netyard.options import Address
 from netyard.store.records import NetworkRecord
+from netyard.values.ids import bridge_mac, vxlan_name
+from netyard.values.parse import Address
 
 # Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, 4).
 _OVERHEAD = {4: 50, 6: 70}

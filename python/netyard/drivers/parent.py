@@ -21,10 +21,10 @@ from netyard.drivers.interface import (
     sysctls_of,
 )
 from netyard.errors import Conflict, KernelError, NetyardError
-from netyard.naming import bridge_mac, host_access_name
 from netyard.netopts import mtu_of
-from netyard.options import Address
 from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.values.ids import bridge_mac, host_access_name
+from netyard.values.parse import Address
 
 _HOST_BITS = {4: 32, 6: 128}
 # The hexadecimal digit that marks a child's link group; the rest is of its endpoint's id.

@@ -8,11 +8,11 @@ from ipaddress import IPv6Network
 
 from netyard import parentopts
 from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
-from netyard.ipam.defaults import Source, choose_subnet
-from netyard.ipam.pool import Pool, address_from, contains, lowest_free, overlapping
-from netyard.options import Address, Subnet
 from netyard.store.records import NetworkRecord
 from netyard.store.store import Store
+from netyard.values.parse import Address, Subnet
+from netyard.values.pool import Pool, address_from, contains, lowest_free, overlapping
+from netyard.values.subnet_pools import Source, choose_subnet
 
 _LINK_LOCAL = IPv6Network("fe80::/64")
 

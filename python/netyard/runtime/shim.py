@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.errors import StartFailed, StateError
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 
 _ENDED = 5
 _CLAIM = 6

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
-from netyard.naming import Layout
+from netyard.state.layout import Layout
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store
 

@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from netyard.bridgeopts import mode_of
-from netyard.ipam.pool import Pool, address_from
-from netyard.options import Address
 from netyard.overlayopts import is_encrypted
 from netyard.parentopts import routes_by_device
+from netyard.values.parse import Address
+from netyard.values.pool import Pool, address_from
 
 # The built-in network beside overlays; see `netyard.wayout`.
 WAY_OUT = "netyard_gwbridge"
@@ -207,7 +207,7 @@ class EndpointRecord(NamedTuple):
 
 
 class ContainerRecord(NamedTuple):
-    """A container as it should exist. ``spec`` is the JSON of `netyard.spec.ContainerSpec`."""
+    """A container as it should exist; ``spec`` is the JSON of its `ContainerSpec`."""
 
     id: str
     name: str

@@ -39,7 +39,7 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT NOT NULL UNIQUE,
         kind TEXT NOT NULL,             -- 'run', 'adopted'
         created TEXT NOT NULL,
-        spec TEXT NOT NULL,             -- JSON, see netyard.spec
+        spec TEXT NOT NULL,             -- JSON, see netyard.values.spec
         donor_id TEXT REFERENCES containers (id),  -- whose network namespace it shares
         -- 'making', 'created', 'starting', 'running', 'exited', 'removing'
         state TEXT NOT NULL,

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard.errors import StoreError
-from netyard.ipam.pool import Pool
-from netyard.options import Address, parse_subnet
 from netyard.store.memory import Memory
 from netyard.store.records import (
     MOST_IN_A_ROW,
@@ -25,6 +23,8 @@ from netyard.store.records import (
     Publication,
 )
 from netyard.store.schema import MIGRATIONS, VERSION
+from netyard.values.parse import Address, parse_subnet
+from netyard.values.pool import Pool
 
 _BUSY_SECONDS = 30.0
 _NETWORK = (

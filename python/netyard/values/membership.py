@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from netyard.errors import Invalid, NetyardError, raise_all
-from netyard.options import parse_address, parse_name
+from netyard.values.parse import parse_address, parse_name
 
 KEY = "cluster"
 LEASE_SECONDS = 30

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Generic, TypeVar
 
 from netyard.errors import Invalid
-from netyard.options import parse_bool
+from netyard.values.parse import parse_bool
 
 _FIELD = "--filter"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

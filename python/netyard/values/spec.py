@@ -41,7 +41,7 @@ class ContainerSpec(NamedTuple):
         command: Program and arguments; empty for an adopted namespace.
         mode: ``networks``, ``host``, ``none`` or ``container``.
         networks: What to join, if the mode is ``networks``.
-        publish: Ports as typed (``8080:80/udp``); see `netyard.ports`.
+        publish: Ports as typed (``8080:80/udp``); see `netyard.values.ports`.
         expose: Ports as typed (``80/tcp``, ``7000-7010``).
         publish_all: Publish each exposed port to a chosen host port.
         environment: ``KEY=VALUE`` words, complete.

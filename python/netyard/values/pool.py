@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from netyard.errors import Exhausted
-from netyard.options import Address, Subnet
+from netyard.values.parse import Address, Subnet
 
 
 class Pool(NamedTuple):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netyard.errors import Exhausted, Invalid
-from netyard.ipam.pool import overlapping, span
-from netyard.options import Subnet, parse_subnet
+from netyard.values.parse import Subnet, parse_subnet
+from netyard.values.pool import overlapping, span
 
 
 class Source(NamedTuple):

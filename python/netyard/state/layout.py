@@ -6,92 +6,14 @@ object can be traced to its owner by its name.
 
 from __future__ import annotations
 
-import functools
 import os
-from contextlib import suppress
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from netyard.values.ids import digest, short
 
 DEFAULT_ROOT = Path("/var/lib/netyard")
 _RUNTIME = Path("/run")
-
-
-def new_id() -> str:
-    """A fresh 64-digit id."""
-    return os.urandom(32).hex()
-
-
-def short(full_id: str) -> str:
-    """The first 12 digits, as people see ids."""
-    return full_id[:12]
-
-
-def bridge_name(network_id: str) -> str:
-    """The bridge of a network that did not ask for a name."""
-    return f"br-{short(network_id)}"
-
-
-def dummy_name(kind: str, network_id: str) -> str:
-    """The dummy parent of a macvlan or ipvlan network that has no other (contract MV1, IV1)."""
-    return f"d{kind[0]}-{short(network_id)}"
-
-
-def host_access_name(network_id: str) -> str:
-    """The host's own interface on a macvlan or ipvlan network."""
-    return f"nh-{short(network_id)}"
-
-
-def vxlan_name(network_id: str) -> str:
-    """The VXLAN device of an overlay network."""
-    return f"vx-{short(network_id)}"
-
-
-def new_host_ifname() -> str:
-    """The host's end of a new endpoint.
-
-    Random, not derived: the kernel takes a dead container's interface away in the background, so
-    the next start must not need the same name.
-    """
-    return f"ny-{os.urandom(6).hex()}"
-
-
-def new_mac() -> bytes:
-    """A random unicast MAC address of the locally administered range (RFC 7042)."""
-    return _local_unicast(os.urandom(6))
-
-
-def overlay_mac(network_id: str, address: str) -> bytes:
-    """The MAC address that goes with an address of an overlay network.
-
-    Derived, so that whoever has the address next is reached by those who knew the one before:
-    announcements do not cross hosts.
-    """
-    return _local_unicast(_digest(f"{network_id} {address}".encode())[:6])
-
-
-def bridge_mac(network_id: str) -> bytes:
-    """A bridge's MAC address: the same when it is made again, for containers that remember it."""
-    return _local_unicast(_digest(network_id.encode())[:6])
-
-
-def _digest(data: bytes) -> bytes:
-    digest: bytes = _sha256()(data).digest()
-    return digest
-
-
-@functools.cache
-def _sha256() -> Any:
-    # As `random` does: hashlib brings OpenSSL in, which takes long to load.
-    for module in ("_sha2", "_sha256", "hashlib"):
-        with suppress(ImportError):
-            return import_module(module).sha256
-    raise ImportError("sha256")
-
-
-def _local_unicast(octets: bytes) -> bytes:
-    return bytes([(octets[0] & 0xFC) | 0x02]) + octets[1:]
 
 
 class Layout:
@@ -111,7 +33,7 @@ class Layout:
         """Empty for the default root, else a short hash of the path."""
         if self.root == DEFAULT_ROOT:
             return ""
-        return _digest(os.fsencode(self.root)).hex()[:8]
+        return digest(os.fsencode(self.root)).hex()[:8]
 
     def _tagged(self, word: str, joint: str) -> str:
         return f"{word}{joint}{self._tag}" if self._tag else word
