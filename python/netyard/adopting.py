@@ -8,9 +8,9 @@ from pathlib import Path
 
 from netyard import _core, endpoint, lifecycle, publishing
 from netyard.agent import client as agent
-from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.making import make
+from netyard.options.endpoint import IFNAME
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord
 from netyard.values import clock

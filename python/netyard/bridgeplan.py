@@ -9,9 +9,10 @@ import socket
 from collections.abc import Mapping
 from ipaddress import ip_interface
 
-from netyard import _core, bridgeopts
+from netyard import _core
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.ground import Ground
+from netyard.options import bridge as bridge_options
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_name
@@ -33,7 +34,7 @@ def find_ground(
             f"--ipam-driver: there is no DHCP server on a {spec.driver} network: use macvlan",
             field="--ipam-driver",
         )
-    device = options.get(bridgeopts.NAME) or bridge_name(network_id)
+    device = options.get(bridge_options.NAME) or bridge_name(network_id)
     _check_is_free(root, device)
     exists = _exists(device)
     subnets, gateways = _addressing(spec, options, device if exists else "")
@@ -48,14 +49,14 @@ def find_ground(
         without_gateway=[
             version
             for version in (4, 6)
-            if spec.is_internal and not bridgeopts.has_bridge_address(options, version)
+            if spec.is_internal and not bridge_options.has_bridge_address(options, version)
         ],
     )
 
 
 def check(_: Root, record: NetworkRecord) -> None:
     """What options, families and an existing bridge ask of one another."""
-    bridgeopts.check_together(
+    bridge_options.check_together(
         record.options, has_ipv6=record.has_ipv6, is_internal=record.is_internal
     )
     if record.is_foreign and record.ipam_driver != "null":
@@ -102,7 +103,7 @@ def _addressing(
     given = {subnet.version for subnet in subnets}
     for address, prefix in _addresses_of(existing):
         wanted = spec.ipv6 is not False if address.version == 6 else spec.ipv4 is not False
-        has_address = bridgeopts.has_bridge_address(options, address.version)
+        has_address = bridge_options.has_bridge_address(options, address.version)
         if address.version not in given and wanted and has_address:
             given.add(address.version)
             subnets.append(ip_interface(f"{address}/{prefix}").network)
@@ -113,7 +114,7 @@ def _addressing(
 def _check_address(record: NetworkRecord) -> None:
     present = [address for address, _ in _addresses_of(record.bridge)]
     for pool in record.pools:
-        if not bridgeopts.has_bridge_address(record.options, pool.version):
+        if not bridge_options.has_bridge_address(record.options, pool.version):
             continue
         if pool.gateway not in present:
             shown = ", ".join(map(str, present)) or "none"
@@ -145,7 +146,7 @@ def find_warnings(record: NetworkRecord) -> list[str]:
             if router in pool.subnet:
                 found.append(f"{pool.subnet} covers {router}, this host's default gateway")
     for version in (4, 6):
-        source = bridgeopts.source_of(record.options, version)
+        source = bridge_options.source_of(record.options, version)
         if source is not None and source not in [address for address, _ in own]:
             found.append(f"{source} is no address of this host: replies to it will not come back")
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from netyard import bridgeopts, config
+from netyard import config
 from netyard.config import Config
 from netyard.errors import Conflict, Invalid
+from netyard.options import bridge as bridge_options
 from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
@@ -37,8 +38,8 @@ def ensure_builtin(root: Root) -> None:
 
 def _default_network(root: Root, settings: Config, present: Subnet | None = None) -> NetworkRecord:
     pool = _default_pool(root, settings, present)
-    options = {**settings.bridge_options, bridgeopts.DEFAULT_BRIDGE: "true"}
-    bridgeopts.check_together(options, has_ipv6=False, is_internal=False)
+    options = {**settings.bridge_options, bridge_options.DEFAULT_BRIDGE: "true"}
+    bridge_options.check_together(options, has_ipv6=False, is_internal=False)
     return NetworkRecord(
         id=new_id(),
         name="bridge",

@@ -23,8 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, config, overlayopts
+from netyard import _core, config
 from netyard.errors import NetyardError
+from netyard.options import overlay as overlay_options
 from netyard.state.layout import Layout
 from netyard.store.store import Store
 
@@ -37,7 +38,7 @@ _LEGACY = {
 _INPUT_HOOK, _FORWARD_HOOK = 1, 2
 _ZONE = "trusted"
 _ZONED = "firewalld-interfaces"
-_PORT = f"{overlayopts.TUNNEL_PORT}/udp"
+_PORT = f"{overlay_options.TUNNEL_PORT}/udp"
 _PORT_ZONE = "firewalld-port-zone"
 _SECONDS = 20
 
@@ -212,7 +213,7 @@ def _wanted_within(bridges: Iterable[str]) -> list[list[str]]:
 
 def _wanted_tunnel(tunnel: str) -> list[list[str]]:
     """What is for the tunnel, and what comes by it."""
-    port = str(overlayopts.TUNNEL_PORT)
+    port = str(overlay_options.TUNNEL_PORT)
     return [["-p", "udp", "-m", "udp", "--dport", port], ["-i", tunnel]]
 
 

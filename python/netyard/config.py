@@ -14,8 +14,11 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netyard import bridgeopts, netopts, overlayopts, parentopts
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
+from netyard.options import bridge as bridge_options
+from netyard.options import common as common_options
+from netyard.options import overlay as overlay_options
+from netyard.options import parent as parent_options
 from netyard.values.membership import KEY as CLUSTER
 from netyard.values.membership import Membership, membership_of
 from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
@@ -100,7 +103,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
         try:
             if key in _BRIDGE_KEYS:
                 option = _BRIDGE_KEYS[key]
-                bridge |= bridgeopts.normalise({option: _text(value)})
+                bridge |= bridge_options.normalise({option: _text(value)})
             elif key in _KEYS:
                 attribute, check = _KEYS[key]
                 found[attribute] = check(key, value)
@@ -216,9 +219,9 @@ def _network_options(key: str, value: Any) -> Mapping[str, Mapping[str, str]]:
 
 
 _NORMALISE: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
-    "bridge": bridgeopts.normalise,
-    "overlay": overlayopts.normalise,
-    **{kind: partial(parentopts.normalise, kind) for kind in parentopts.KINDS},
+    "bridge": bridge_options.normalise,
+    "overlay": overlay_options.normalise,
+    **{kind: partial(parent_options.normalise, kind) for kind in parent_options.KINDS},
 }
 
 
@@ -235,10 +238,10 @@ def _host_firewall(key: str, value: Any) -> bool:
 
 
 _BRIDGE_KEYS = {
-    "icc": bridgeopts.ICC,
-    "ip": bridgeopts.HOST_BINDING,
-    "ip-masq": bridgeopts.MASQUERADE,
-    "mtu": netopts.MTU,
+    "icc": bridge_options.ICC,
+    "ip": bridge_options.HOST_BINDING,
+    "ip-masq": bridge_options.MASQUERADE,
+    "mtu": common_options.MTU,
 }
 _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "allow-direct-routing": ("allows_direct_routing", _bool),

@@ -9,9 +9,9 @@ from netyard import events, leasing, lifecycle, provision, publishing, wayout
 from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
-from netyard.endpointopts import IFNAME
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.lifecycle import Names
+from netyard.options.endpoint import IFNAME
 from netyard.state.root import Batch, Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.store.store import Store

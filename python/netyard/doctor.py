@@ -7,9 +7,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, coexistence, config, overlayopts, parentopts
+from netyard import _core, coexistence, config
 from netyard.api.host import Host
 from netyard.coexistence import Found
+from netyard.options import overlay as overlay_options
+from netyard.options import parent as parent_options
 from netyard.ports import host_ports
 from netyard.store.records import singly
 from netyard.values import ports
@@ -79,7 +81,7 @@ def _underlays(host: Host, found: Found) -> Iterator[Finding]:
     ]
     for guard in found.guards_of(version):
         for network in networks:
-            what = f"UDP port {overlayopts.port_of(network.options)} from the other hosts"
+            what = f"UDP port {overlay_options.port_of(network.options)} from the other hosts"
             if network.is_encrypted and guard.lets_in and settings.opens_host_firewall:
                 yield Finding(
                     "note", f"{guard.name} lets in the tunnel of network {network.name!r}"
@@ -87,7 +89,7 @@ def _underlays(host: Host, found: Found) -> Iterator[Finding]:
                 continue
             if network.is_encrypted:
                 tunnel = host.layout.tunnel
-                what = f"UDP port {overlayopts.TUNNEL_PORT} and what comes in by {tunnel}"
+                what = f"UDP port {overlay_options.TUNNEL_PORT} and what comes in by {tunnel}"
             yield Finding(
                 "note",
                 f"{guard.name} filters what is for this host: for network {network.name!r} it "
@@ -99,14 +101,14 @@ def _parents(host: Host) -> Iterator[Finding]:
     """What users of macvlan and ipvlan always ask (contract MV4)."""
     links = {link.name: link for link in _core.list_links()}
     for network in host.store.networks():
-        if network.driver not in parentopts.KINDS or network.state != "ready":
+        if network.driver not in parent_options.KINDS or network.state != "ready":
             continue
-        parent = parentopts.parent_of(network.options)
+        parent = parent_options.parent_of(network.options)
         if parent not in links:
             yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is gone")
         elif not links[parent].is_up:
             yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is down")
-        if not parentopts.has_host_access(network.options):
+        if not parent_options.has_host_access(network.options):
             yield Finding(
                 "note",
                 f"this host and containers of {network.driver} network {network.name!r} do not "

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from netyard import _core, flows, kernel, names, netopts, parentopts
+from netyard import _core, flows, kernel, names
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
-from netyard.endpointopts import IFNAME, parse_endpoint_options, parse_link, parse_link_local
 from netyard.errors import (
     AddressInUse,
     Conflict,
@@ -24,6 +23,9 @@ from netyard.errors import (
     raise_all,
 )
 from netyard.ipam.allocate import check_wanted, lease, note_released
+from netyard.options import common as common_options
+from netyard.options import parent as parent_options
+from netyard.options.endpoint import IFNAME, parse_endpoint_options, parse_link, parse_link_local
 from netyard.state.random_ids import new_host_ifname, new_id, new_mac
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
@@ -210,13 +212,13 @@ def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[
         if wanted in taken:
             raise Conflict(f"--driver-opt: {IFNAME}={wanted} is an interface of this container")
         return wanted
-    prefix = netopts.prefix_of(network.options)
+    prefix = common_options.prefix_of(network.options)
     return next(name for number in count() if (name := f"{prefix}{number}") not in taken)
 
 
 def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
-    on_parent = network.driver in parentopts.KINDS
-    has_own_mac = not on_parent or parentopts.has_own_mac(network.driver, network.options)
+    on_parent = network.driver in parent_options.KINDS
+    has_own_mac = not on_parent or parent_options.has_own_mac(network.driver, network.options)
     if not request.mac_address and network.spans_hosts:
         # It goes with the address, which is not known yet.
         return ""
@@ -225,7 +227,7 @@ def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -
     if not has_own_mac:
         raise Invalid(
             f"--mac-address: containers on network {network.name!r} have the MAC address of its "
-            f"parent interface {parentopts.parent_of(network.options)!r}",
+            f"parent interface {parent_options.parent_of(network.options)!r}",
             field="--mac-address",
             value=request.mac_address,
         )

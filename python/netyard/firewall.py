@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 
-from netyard import bridgeopts
+from netyard.options import bridge as bridge_options
 from netyard.store.records import NetworkRecord, Publication, singly
 from netyard.values.parse import Address
 
@@ -438,11 +438,11 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
         device, comment = network.bridge, network.name
         add_element(elements, BRIDGES, [device], None, comment)
         add_element(elements, SAME, [device, device], None, comment)
-        if bridgeopts.allows_icc(network.options):
+        if bridge_options.allows_icc(network.options):
             add_element(elements, ICC, [device, device], None, comment)
         if network.is_internal or network.spans_hosts:
             add_element(elements, INTERNAL, [device], None, comment)
-        for interface in bridgeopts.trusted_of(network.options):
+        for interface in bridge_options.trusted_of(network.options):
             add_element(elements, TRUSTED, [interface, device], None, comment)
         for version, sets in FAMILIES.items():
             _add_family(elements, network, version, sets)
@@ -456,9 +456,9 @@ def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: 
         add_element(elements, sets.isolated, [device], None, comment)
         add_element(elements, sets.unguarded, [device], None, comment)
         return
-    mode = bridgeopts.mode_of(options, version)
-    source = bridgeopts.source_of(options, version)
-    if bridgeopts.masquerades(options, version) and not network.is_internal:
+    mode = bridge_options.mode_of(options, version)
+    source = bridge_options.source_of(options, version)
+    if bridge_options.masquerades(options, version) and not network.is_internal:
         add_element(elements, sets.masqueraded, [device], None, comment)
         if source is not None:
             add_element(elements, sets.sources, [device], [source], comment)
@@ -469,7 +469,7 @@ def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: 
     }
     if mode in by_mode:
         add_element(elements, by_mode[mode], [device], None, comment)
-    if not bridgeopts.has_bridge_address(options, version):
+    if not bridge_options.has_bridge_address(options, version):
         add_element(elements, sets.unguarded, [device], None, comment)
 
 
@@ -561,7 +561,7 @@ def apart_steps() -> list[Step]:
 
 def is_apart(network: NetworkRecord) -> bool:
     """Whether containers of a network are kept apart (contract BO2)."""
-    return not bridgeopts.allows_icc(network.options)
+    return not bridge_options.allows_icc(network.options)
 
 
 # -- [::1] ------------------------------------------------------------------------------------

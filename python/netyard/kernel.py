@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from netyard import _core, bridgeopts, config, firewall, spoofing
+from netyard import _core, config, firewall, spoofing
 from netyard.drivers.interface import addresses_of
 from netyard.errors import KernelError, Unsupported
+from netyard.options import bridge as bridge_options
 from netyard.state.root import Root
 from netyard.store.records import EndpointRecord, NetworkRecord
 
@@ -70,7 +71,7 @@ def expel(root: Root, network: NetworkRecord) -> None:
 def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[firewall.Step]:
     """The table of the bridge family, as far as these networks need it."""
     steps = firewall.apart_steps() if any(map(firewall.is_apart, networks)) else []
-    if any(bridgeopts.checks_sources(each.options) for each in networks):
+    if any(bridge_options.checks_sources(each.options) for each in networks):
         steps += spoofing.table_steps()
     return steps
 
@@ -93,7 +94,7 @@ def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> firewall.Eleme
     ports = []
     for endpoint in endpoints:
         network = root.store.network(endpoint.network_id)
-        if network is not None and bridgeopts.checks_sources(network.options):
+        if network is not None and bridge_options.checks_sources(network.options):
             addresses = [address for address, _ in addresses_of(network, endpoint)]
             ports.append((endpoint.host_ifname, endpoint.mac, addresses))
     return spoofing.elements(ports)

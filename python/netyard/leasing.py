@@ -14,7 +14,7 @@ from netyard import _core
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted
-from netyard.parentopts import parent_of
+from netyard.options.parent import parent_of
 from netyard.state.root import Change, Root
 from netyard.store.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
 

@@ -11,22 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import (
-    _core,
-    bridgeopts,
-    config,
-    events,
-    files,
-    leasing,
-    parentopts,
-    provision,
-    publishing,
-    wayout,
-)
+from netyard import _core, config, events, files, leasing, provision, publishing, wayout
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound
+from netyard.options import bridge as bridge_options
+from netyard.options import parent as parent_options
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
 from netyard.state.root import Change, Root
@@ -338,7 +329,7 @@ def _linked_hosts(
         network = root.store.network(each.network_id)
         if network is None or not network.is_builtin:
             continue
-        if each.links and not bridgeopts.allows_icc(network.options):
+        if each.links and not bridge_options.allows_icc(network.options):
             raise Invalid(
                 f"--link: containers of network {network.name!r} are apart: icc is off",
                 field="--link",
@@ -382,9 +373,9 @@ def _host_on(network: NetworkRecord, version: int) -> Address | None:
     if network.spans_hosts:
         return None
     if network.bridge:
-        has_one = bridgeopts.has_bridge_address(network.options, version)
+        has_one = bridge_options.has_bridge_address(network.options, version)
         return network.gateway(version) if has_one else None
-    if not parentopts.has_host_access(network.options):
+    if not parent_options.has_host_access(network.options):
         return None
     return next((pool.host_address for pool in network.pools if pool.version == version), None)
 

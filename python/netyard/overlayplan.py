@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from netyard import _core, coexistence, overlayopts
+from netyard import _core, coexistence
 from netyard.cluster import client as cluster
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.ground import Ground
-from netyard.netopts import check_mtu
+from netyard.options import overlay as overlay_options
+from netyard.options.common import check_mtu
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_name
@@ -40,7 +41,7 @@ def find_ground(
             field="--ipam-driver",
         )
     cluster.check_member(root)
-    is_encrypted = overlayopts.is_encrypted(options)
+    is_encrypted = overlay_options.is_encrypted(options)
     if is_encrypted and not _core.knows_wireguard():
         raise Unsupported(
             "--opt encrypted: this kernel has no WireGuard: it lacks the module 'wireguard'"
@@ -64,7 +65,7 @@ def find_ground(
 
 
 def _vni(options: Mapping[str, str], others: Sequence[NetworkRecord]) -> int:
-    wanted = overlayopts.vni_of(options)
+    wanted = overlay_options.vni_of(options)
     if wanted is None:
         return free_vni(others)
     for other in others:
@@ -89,7 +90,7 @@ def find_warnings(record: NetworkRecord) -> list[str]:
             f"VXLAN network identifiers below {VNI_FIRST} are often the physical network's"
         )
     if not record.is_encrypted:
-        port = overlayopts.port_of(record.options)
+        port = overlay_options.port_of(record.options)
         found += [
             f"{guard.name} filters what is for this host: allow UDP port {port} from the others"
             for guard in coexistence.find("").guards_of(ip_address(record.underlay).version)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 
-from netyard import _core, parentopts
+from netyard import _core
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
 from netyard.ground import Ground
-from netyard.netopts import check_mtu, mtu_of
+from netyard.options import parent as parent_options
+from netyard.options.common import check_mtu, mtu_of
 from netyard.state.root import Root
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import dummy_name
@@ -42,7 +43,7 @@ def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str
     _check_leasing(kind, spec)
     _check_modes(kind, spec, options)
     links = {link.name: link for link in _core.list_links()}
-    wanted = parentopts.parent_of(options)
+    wanted = parent_options.parent_of(options)
     parent = wanted or ("" if spec.is_internal else _default_interface(links))
     is_dummy = not parent
     if is_dummy:
@@ -60,7 +61,7 @@ def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str
     _check_other_kind(kind, parent, links)
     subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
     return Ground(
-        options={**options, parentopts.PARENT: parent},
+        options={**options, parent_options.PARENT: parent},
         # One that netyard made for another network goes with the last of them.
         is_foreign=not made and all(other.is_foreign for other in sharing),
         is_internal=spec.is_internal or is_dummy,
@@ -68,7 +69,7 @@ def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str
         gateways=[parse_address("--gateway", word) for word in spec.gateways],
         reserved=[] if spec.ipam_driver == "dhcp" else _reserved(spec, subnets, links),
         without_gateway=(4, 6),
-        gets_host_address=parentopts.has_host_access(options),
+        gets_host_address=parent_options.has_host_access(options),
     )
 
 
@@ -114,22 +115,22 @@ def _check_leasing(kind: str, spec: NetworkSpec) -> None:
 
 
 def _check_modes(kind: str, spec: NetworkSpec, options: Options) -> None:
-    if spec.gateways and parentopts.routes_by_device(options):
+    if spec.gateways and parent_options.routes_by_device(options):
         raise Invalid(
-            f"--gateway: an ipvlan network in mode {parentopts.mode_of(kind, options)} routes by "
+            f"--gateway: an ipvlan network in mode {parent_options.mode_of(kind, options)} routes by "
             "its interfaces and has no gateway",
             field="--gateway",
         )
-    if parentopts.FLAG in options and parentopts.flag_of(options) != "bridge":
-        flag = parentopts.flag_of(options)
-        if parentopts.has_host_access(options):
+    if parent_options.FLAG in options and parent_options.flag_of(options) != "bridge":
+        flag = parent_options.flag_of(options)
+        if parent_options.has_host_access(options):
             raise Invalid(
                 f"--opt host_access: an ipvlan network with flag {flag} keeps the host's interface "
                 "apart as well",
                 field="--opt",
             )
-    if parentopts.has_host_access(options) and kind == "macvlan":
-        mode = parentopts.mode_of(kind, options)
+    if parent_options.has_host_access(options) and kind == "macvlan":
+        mode = parent_options.mode_of(kind, options)
         if mode in ("private", "passthru"):
             raise Invalid(
                 f"--opt host_access: a macvlan network in mode {mode} lets no second interface "
@@ -154,7 +155,7 @@ def _check_parent(parent: str, links: Mapping[str, _core.Link]) -> str:
         _check_is_no_child(parent, link)
         _check_has_packets(parent, link, links)
         return ""
-    vlan = parentopts.parse_vlan(parent)
+    vlan = parent_options.parse_vlan(parent)
     base = vlan[0] if vlan else parent
     if base not in links:
         shown = f"{base!r}, the base of {parent!r}" if vlan else repr(parent)
@@ -194,7 +195,7 @@ def _check_kernel(kind: str) -> None:
 
 def sharers(root: Root, network: NetworkRecord) -> list[NetworkRecord]:
     """Other networks on the same parent interface."""
-    parent = parentopts.parent_of(network.options)
+    parent = parent_options.parent_of(network.options)
     return [other for other in _on(root, parent) if other.id != network.id]
 
 
@@ -202,7 +203,8 @@ def _on(root: Root, parent: str) -> list[NetworkRecord]:
     return [
         other
         for other in root.store.networks()
-        if other.driver in parentopts.KINDS and parentopts.parent_of(other.options) == parent
+        if other.driver in parent_options.KINDS
+        and parent_options.parent_of(other.options) == parent
     ]
 
 
@@ -222,7 +224,7 @@ def _sharing(root: Root, kind: str, parent: str, options: Options) -> list[Netwo
                 "can be of one only",
                 holder=other.name,
             )
-        modes = {parentopts.mode_of(kind, each) for each in (options, other.options)}
+        modes = {parent_options.mode_of(kind, each) for each in (options, other.options)}
         if "passthru" in modes:
             raise Conflict(
                 f"--opt parent: {parent!r} is the parent of macvlan network {other.name!r}, and "
@@ -273,7 +275,7 @@ def _routers() -> list[Address]:
 
 def find_warnings(record: NetworkRecord) -> list[str]:
     """What is allowed and will not work as its maker may think (contract MV3, MV4)."""
-    name = parentopts.parent_of(record.options)
+    name = parent_options.parent_of(record.options)
     link = next((each for each in _core.list_links() if each.name == name), None)
     if link is None or not record.is_foreign:
         return []

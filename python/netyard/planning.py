@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from netyard import bridgeopts, config, netopts, overlayopts, parentopts
+from netyard import config
 from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ground import Ground
 from netyard.ipam.allocate import plan_pools
+from netyard.options import bridge as bridge_options
+from netyard.options import common as common_options
+from netyard.options import overlay as overlay_options
+from netyard.options import parent as parent_options
 from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
@@ -158,12 +162,12 @@ def _plan_config_only(spec: NetworkSpec) -> NetworkRecord:
 def _any_options(options: Mapping[str, str]) -> dict[str, str]:
     """Options of whatever driver will take the settings."""
     checks = {
-        **parentopts.CHECKS["macvlan"],
-        **parentopts.CHECKS["ipvlan"],
-        **overlayopts.CHECKS,
-        **bridgeopts.CHECKS,
+        **parent_options.CHECKS["macvlan"],
+        **parent_options.CHECKS["ipvlan"],
+        **overlay_options.CHECKS,
+        **bridge_options.CHECKS,
     }
-    return netopts.normalise(options, checks, bridgeopts.SHORT_NAMES)
+    return common_options.normalise(options, checks, bridge_options.SHORT_NAMES)
 
 
 def _plan_from(root: Root, spec: NetworkSpec, settings: Config) -> NetworkRecord:
@@ -237,7 +241,7 @@ def _families(
         (4, spec.ipv4, True),
         (6, spec.ipv6, any(subnet.version == 6 for subnet in subnets)),
     ):
-        option = options.get(netopts.ENABLE[version])
+        option = options.get(common_options.ENABLE[version])
         found.append(flag if flag is not None else implied if option is None else option == "true")
     return found[0], found[1]
 

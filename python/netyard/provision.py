@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import _core, kernel, parentopts
+from netyard import _core, kernel
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
+from netyard.options import parent as parent_options
 from netyard.state.root import Change, Root
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import host_access_name, vxlan_name
@@ -46,9 +47,9 @@ def make_in_kernel(root: Root, record: NetworkRecord) -> None:
 def label(root: Root, record: NetworkRecord) -> None:
     """Say on a network's interfaces whose they are; not on those that were there before it."""
     names = [vxlan_name(record.id)] if record.spans_hosts else []
-    if record.driver in parentopts.KINDS:
+    if record.driver in parent_options.KINDS:
         names.append(host_access_name(record.id))
-        names += [] if record.is_foreign else [parentopts.parent_of(record.options)]
+        names += [] if record.is_foreign else [parent_options.parent_of(record.options)]
     elif record.bridge and not record.is_foreign:
         names.append(record.bridge)
     if names:
@@ -64,7 +65,7 @@ def discard(root: Root, record: NetworkRecord) -> None:
 
     with root.store.transaction():
         root.store.set_network_state(record.id, "removing")
-    if record.driver in parentopts.KINDS and parentplan.sharers(root, record):
+    if record.driver in parent_options.KINDS and parentplan.sharers(root, record):
         # What they stand on together goes with the last of them.
         record = record._replace(is_foreign=True)
     find_driver(record.driver).remove([record])

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, bridgeopts, config, firewall, flows, kernel, parentopts
+from netyard import _core, config, firewall, flows, kernel
 from netyard.config import Config
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
+from netyard.options import bridge as bridge_options
+from netyard.options import parent as parent_options
 from netyard.ports import host_ports
 from netyard.state.root import Change, Root
 from netyard.store.records import (
@@ -74,7 +76,7 @@ class Places(NamedTuple):
             for version in (4, 6):
                 if endpoint.address(version) is None:
                     continue
-                if bridgeopts.mode_of(network.options, version) == "routed":
+                if bridge_options.mode_of(network.options, version) == "routed":
                     routed.append((version, endpoint))
                 elif version in carriers and carriers[version].id == endpoint.id:
                     translated[version] = (endpoint, network)
@@ -94,7 +96,7 @@ def why_unpublished(root: Root, container: ContainerRecord) -> str | None:
         return None
     for endpoint in attached:
         network = root.store.network(endpoint.network_id)
-        if network is not None and network.driver in parentopts.KINDS:
+        if network is not None and network.driver in parent_options.KINDS:
             own = " and ".join(map(str, endpoint.addresses)) or "its own address"
             return (
                 f"no port is published: on {network.driver} network {network.name!r} the "
@@ -369,7 +371,7 @@ def _choose_translated(
     wanted_ip = request.host_ip
     if wanted_ip is None and places.translated:
         network = next(iter(places.translated.values()))[1]
-        wanted_ip = bridgeopts.binding_of(network.options)
+        wanted_ip = bridge_options.binding_of(network.options)
     families = [family for family in ports.families_of(wanted_ip) if family in places.translated]
     if not families:
         if places.routed:
@@ -443,7 +445,7 @@ def _access(network: NetworkRecord, settings: Config) -> str:
     """Who may ask the container's address directly (contract BO10, BO14)."""
     if settings.allows_direct_routing:
         return "direct"
-    return "trusted" if bridgeopts.trusted_of(network.options) else "nat"
+    return "trusted" if bridge_options.trusted_of(network.options) else "nat"
 
 
 def _problem(

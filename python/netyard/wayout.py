@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import bridgeopts, config
+from netyard import config
 from netyard.drivers.interface import speaks_ipv6
+from netyard.options import bridge as bridge_options
 from netyard.state.random_ids import new_id
 from netyard.state.root import Root
 from netyard.store.records import WAY_OUT, EndpointRecord, NetworkRecord
@@ -22,7 +23,7 @@ from netyard.values.ids import bridge_name
 from netyard.values.pool import Pool, address_from
 from netyard.values.subnet_pools import choose_subnet
 
-_OPTIONS = {bridgeopts.ICC: "false"}
+_OPTIONS = {bridge_options.ICC: "false"}
 
 
 def is_needed(store: Store, endpoints: Sequence[EndpointRecord]) -> bool:

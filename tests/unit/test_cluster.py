@@ -35,7 +35,7 @@ from netyard.errors import (
     Several,
     SubnetOverlap,
 )
-from netyard.overlayopts import normalise
+from netyard.options.overlay import normalise
 from netyard.store.records import NetworkRecord
 from netyard.values.membership import membership_of, parse
 from netyard.values.pool import Pool

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import bridgeopts, checking, config, endpointopts, errors
+from netyard import checking, config, errors
 from netyard.cli.template import compile_template
+from netyard.options import bridge as bridge_options
+from netyard.options import endpoint as endpoint_options
 from netyard.values import filters
 
 VALUE = {
@@ -67,11 +69,11 @@ def test_no_text_is_more_than_invalid(text: str) -> None:
         lambda: compile_template(text)(VALUE),
         lambda: checking.parse_network_flag(f"name=x,{text}"),
         lambda: checking.parse_sysctl(text),
-        lambda: endpointopts.parse_link("--link", text),
-        lambda: endpointopts.parse_link_local(text),
+        lambda: endpoint_options.parse_link("--link", text),
+        lambda: endpoint_options.parse_link_local(text),
         lambda: filters.parse_moment("--since", text),
         lambda: config.parse({text: text}),
-        lambda: bridgeopts.normalise({text: text, "name": text, "trusted": text}),
+        lambda: bridge_options.normalise({text: text, "name": text, "trusted": text}),
     ):
         try:
             parse()

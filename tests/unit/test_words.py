@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netyard import checking, endpointopts, errors, files, identity, netopts
+from netyard import checking, errors, files, identity
+from netyard.options import common as common_options
+from netyard.options import endpoint as endpoint_options
 from netyard.values import filters, parse, ports
 
 # Any text, and text of the letters that mean something, which goes deeper.
@@ -33,12 +35,12 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "network": checking.parse_network_flag,
     "sysctl": checking.parse_sysctl,
     "priority": partial(checking.parse_priority, "--flag"),
-    "link": partial(endpointopts.parse_link, "--link"),
-    "link-local": endpointopts.parse_link_local,
-    "interface sysctls": partial(endpointopts.parse_interface_sysctls, ifname="eth0"),
+    "link": partial(endpoint_options.parse_link, "--link"),
+    "link-local": endpoint_options.parse_link_local,
+    "interface sysctls": partial(endpoint_options.parse_interface_sysctls, ifname="eth0"),
     "moment": partial(filters.parse_moment, "--since"),
     "user": partial(identity.parse_user, rootfs=""),
-    "ifname": partial(netopts.parse_ifname, "--opt"),
+    "ifname": partial(common_options.parse_ifname, "--opt"),
     "address": partial(parse.parse_address, "--ip"),
     "subnet": partial(parse.parse_subnet, "--subnet"),
     "extra host": partial(parse.parse_extra_host, "--add-host"),

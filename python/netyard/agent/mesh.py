@@ -21,7 +21,7 @@ from netyard.cluster import reading
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import Conflict, KernelError, Unsupported
-from netyard.overlayopts import TUNNEL_PORT
+from netyard.options.overlay import TUNNEL_PORT
 from netyard.state.layout import Layout
 from netyard.values.parse import Address
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import lookup, parentopts
+from netyard import lookup
 from netyard.api.default import default_host
 from netyard.errors import Conflict, NotFound
+from netyard.options import parent as parent_options
 from netyard.state.root import Root
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.values.spec import NetworkRequest, NetworkSpec
@@ -55,7 +56,7 @@ class Network:
     @property
     def parent(self) -> str:
         """The parent interface of a macvlan or ipvlan network; ``""`` for others."""
-        return parentopts.parent_of(self._record.options)
+        return parent_options.parent_of(self._record.options)
 
     @property
     def record(self) -> NetworkRecord:
@@ -105,7 +106,7 @@ class Network:
             ingress: Refused: there is no swarm.
             scope: ``local``, which every network of these drivers is.
             options: Driver options, under Docker's names or their short forms
-                (`netyard.bridgeopts`, `netyard.parentopts`).
+                (`netyard.options.bridge`, `netyard.options.parent`).
             ipam_driver: ``default``, ``null`` for a network without addresses, or on macvlan
                 ``dhcp``: IPv4 addresses are leased from a DHCP server on the wire; ``subnet`` is
                 what its leases must be of.

@@ -27,8 +27,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple, TypeVar
 
-from netyard import overlayopts
 from netyard.errors import NetyardError
+from netyard.options import overlay as overlay_options
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_name
 from netyard.values.parse import Address, parse_name
@@ -238,7 +238,7 @@ def network_from_json(text: str) -> NetworkRecord:
 
 def _network_from_fields(found: dict[str, Any]) -> NetworkRecord:
     _match(_ID, found["id"])
-    overlayopts.check_vni(found["vni"])
+    overlay_options.check_vni(found["vni"])
     if not isinstance(found["created"], str):
         raise Unreadable(f"created {found['created']!r}")
     options = {str(key): str(value) for key, value in found["options"].items()}
@@ -247,7 +247,7 @@ def _network_from_fields(found: dict[str, Any]) -> NetworkRecord:
         name=parse_name("name", found["name"]),
         created=found["created"],
         vni=found["vni"],
-        options=overlayopts.normalise(options),
+        options=overlay_options.normalise(options),
         labels={str(key): str(value) for key, value in found["labels"].items()},
         ipam_options={str(key): str(value) for key, value in found["ipam_options"].items()},
         driver=DRIVER,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
-from netyard.bridgeopts import has_bridge_address, mode_of, normalise
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
 from netyard.firewall import APART_GROUP, is_apart
-from netyard.netopts import mtu_of
+from netyard.options.bridge import has_bridge_address, mode_of, normalise
+from netyard.options.common import mtu_of
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac
 from netyard.values.parse import Address

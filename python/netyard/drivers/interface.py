@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
-from netyard.endpointopts import SYSCTLS, parse_interface_sysctls
-from netyard.netopts import announces
+from netyard.options.common import announces
+from netyard.options.endpoint import SYSCTLS, parse_interface_sysctls
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.values.parse import Address
 

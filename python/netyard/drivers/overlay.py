@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, overlayopts
+from netyard import _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.bridge import BridgeDriver, BridgeSpec, endpoint_spec
 from netyard.drivers.interface import speaks_ipv6
 from netyard.errors import Conflict, NetyardError
-from netyard.netopts import mtu_of
+from netyard.options import overlay as overlay_options
+from netyard.options.common import mtu_of
 from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_mac, vxlan_name
 from netyard.values.parse import Address
@@ -43,7 +44,7 @@ class OverlayDriver(BridgeDriver):
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
-        return overlayopts.normalise(options)
+        return overlay_options.normalise(options)
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
@@ -116,7 +117,7 @@ def _vxlan_spec(network: NetworkRecord, mtu: int, link: str) -> _VxlanSpec:
         name=vxlan_name(network.id),
         bridge=network.bridge,
         vni=network.vni,
-        port=overlayopts.port_of(network.options),
+        port=overlay_options.port_of(network.options),
         local=_local(network),
         link=link if network.is_encrypted else None,
         mtu=mtu,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, parentopts
+from netyard import _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import (
     addresses_of,
@@ -21,7 +21,8 @@ from netyard.drivers.interface import (
     sysctls_of,
 )
 from netyard.errors import Conflict, KernelError, NetyardError
-from netyard.netopts import mtu_of
+from netyard.options import parent as parent_options
+from netyard.options.common import mtu_of
 from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac, host_access_name
 from netyard.values.parse import Address
@@ -57,7 +58,7 @@ class ParentDriver:
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
-        return parentopts.normalise(self.name, options)
+        return parent_options.normalise(self.name, options)
 
     def check(self, network: NetworkRecord) -> None:
         """See `Driver.check`: the parent was checked when it was chosen."""
@@ -68,7 +69,7 @@ class ParentDriver:
         try:
             for network in networks:
                 if not network.is_foreign and _make_parent(network):
-                    made.append(parentopts.parent_of(network.options))
+                    made.append(parent_options.parent_of(network.options))
                 if _has_access(network):
                     _make_host_interface(network)
                     made.append(host_access_name(network.id))
@@ -80,7 +81,9 @@ class ParentDriver:
         """See `Driver.remove`. A parent that was there before stays."""
         names = [host_access_name(network.id) for network in networks if _has_access(network)]
         names += [
-            parentopts.parent_of(network.options) for network in networks if not network.is_foreign
+            parent_options.parent_of(network.options)
+            for network in networks
+            if not network.is_foreign
         ]
         _core.delete_links(names)
 
@@ -111,7 +114,7 @@ class ParentDriver:
 
     def restore(self, network: NetworkRecord, plans: Sequence[EndpointPlan]) -> None:
         """See `Driver.restore`."""
-        parent = parentopts.parent_of(network.options)
+        parent = parent_options.parent_of(network.options)
         present = {link.name for link in _core.list_links()}
         if parent not in present and network.is_foreign:
             raise Conflict(f"parent interface {parent!r}, which is not netyard's, is gone")
@@ -155,7 +158,7 @@ def _end(
 
 
 def _has_access(network: NetworkRecord) -> bool:
-    return parentopts.has_host_access(network.options)
+    return parent_options.has_host_access(network.options)
 
 
 def _groups(
@@ -172,7 +175,9 @@ def group_of(endpoint: EndpointRecord) -> int:
 
 def is_child(link: _core.Link) -> bool:
     """Whether an interface in a container's namespace is a child of ours, for who has no store."""
-    return link.kind in parentopts.KINDS and link.group >> 4 * _GROUP_DIGITS == _GROUP_MARK_DIGIT
+    return (
+        link.kind in parent_options.KINDS and link.group >> 4 * _GROUP_DIGITS == _GROUP_MARK_DIGIT
+    )
 
 
 def route_from_host(
@@ -193,13 +198,13 @@ def _is_there(plan: EndpointPlan) -> bool:
 
 def _make_parent(network: NetworkRecord) -> bool:
     """Make the VLAN subinterface or dummy of a network, if it is missing; whether it was."""
-    name = parentopts.parent_of(network.options)
+    name = parent_options.parent_of(network.options)
     if name in {link.name for link in _core.list_links()}:
         return False
     # The wire is the containers' and not the host's: it has no address there, of either family.
     device = name.replace(".", "/")
     sysctls = [(f"net.ipv6.conf.{device}.disable_ipv6", "1")] if speaks_ipv6() else []
-    vlan = parentopts.parse_vlan(name)
+    vlan = parent_options.parse_vlan(name)
     if vlan is None:
         _core.create_dummy(name, sysctls)
     else:
@@ -237,11 +242,11 @@ def _child(
 ) -> _ChildSpec:
     return _ChildSpec(
         namespace=None,
-        parent=parentopts.parent_of(network.options),
+        parent=parent_options.parent_of(network.options),
         ifname=ifname,
         kind=network.driver,
-        mode=parentopts.mode_of(network.driver, network.options),
-        flag=parentopts.flag_of(network.options),
+        mode=parent_options.mode_of(network.driver, network.options),
+        flag=parent_options.flag_of(network.options),
         mac=None,
         mtu=mtu_of(network.options),
         group=0,
@@ -254,7 +259,7 @@ def _child_of(plan: EndpointPlan) -> _ChildSpec:
     routes = [
         (pool.subnet.network_address, pool.subnet.prefixlen)
         for pool in network.pools
-        if parentopts.routes_by_device(network.options)
+        if parent_options.routes_by_device(network.options)
         and endpoint.address(pool.version) is not None
         and endpoint.address(pool.version) not in pool.subnet
     ]
@@ -271,8 +276,8 @@ def _child_of(plan: EndpointPlan) -> _ChildSpec:
 def _explained(error: KernelError, plans: Sequence[EndpointPlan]) -> NetyardError:
     """The kernel's refusal in words, where it is about a parent interface."""
     network = plans[0].network
-    parent = parentopts.parent_of(network.options)
-    modes = {parentopts.mode_of(each.network.driver, each.network.options) for each in plans}
+    parent = parent_options.parent_of(network.options)
+    modes = {parent_options.mode_of(each.network.driver, each.network.options) for each in plans}
     if error.errno == errno.ENODEV:
         return Conflict(f"parent interface {parent!r} of network {network.name!r} is gone")
     if error.errno == errno.EBUSY or (error.errno == errno.EINVAL and "passthru" in modes):

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from heapq import merge
 from ipaddress import IPv6Network
 
-from netyard import parentopts
 from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
+from netyard.options import parent as parent_options
 from netyard.store.records import NetworkRecord
 from netyard.store.store import Store
 from netyard.values.parse import Address, Subnet
@@ -82,7 +82,7 @@ def _check_apart(pool: Pool, network: NetworkRecord, other: Pool, *, may_share: 
     """Refuse a pool whose addresses could be those of another network's pool."""
     if overlapping(pool.subnet, [other.subnet]) is None:
         return
-    can_share = may_share and network.driver in parentopts.KINDS
+    can_share = may_share and network.driver in parent_options.KINDS
     if can_share and overlapping(pool.dynamic, [other.dynamic]) is None:
         return
     raise SubnetOverlap(
@@ -247,7 +247,7 @@ def check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None:
 
 def _check_others(store: Store, network: NetworkRecord, wanted: Address, flag: str) -> None:
     """Refuse what belongs to another network that shares the subnet (contract IP6)."""
-    if network.driver not in parentopts.KINDS:
+    if network.driver not in parent_options.KINDS:
         return
     for other in store.networks():
         pool = other.pool_of(wanted)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard.bridgeopts import mode_of
-from netyard.overlayopts import is_encrypted
-from netyard.parentopts import routes_by_device
+from netyard.options.bridge import mode_of
+from netyard.options.overlay import is_encrypted
+from netyard.options.parent import routes_by_device
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from netyard import netopts
 from netyard.errors import Invalid
-from netyard.netopts import Check, Options, number
+from netyard.options import common as common_options
+from netyard.options.common import Check, Options, number
 
 VNI = "com.docker.network.driver.overlay.vxlanid_list"
 PORT = "vxlan-port"
@@ -35,21 +35,21 @@ def _one_vni(field: str, value: str) -> str:
 
 def _switch(field: str, value: str) -> str:
     """A word by itself means true (contract OV5)."""
-    return netopts.boolean(field, value or "true")
+    return common_options.boolean(field, value or "true")
 
 
 CHECKS: dict[str, Check] = {
-    **netopts.CHECKS,
+    **common_options.CHECKS,
     VNI: _one_vni,
     PORT: partial(number, _PORT_MIN, _PORT_MAX),
     ENCRYPTED: _switch,
 }
-SHORT_NAMES = {**netopts.SHORT_NAMES, "vni": VNI}
+SHORT_NAMES = {**common_options.SHORT_NAMES, "vni": VNI}
 
 
 def normalise(options: Options) -> dict[str, str]:
     """The options of an overlay network; see `netopts.normalise`."""
-    return netopts.normalise(options, CHECKS, SHORT_NAMES)
+    return common_options.normalise(options, CHECKS, SHORT_NAMES)
 
 
 def check_vni(value: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Network
 
 from netyard.errors import Invalid
-from netyard.netopts import parse_ifname
+from netyard.options.common import parse_ifname
 from netyard.values.parse import Address, parse_address, parse_name
 
 _ENDPOINT = "com.docker.network.endpoint."

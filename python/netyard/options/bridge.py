@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from netyard import netopts
 from netyard.errors import Invalid
-from netyard.netopts import Check, Options, boolean, one_of, parse_ifname
+from netyard.options import common as common_options
+from netyard.options.common import Check, Options, boolean, one_of, parse_ifname
 from netyard.values.parse import Address, parse_address, parse_ipv4, parse_ipv6
 
 _BRIDGE = "com.docker.network.bridge."
@@ -27,7 +27,7 @@ SPOOF_CHECK = "spoof_check"
 SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
 
 SHORT_NAMES = {
-    **netopts.SHORT_NAMES,
+    **common_options.SHORT_NAMES,
     "name": NAME,
     "icc": ICC,
     "masquerade": MASQUERADE,
@@ -49,7 +49,7 @@ MODES = ("nat", "nat-unprotected", "routed", "isolated")
 
 def normalise(options: Options) -> dict[str, str]:
     """A bridge network's options; see `netopts.normalise`."""
-    return netopts.normalise(options, CHECKS, SHORT_NAMES)
+    return common_options.normalise(options, CHECKS, SHORT_NAMES)
 
 
 def _interfaces(field: str, value: str) -> str:
@@ -67,7 +67,7 @@ def _reserved(field: str, _: str) -> str:
 _MODE = partial(one_of, MODES, "gateway mode")
 
 CHECKS: dict[str, Check] = {
-    **netopts.CHECKS,
+    **common_options.CHECKS,
     NAME: parse_ifname,
     ICC: boolean,
     MASQUERADE: boolean,
@@ -85,7 +85,7 @@ CHECKS: dict[str, Check] = {
 
 def check_together(options: Options, *, has_ipv6: bool, is_internal: bool) -> None:
     """What options ask of one another and of the network."""
-    netopts.check_mtu(options, has_ipv6=has_ipv6)
+    common_options.check_mtu(options, has_ipv6=has_ipv6)
     for version, key in GATEWAY_MODES.items():
         if mode_of(options, version) == "isolated" and not is_internal:
             raise Invalid(f"--opt: {key}=isolated needs --internal", field="--opt")

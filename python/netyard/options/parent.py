@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from netyard import netopts
 from netyard.errors import Invalid
-from netyard.netopts import Check, Options, boolean, one_of, parse_ifname
+from netyard.options import common as common_options
+from netyard.options.common import Check, Options, boolean, one_of, parse_ifname
 
 PARENT = "parent"
 HOST_ACCESS = "host_access"
@@ -27,7 +27,7 @@ _LAYER3 = ("l3", "l3s")
 VLAN_MIN, VLAN_MAX = 1, 4094
 
 _SHARED: dict[str, Check] = {
-    **netopts.CHECKS,
+    **common_options.CHECKS,
     PARENT: parse_ifname,
     HOST_ACCESS: boolean,
 }
@@ -43,14 +43,14 @@ CHECKS: dict[str, dict[str, Check]] = {
     },
 }
 SHORT_NAMES = {
-    "macvlan": {**netopts.SHORT_NAMES, "mode": MODE["macvlan"]},
-    "ipvlan": {**netopts.SHORT_NAMES, "mode": MODE["ipvlan"], "flag": FLAG},
+    "macvlan": {**common_options.SHORT_NAMES, "mode": MODE["macvlan"]},
+    "ipvlan": {**common_options.SHORT_NAMES, "mode": MODE["ipvlan"], "flag": FLAG},
 }
 
 
 def normalise(kind: str, options: Options) -> dict[str, str]:
     """The options of a ``macvlan`` or ``ipvlan`` network; see `netopts.normalise`."""
-    return netopts.normalise(options, CHECKS[kind], SHORT_NAMES[kind])
+    return common_options.normalise(options, CHECKS[kind], SHORT_NAMES[kind])
 
 
 def parse_vlan(parent: str) -> tuple[str, int] | None:
