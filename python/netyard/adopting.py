@@ -11,8 +11,8 @@ from netyard.agent import client as agent
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.making import make
 from netyard.options.endpoint import IFNAME
+from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord
 from netyard.values import clock
 from netyard.values.spec import ContainerSpec
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-from netyard import connecting, events, lifecycle
+from netyard import connecting, lifecycle
 from netyard import endpoint as endpoints
 from netyard.drivers.base import EndpointPlan
+from netyard.state import events
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.values.spec import ContainerSpec
 
 # Each endpoint takes two descriptors while it is made, of 1,024 that a process has.

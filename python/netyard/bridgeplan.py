@@ -13,8 +13,8 @@ from netyard import _core
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.ground import Ground
 from netyard.options import bridge as bridge_options
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_name
 from netyard.values.parse import Address, Subnet, parse_address, parse_subnet
 from netyard.values.spec import NetworkSpec

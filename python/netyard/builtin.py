@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from netyard import config
-from netyard.config import Config
 from netyard.errors import Conflict, Invalid
 from netyard.options import bridge as bridge_options
+from netyard.state import config
+from netyard.state.config import Config
 from netyard.state.random_ids import new_id
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import NetworkRecord
 from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.parse import Subnet, parse_subnet

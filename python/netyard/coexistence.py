@@ -23,11 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, config
+from netyard import _core
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
+from netyard.state import config
 from netyard.state.layout import Layout
-from netyard.store.store import Store
+from netyard.state.store import Store
 
 _LOG = logging.getLogger("netyard.coexistence")
 _TOOLS = {"ip": "iptables", "ip6": "ip6tables"}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard import endpoint as endpoints
-from netyard import events, leasing, lifecycle, provision, publishing, wayout
+from netyard import leasing, lifecycle, provision, publishing, wayout
 from netyard.checking import disables_ipv6
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.lifecycle import Names
 from netyard.options.endpoint import IFNAME
+from netyard.state import events
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Batch, Change, Root
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.values.spec import ContainerSpec, NetworkRequest
 
 

@@ -7,13 +7,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, coexistence, config
+from netyard import _core, coexistence
 from netyard.api.host import Host
 from netyard.coexistence import Found
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
 from netyard.ports import host_ports
-from netyard.store.records import singly
+from netyard.state import config
+from netyard.state.records import singly
 from netyard.values import ports
 
 _FORWARDING = {

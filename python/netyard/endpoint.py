@@ -27,9 +27,9 @@ from netyard.options import common as common_options
 from netyard.options import parent as parent_options
 from netyard.options.endpoint import IFNAME, parse_endpoint_options, parse_link, parse_link_local
 from netyard.state.random_ids import new_host_ifname, new_id, new_mac
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
 from netyard.values.spec import NetworkRequest

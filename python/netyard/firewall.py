@@ -31,7 +31,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 
 from netyard.options import bridge as bridge_options
-from netyard.store.records import NetworkRecord, Publication, singly
+from netyard.state.records import NetworkRecord, Publication, singly
 from netyard.values.parse import Address
 
 Step = tuple[Any, ...]

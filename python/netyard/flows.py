@@ -17,7 +17,7 @@ from ipaddress import ip_address
 
 from netyard import _core
 from netyard.state.layout import Layout
-from netyard.store.records import EndpointRecord
+from netyard.state.records import EndpointRecord
 
 
 def leave(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.parse import Address, Subnet
 from netyard.values.subnet_pools import Source
 

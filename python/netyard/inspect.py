@@ -8,14 +8,8 @@ from netyard import publishing, wayout
 from netyard.cluster import client as cluster
 from netyard.ipam.allocate import usage
 from netyard.lifecycle import hostname_of
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
-from netyard.store.records import (
-    ContainerRecord,
-    EndpointRecord,
-    NetworkRecord,
-    in_rows,
-    singly,
-)
 from netyard.values import ports
 from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec

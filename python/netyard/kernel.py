@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from netyard import _core, config, firewall, spoofing
+from netyard import _core, firewall, spoofing
 from netyard.drivers.interface import addresses_of
 from netyard.errors import KernelError, Unsupported
 from netyard.options import bridge as bridge_options
+from netyard.state import config
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import EndpointRecord, NetworkRecord
 
 _FORWARDING = {
     4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),

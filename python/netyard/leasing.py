@@ -15,8 +15,8 @@ from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted
 from netyard.options.parent import parent_of
+from netyard.state.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
 
 # A second request goes out after 3 to 5 seconds (RFC 2131 4.1), a third after 7 to 9 more.
 _PATIENCE_SECONDS = 15.0

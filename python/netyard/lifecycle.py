@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import _core, config, events, files, leasing, provision, publishing, wayout
+from netyard import _core, files, leasing, provision, publishing, wayout
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
@@ -20,9 +20,10 @@ from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
+from netyard.state import config, events
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.values import clock
 from netyard.values.ids import short
 from netyard.values.parse import Address

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.lookup import find_network, list_networks
 from netyard.publishing import requests_of
+from netyard.state.records import ContainerRecord, NetworkRecord, singly
 from netyard.state.root import Root
-from netyard.store.records import ContainerRecord, NetworkRecord, singly
 from netyard.values import ports
 from netyard.values.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
 from netyard.values.spec import ContainerSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from netyard.errors import Invalid, NotFound
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import NetworkRecord
 
 _COMPLETE = ("ready", "planned")
 

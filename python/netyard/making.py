@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from netyard import endpoint, events, lifecycle, wayout
+from netyard import endpoint, lifecycle, wayout
 from netyard.builtin import ensure_builtin
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.lookup import find_network
+from netyard.state import events
 from netyard.state.random_ids import new_id
+from netyard.state.records import ContainerRecord, NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord, NetworkRecord
 from netyard.values import clock
 from netyard.values.parse import parse_name
 from netyard.values.random_name import random_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.values.ids import short
 from netyard.values.parse import Address
 

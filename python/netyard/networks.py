@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from netyard import events, provision
+from netyard import provision
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Forbidden, NameInUse
 from netyard.planning import SCOPES, plan
+from netyard.state import events
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import NetworkRecord
 from netyard.values.spec import NetworkSpec
 
 # How often a shared network is planned anew when other hosts are quicker.

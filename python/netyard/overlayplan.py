@@ -16,8 +16,8 @@ from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.ground import Ground
 from netyard.options import overlay as overlay_options
 from netyard.options.common import check_mtu
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import NetworkRecord
 from netyard.values.ids import bridge_name
 from netyard.values.parse import parse_address, parse_subnet
 from netyard.values.spec import NetworkSpec

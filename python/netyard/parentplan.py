@@ -13,8 +13,8 @@ from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupport
 from netyard.ground import Ground
 from netyard.options import parent as parent_options
 from netyard.options.common import check_mtu, mtu_of
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import NetworkRecord
 from netyard.values.ids import dummy_name
 from netyard.values.parse import Address, Subnet, parse_address, parse_subnet
 from netyard.values.pool import address_from
@@ -116,9 +116,10 @@ def _check_leasing(kind: str, spec: NetworkSpec) -> None:
 
 def _check_modes(kind: str, spec: NetworkSpec, options: Options) -> None:
     if spec.gateways and parent_options.routes_by_device(options):
+        mode = parent_options.mode_of(kind, options)
         raise Invalid(
-            f"--gateway: an ipvlan network in mode {parent_options.mode_of(kind, options)} routes by "
-            "its interfaces and has no gateway",
+            f"--gateway: an ipvlan network in mode {mode} routes by its interfaces and has no "
+            "gateway",
             field="--gateway",
         )
     if parent_options.FLAG in options and parent_options.flag_of(options) != "bridge":

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from netyard import config
-from netyard.config import Config
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ground import Ground
@@ -19,9 +17,11 @@ from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
+from netyard.state import config
+from netyard.state.config import Config
 from netyard.state.random_ids import new_id
+from netyard.state.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.parse import Address, Subnet, parse_address, parse_name, parse_subnet

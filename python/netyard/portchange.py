@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from netyard import _core, kernel, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
+from netyard.state.records import ContainerRecord, EndpointRecord, Publication
 from netyard.state.root import Root
-from netyard.store.records import ContainerRecord, EndpointRecord, Publication
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.values import ports
 from netyard.values.ports import PortRequest
 from netyard.values.spec import ContainerSpec

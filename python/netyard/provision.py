@@ -10,8 +10,8 @@ from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.options import parent as parent_options
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import NetworkRecord
 from netyard.values.ids import host_access_name, vxlan_name
 
 

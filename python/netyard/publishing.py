@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, config, firewall, flows, kernel
-from netyard.config import Config
+from netyard import _core, firewall, flows, kernel
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.ports import host_ports
-from netyard.state.root import Change, Root
-from netyard.store.records import (
+from netyard.state import config
+from netyard.state.config import Config
+from netyard.state.records import (
     MOST_IN_A_ROW,
     ContainerRecord,
     EndpointRecord,
@@ -24,7 +24,8 @@ from netyard.store.records import (
     Publication,
     singly,
 )
-from netyard.store.store import Store
+from netyard.state.root import Change, Root
+from netyard.state.store import Store
 from netyard.values import ports
 from netyard.values.parse import Address
 from netyard.values.ports import PortRequest

@@ -9,8 +9,8 @@ from netyard import _core, lifecycle
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac
 

@@ -24,8 +24,8 @@ from netyard.provision import discard as discard_network
 from netyard.provision import label
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
+from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.store.records import ContainerRecord
 from netyard.values.spec import ContainerSpec
 
 

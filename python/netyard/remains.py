@@ -21,7 +21,7 @@ from netyard.errors import Conflict, StoreError
 from netyard.runtime import shim
 from netyard.state.layout import Layout
 from netyard.state.root import check_privileges, locked
-from netyard.store.store import Store
+from netyard.state.store import Store
 
 
 class Remains(NamedTuple):

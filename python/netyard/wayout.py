@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import config
 from netyard.drivers.interface import speaks_ipv6
 from netyard.options import bridge as bridge_options
+from netyard.state import config
 from netyard.state.random_ids import new_id
+from netyard.state.records import WAY_OUT, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import WAY_OUT, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.ids import bridge_name

@@ -36,7 +36,7 @@ from netyard.errors import (
     SubnetOverlap,
 )
 from netyard.options.overlay import normalise
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.membership import membership_of, parse
 from netyard.values.pool import Pool
 

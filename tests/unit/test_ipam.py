@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from netyard.errors import Exhausted
 from netyard.ipam import allocate
 from netyard.state.random_ids import new_id
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.store import Store
 from netyard.values.pool import Pool, lowest_free, overlapping
 from netyard.values.subnet_pools import choose_subnet, ula_source
 

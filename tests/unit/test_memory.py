@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netyard.store.memory import Memory
+from netyard.state.row_cache import RowCache
 
 
 def test_as_many_as_there_are_and_no_more() -> None:
@@ -13,7 +13,7 @@ def test_as_many_as_there_are_and_no_more() -> None:
         made.append(row)
         return f"record {row}"
 
-    memory = Memory(make, lambda: 1000)
+    memory = RowCache(make, lambda: 1000)
     for _ in range(2):
         assert [memory(row) for row in range(1000)][7] == "record 7"
     assert len(made) == 1000
@@ -24,5 +24,5 @@ def test_as_many_as_there_are_and_no_more() -> None:
 
 def test_few_rows_need_no_counting() -> None:
     """How many there are is only asked when it matters."""
-    memory = Memory(lambda row: row, lambda: 1 // 0)
+    memory = RowCache(lambda row: row, lambda: 1 // 0)
     assert [memory(row) for row in range(200)] == list(range(200))

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from netyard.errors import StoreError
-from netyard.store.records import (
+from netyard.state.records import (
     ContainerRecord,
     EndpointRecord,
     NetworkRecord,
     Publication,
     in_rows,
 )
-from netyard.store.schema import MIGRATIONS
-from netyard.store.store import Store
+from netyard.state.schema import MIGRATIONS
+from netyard.state.store import Store
 from netyard.values.spec import ContainerSpec, NetworkRequest
 
 

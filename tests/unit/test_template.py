@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import checking, config, errors
+from netyard import checking, errors
 from netyard.cli.template import compile_template
 from netyard.options import bridge as bridge_options
 from netyard.options import endpoint as endpoint_options
+from netyard.state import config
 from netyard.values import filters
 
 VALUE = {

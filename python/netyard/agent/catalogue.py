@@ -17,7 +17,7 @@ from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
 from netyard.state.layout import Layout
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 
 _LOG = logging.getLogger("netyard.agent")
 

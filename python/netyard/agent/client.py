@@ -17,7 +17,7 @@ from netyard import _core, flows
 from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.state.layout import Layout
-from netyard.store.records import Lease
+from netyard.state.records import Lease
 
 if TYPE_CHECKING:
     from subprocess import Popen

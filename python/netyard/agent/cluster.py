@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from netyard import config, names
+from netyard import names
 from netyard.agent.catalogue import Catalogue
 from netyard.agent.identity import Identity
 from netyard.agent.mesh import Mesh
@@ -31,10 +31,11 @@ from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, Conflict, NetyardError
 from netyard.lifecycle import hostname_of
 from netyard.readdressing import give_new_addresses
+from netyard.state import config
 from netyard.state.layout import Layout
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import locked
-from netyard.store.records import EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.values import membership
 from netyard.values.membership import Membership
 from netyard.values.spec import ContainerSpec

@@ -10,7 +10,7 @@ import logging
 from netyard import coexistence
 from netyard.agent.errand import Errand
 from netyard.state.layout import Layout
-from netyard.store.store import Store
+from netyard.state.store import Store
 
 _LOG = logging.getLogger("netyard.agent")
 

@@ -19,8 +19,8 @@ from netyard.drivers.parent import group_of
 from netyard.errors import NetyardError
 from netyard.lifecycle import hostname_of
 from netyard.state.layout import Layout
-from netyard.store.records import EndpointRecord, Lease
-from netyard.store.store import Store
+from netyard.state.records import EndpointRecord, Lease
+from netyard.state.store import Store
 from netyard.values.ids import short
 from netyard.values.spec import ContainerSpec
 

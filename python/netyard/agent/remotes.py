@@ -22,7 +22,7 @@ from netyard.cluster import reading
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import KernelError
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.ids import vxlan_name
 from netyard.values.parse import Address
 

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core, config, flows, names
+from netyard import _core, flows, names
 from netyard.agent import protocol
 from netyard.agent.cluster import Cluster
 from netyard.agent.errand import Errand
@@ -27,9 +27,10 @@ from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.lifecycle import hostname_of
+from netyard.state import config
 from netyard.state.layout import Layout
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.store import Store
 from netyard.values.parse import Address
 from netyard.values.spec import ContainerSpec
 

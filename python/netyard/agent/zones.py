@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from netyard import _core
 from netyard.names import Names
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.parse import Subnet
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, capabilities, events, lifecycle, publishing
+from netyard import adopting, capabilities, lifecycle, publishing
 from netyard.agent import client as agent
 from netyard.api.default import default_host
 from netyard.checking import (
@@ -27,8 +27,9 @@ from netyard.identity import parse_user
 from netyard.making import check_name, make
 from netyard.runtime import logs, shim
 from netyard.runtime.process import Process
+from netyard.state import events
+from netyard.state.records import ContainerRecord, Publication, singly
 from netyard.state.root import Root
-from netyard.store.records import ContainerRecord, Publication, singly
 from netyard.values import ports
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, NetworkRequest

@@ -12,8 +12,8 @@ from netyard import lookup
 from netyard.api.default import default_host
 from netyard.errors import Conflict, NotFound
 from netyard.options import parent as parent_options
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import EndpointRecord, NetworkRecord
 from netyard.values.spec import NetworkRequest, NetworkSpec
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import json
 import click
 
 from netyard import builtin
-from netyard import config as configuration
 from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.table import show_json
 from netyard.errors import Invalid
+from netyard.state import config as configuration
 
 
 @click.group(invoke_without_command=True)

@@ -15,7 +15,7 @@ from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
 from netyard.errors import NotFound
-from netyard.store.records import ContainerRecord
+from netyard.state.records import ContainerRecord
 from netyard.values.ids import short
 from netyard.values.spec import ContainerSpec
 

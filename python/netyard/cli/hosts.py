@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from netyard import config
 from netyard.api.cluster import Member, Members
 from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show, show_json
 from netyard.errors import Invalid
+from netyard.state import config
 from netyard.values.membership import KEY, LEASE_SECONDS, Membership, parse, with_environment
 
 

@@ -7,12 +7,12 @@ import signal
 
 import click
 
-from netyard import events as event_log
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each
 from netyard.errors import Invalid
+from netyard.state import events as event_log
 from netyard.values.filters import Filters, Test, parse_moment
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import config, errors
+from netyard import errors
 from netyard.agent import client as agent
 from netyard.errors import Conflict, NetyardError
+from netyard.state import config
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.values.membership import Membership
 from netyard.values.parse import Address, parse_address
 

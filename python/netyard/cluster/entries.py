@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.ids import bridge_name
 from netyard.values.parse import Address, parse_name
 from netyard.values.pool import Pool

@@ -17,7 +17,7 @@ from netyard.cluster.entries import (
     network_from_json,
 )
 from netyard.cluster.etcd import Entry
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 
 _LOG = logging.getLogger("netyard.agent")
 _Found = TypeVar("_Found", HostEntry, EndpointEntry, NetworkRecord)

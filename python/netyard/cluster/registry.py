@@ -23,7 +23,7 @@ from netyard.errors import (
     NotFound,
     SubnetOverlap,
 )
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from, lowest_free, overlapping
 

@@ -20,7 +20,7 @@ from netyard.demo.stage import (
     wait_for,
     web_server,
 )
-from netyard.store.records import singly
+from netyard.state.records import singly
 
 _PICTURE = """
    neighbour 192.0.2.20               host 192.0.2.10

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.parse import Address
 
 

@@ -13,7 +13,7 @@ from netyard.errors import Conflict, Invalid
 from netyard.firewall import APART_GROUP, is_apart
 from netyard.options.bridge import has_bridge_address, mode_of, normalise
 from netyard.options.common import mtu_of
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac
 from netyard.values.parse import Address
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netyard.options.common import announces
 from netyard.options.endpoint import SYSCTLS, parse_interface_sysctls
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.parse import Address
 
 _LINK_LOCAL_PREFIXES = {4: 16, 6: 64}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Invalid
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 
 
 class NoneDriver:

@@ -17,7 +17,7 @@ from netyard.drivers.interface import speaks_ipv6
 from netyard.errors import Conflict, NetyardError
 from netyard.options import overlay as overlay_options
 from netyard.options.common import mtu_of
-from netyard.store.records import NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.values.ids import bridge_mac, vxlan_name
 from netyard.values.parse import Address
 

@@ -23,7 +23,7 @@ from netyard.drivers.interface import (
 from netyard.errors import Conflict, KernelError, NetyardError
 from netyard.options import parent as parent_options
 from netyard.options.common import mtu_of
-from netyard.store.records import EndpointRecord, NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac, host_access_name
 from netyard.values.parse import Address
 

@@ -8,8 +8,8 @@ from ipaddress import IPv6Network
 
 from netyard.errors import AddressInUse, Exhausted, Invalid, NetyardError, SubnetOverlap, raise_all
 from netyard.options import parent as parent_options
-from netyard.store.records import NetworkRecord
-from netyard.store.store import Store
+from netyard.state.records import NetworkRecord
+from netyard.state.store import Store
 from netyard.values.parse import Address, Subnet
 from netyard.values.pool import Pool, address_from, contains, lowest_free, overlapping
 from netyard.values.subnet_pools import Source, choose_subnet

@@ -7,7 +7,7 @@ import select
 import signal
 from pathlib import Path
 
-from netyard.store.records import ContainerRecord
+from netyard.state.records import ContainerRecord
 
 
 def start_time(pid: int) -> int:

@@ -19,8 +19,8 @@ from typing import Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.state.layout import Layout
-from netyard.store.records import ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.store import Store
 
 Undo = Callable[[], object]
 

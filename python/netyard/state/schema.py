@@ -154,7 +154,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX publications_ending ON publications (is_ending) WHERE is_ending;
     """,
     """
-    -- So many ports in a row, on both sides: see netyard.store.records.MOST_IN_A_ROW.
+    -- So many ports in a row, on both sides: see netyard.state.records.MOST_IN_A_ROW.
     ALTER TABLE publications ADD COLUMN length INTEGER NOT NULL DEFAULT 1;
 
     -- Nobody has ever had an address above this one; of older pools it is not known.

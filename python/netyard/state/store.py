@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard.errors import StoreError
-from netyard.store.memory import Memory
-from netyard.store.records import (
+from netyard.state.records import (
     MOST_IN_A_ROW,
     ContainerRecord,
     EndpointRecord,
@@ -22,7 +21,8 @@ from netyard.store.records import (
     NetworkRecord,
     Publication,
 )
-from netyard.store.schema import MIGRATIONS, VERSION
+from netyard.state.row_cache import RowCache
+from netyard.state.schema import MIGRATIONS, VERSION
 from netyard.values.parse import Address, parse_subnet
 from netyard.values.pool import Pool
 
@@ -84,10 +84,10 @@ class Store:
         self._is_alone = False
         self._networks: dict[str, NetworkRecord] = {}
         self._data_version = -1
-        self._network_of = Memory(_network, partial(self._count, "networks"))
-        self._pool_of = Memory(_pool, partial(self._count, "pools"))
-        self._container_of = Memory(_container, partial(self._count, "containers"))
-        self._endpoint_of = Memory(_endpoint, partial(self._count, "endpoints"))
+        self._network_of = RowCache(_network, partial(self._count, "networks"))
+        self._pool_of = RowCache(_pool, partial(self._count, "pools"))
+        self._container_of = RowCache(_container, partial(self._count, "containers"))
+        self._endpoint_of = RowCache(_endpoint, partial(self._count, "endpoints"))
         if not create and not path.exists():
             raise StoreError(f"there is no netyard state at {path}")
         try:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from netyard.store.records import ContainerRecord, NetworkRecord
-from netyard.store.store import Store
+from netyard.state.records import ContainerRecord, NetworkRecord
+from netyard.state.store import Store
 
 _POLL_SECONDS = 0.05
 

@@ -10,7 +10,7 @@ _Record = TypeVar("_Record")
 _LEAST = 256
 
 
-class Memory(Generic[_Record]):
+class RowCache(Generic[_Record]):
     """What makes records of rows, and the records it has made.
 
     The same rows are read again and again, and records do not change once they are made. There is

@@ -1,1 +1,0 @@
-"""The store: what should exist. SQLite in the root directory."""
