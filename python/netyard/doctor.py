@@ -7,9 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core, coexistence
+from netyard import _core
 from netyard.api.host import Host
-from netyard.coexistence import Found
+from netyard.firewall import other_firewalls
+from netyard.firewall.other_firewalls import Found
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
 from netyard.ports import host_ports
@@ -37,8 +38,8 @@ class Finding(NamedTuple):
 
 def examine(host: Host) -> list[Finding]:
     """Look at other firewalls, forwarding, and published ports; mend what can be mended."""
-    found = coexistence.find(host.layout.table)
-    done = coexistence.sync(host.layout, host.store, found)
+    found = other_firewalls.find(host.layout.table)
+    done = other_firewalls.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
     findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
     return findings or [Finding("ok", "nothing is in the way")]

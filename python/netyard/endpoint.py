@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from netyard import _core, flows, kernel, names
+from netyard import _core, names
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
@@ -22,6 +22,8 @@ from netyard.errors import (
     NetyardError,
     raise_all,
 )
+from netyard.firewall import conntrack
+from netyard.firewall import table as firewall
 from netyard.ipam.allocate import check_wanted, lease, note_released
 from netyard.options import common as common_options
 from netyard.options import parent as parent_options
@@ -331,8 +333,8 @@ def attach(
             store.set_endpoint_states(new, "attaching")
     change.on_failure(lambda: detach(change.root, [plan.endpoint for plan in plans]))
     meanwhile()
-    kernel.guard(change.root, (plan.endpoint for plan in plans))
-    flows.forget_before(change.root.layout, (plan.endpoint for plan in plans))
+    firewall.guard(change.root, (plan.endpoint for plan in plans))
+    conntrack.forget_before(change.root.layout, (plan.endpoint for plan in plans))
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)
@@ -393,7 +395,7 @@ def take_out(
     _give_back_leases(root, endpoints)
     for network, some in _by_network(root, endpoints):
         driver(network.driver).detach(network, some, root.layout.namespaces)
-    kernel.release(root, endpoints)
+    firewall.release(root, endpoints)
     _leave_to_tidy(root, endpoints)
 
 
@@ -405,7 +407,7 @@ def set_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     _give_back_leases(root, endpoints)
     for network, some in _by_network(root, endpoints):
         driver(network.driver).let_go(network, some, root.layout.namespaces)
-    kernel.release(root, endpoints)
+    firewall.release(root, endpoints)
     _leave_to_tidy(root, endpoints)
     _record_down(root, endpoints)
 
@@ -423,7 +425,7 @@ def _by_network(
 
 
 def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    flows.leave(root.layout, endpoints)
+    conntrack.leave(root.layout, endpoints)
     agent.tidy(root.layout)
 
 

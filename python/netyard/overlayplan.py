@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from netyard import _core, coexistence
+from netyard import _core
 from netyard.cluster import client as cluster
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
+from netyard.firewall import other_firewalls
 from netyard.ground import Ground
 from netyard.options import overlay as overlay_options
 from netyard.options.common import check_mtu
@@ -93,6 +94,6 @@ def find_warnings(record: NetworkRecord) -> list[str]:
         port = overlay_options.port_of(record.options)
         found += [
             f"{guard.name} filters what is for this host: allow UDP port {port} from the others"
-            for guard in coexistence.find("").guards_of(ip_address(record.underlay).version)
+            for guard in other_firewalls.find("").guards_of(ip_address(record.underlay).version)
         ]
     return found

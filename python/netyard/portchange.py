@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core, kernel, lifecycle, publishing
+from netyard import _core, lifecycle, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
+from netyard.firewall import table as firewall
 from netyard.state.records import ContainerRecord, EndpointRecord, Publication
 from netyard.state.root import Root
 from netyard.state.store import Store
@@ -60,7 +61,7 @@ def finish_publishing(root: Root, container_id: str) -> None:
     container = root.store.container(container_id)
     if container is not None and container.state == "running":
         carriers, _ = _carriers_and_places(root, container)
-        kernel.rebuild_table(root)
+        firewall.rebuild_table(root)
         _let_hairpin(root, carriers.values())
         publishing.forget_udp_clients(root, root.store.publications(container_id))
     root.store.note_publishing(None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import _core, kernel
+from netyard import _core
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
+from netyard.firewall import forwarding
+from netyard.firewall import table as firewall
 from netyard.options import parent as parent_options
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root
@@ -30,16 +32,16 @@ def ensure_device(change: Change, record: NetworkRecord) -> None:
 def make_in_kernel(root: Root, record: NetworkRecord) -> None:
     """The kernel's side of a network: rules before the device, so that it is never open."""
     cluster.prepare(root, record)
-    kernel.admit(root, record)
+    firewall.admit(root, record)
     find_driver(record.driver).create([record])
     label(root, record)
-    kernel.ensure_forwarding(root, record)
+    forwarding.ensure_forwarding(root, record)
     # Not needed to run a container on a network that is there.
-    from netyard import coexistence
+    from netyard.firewall import other_firewalls
 
-    found = coexistence.find(root.layout.table)
+    found = other_firewalls.find(root.layout.table)
     if found:
-        coexistence.sync(root.layout, root.store, found)
+        other_firewalls.sync(root.layout, root.store, found)
         # It sees to it that the others go on letting us pass.
         agent.ensure(root.layout)
 
@@ -61,7 +63,8 @@ def discard(root: Root, record: NetworkRecord) -> None:
 
     A built-in network goes back to being planned, and so does one that other hosts have as well.
     """
-    from netyard import coexistence, parentplan
+    from netyard import parentplan
+    from netyard.firewall import other_firewalls
 
     with root.store.transaction():
         root.store.set_network_state(record.id, "removing")
@@ -71,9 +74,9 @@ def discard(root: Root, record: NetworkRecord) -> None:
     find_driver(record.driver).remove([record])
     # A kernel without nf_tables has no elements either.
     with suppress(Unsupported):
-        kernel.expel(root, record)
+        firewall.expel(root, record)
     agent.tidy(root.layout)
-    coexistence.sync(root.layout, root.store)
+    other_firewalls.sync(root.layout, root.store)
     with root.store.transaction():
         if record.is_builtin or record.spans_hosts:
             root.store.set_network_state(record.id, "planned")
@@ -102,5 +105,5 @@ def tidy_up(root: Root) -> None:
     """With the last network that has a device, the table and forwarding go too."""
     networks = root.store.networks()
     if not any(network.bridge and network.state != "planned" for network in networks):
-        kernel.restore_forwarding(root)
-        kernel.remove_table(root)
+        forwarding.restore_forwarding(root)
+        firewall.remove_table(root)

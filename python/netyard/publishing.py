@@ -8,9 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netyard import _core, firewall, flows, kernel
+from netyard import _core
 from netyard.endpoint import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
+from netyard.firewall import conntrack
+from netyard.firewall import table as firewall
+from netyard.firewall.elements import (
+    PROTOCOLS,
+    elements_without,
+    publication_elements,
+    steps_to_add,
+)
+from netyard.firewall.loopback6 import is_looped, loop_steps
+from netyard.firewall.statements import Step
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.ports import host_ports
@@ -151,7 +161,7 @@ def enforce(
     root, container_id = change.root, made[0].container_id
     change.on_failure(lambda: unpublish(root, container_id, made))
     before = _sharing(change.store, container_id, made) if shares else []
-    kernel.apply(root, _tables(root, made, before, places))
+    firewall.apply(root, _tables(root, made, before, places))
     forget_udp_clients(root, made)
 
 
@@ -176,23 +186,21 @@ def _sharing(store: Store, container_id: str, some: Sequence[Publication]) -> Se
 
 def _tables(
     root: Root, made: Sequence[Publication], before: Sequence[Publication], places: Places
-) -> list[tuple[str, str, list[firewall.Step]]]:
+) -> list[tuple[str, str, list[Step]]]:
     """The steps of a publication, in both tables, as one transaction.
 
     Args:
         before: What the container has published already: some elements are shared by its ports.
     """
     table = root.layout.table
-    elements = firewall.without(
-        firewall.publication_elements(made), firewall.publication_elements(before)
-    )
-    tables = [("inet", table, firewall.add_steps(elements))]
-    looped = [each for each in made if firewall.is_looped(each)]
+    elements = elements_without(publication_elements(made), publication_elements(before))
+    tables = [("inet", table, steps_to_add(elements))]
+    looped = [each for each in made if is_looped(each)]
     if looped and 6 in places.translated:
         endpoint, network = places.translated[6]
         gateway = network.gateway(6)
         if gateway is not None:
-            steps = firewall.loop_steps(endpoint.host_ifname, gateway, looped)
+            steps = loop_steps(endpoint.host_ifname, gateway, looped)
             tables.append(("netdev", table, steps))
     return tables
 
@@ -236,11 +244,9 @@ def withdraw(
     store, container_id = root.store, ending[0].container_id
     # Elements are shared by ports of one container: they go with the last that needs them.
     sharing = _sharing(store, container_id, ending) if shares else []
-    elements = firewall.without(
-        firewall.publication_elements(ending), firewall.publication_elements(sharing)
-    )
-    kernel.change_elements(root, delete=elements)
-    looped = {each.endpoint_id for each in ending if firewall.is_looped(each)}
+    elements = elements_without(publication_elements(ending), publication_elements(sharing))
+    firewall.change_elements(root, delete=elements)
+    looped = {each.endpoint_id for each in ending if is_looped(each)}
     rest = (
         [each for each in store.publications(container_id) if not each.is_ending] if looped else []
     )
@@ -260,7 +266,7 @@ def put_back(root: Root, container_id: str, before: Sequence[Publication]) -> No
         store.add_publications(each._replace(is_ending=False) for each in before)
         # Should the kernel refuse again, the next command goes on from here.
         store.note_publishing(container_id)
-    kernel.rebuild_table(root)
+    firewall.rebuild_table(root)
     store.note_publishing(None)
 
 
@@ -278,12 +284,12 @@ def _reset_loops(root: Root, endpoint_id: str, rest: Sequence[Publication]) -> N
     if endpoint is None:
         return
     chain = endpoint.host_ifname
-    steps: list[firewall.Step] = [("flush chain", chain)]
-    looped = [each for each in rest if firewall.is_looped(each)]
+    steps: list[Step] = [("flush chain", chain)]
+    looped = [each for each in rest if is_looped(each)]
     network = root.store.network(endpoint.network_id)
     gateway = network.gateway(6) if network else None
     if looped and gateway is not None:
-        steps += firewall.loop_steps(chain, gateway, looped)
+        steps += loop_steps(chain, gateway, looped)
     else:
         steps.append(("delete chain", chain))
     try:
@@ -304,7 +310,7 @@ def _flows(publications: Iterable[Publication]) -> list[_Flow]:
 
 def _numbers(each: Publication, first: int) -> tuple[int, int, int]:
     """Protocol, first and last port."""
-    return firewall.PROTOCOLS[each.protocol], first, first + each.length - 1
+    return PROTOCOLS[each.protocol], first, first + each.length - 1
 
 
 def forget_udp_clients(root: Root, publications: Iterable[Publication]) -> None:
@@ -315,7 +321,7 @@ def forget_udp_clients(root: Root, publications: Iterable[Publication]) -> None:
     udp = [each for each in publications if each.protocol == "udp"]
     if not udp:
         return
-    flows.forget(root.layout)
+    conntrack.forget(root.layout)
     own = [address for _, address, _ in _core.list_addresses()]
     on_host: list[_Flow] = [
         (address, _numbers(each, each.host_port))

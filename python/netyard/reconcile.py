@@ -5,21 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import (
-    _core,
-    adopting,
-    coexistence,
-    connecting,
-    kernel,
-    lifecycle,
-    portchange,
-    publishing,
-)
+from netyard import _core, adopting, connecting, lifecycle, portchange, publishing
 from netyard import endpoint as endpoints
 from netyard.agent import client as agent
 from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
+from netyard.firewall import forwarding, other_firewalls
+from netyard.firewall import table as firewall
 from netyard.provision import discard as discard_network
 from netyard.provision import label
 from netyard.runtime.process import is_alive
@@ -104,10 +97,10 @@ def reload(root: Root) -> Report:
     report = Report()
     with root.change(is_reload=True) as change:
         _end_the_dead(root, report)
-        kernel.rebuild_table(root)
+        firewall.rebuild_table(root)
         for network in root.store.networks():
             if network.takes_endpoints and network.state == "ready":
-                kernel.ensure_forwarding(root, network)
+                forwarding.ensure_forwarding(root, network)
                 try:
                     cluster.prepare(root, network)
                     driver(network.driver).restore(network, [])
@@ -128,9 +121,9 @@ def reload(root: Root) -> Report:
             cluster.repair(root)
         except NetyardError as error:
             report.lost.append(f"containers on other hosts: {error}")
-        coexistence.sync(root.layout, root.store)
+        other_firewalls.sync(root.layout, root.store)
         # Once more: chains on interfaces can only be made when these are there.
-        kernel.rebuild_table(root)
+        firewall.rebuild_table(root)
         running = [each for each in root.store.containers() if each.state == "running"]
         needed = any(
             lifecycle.has_name_service(root.store, root.store.endpoints_of(each.id))

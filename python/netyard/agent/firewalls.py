@@ -1,4 +1,4 @@
-"""Sees to it that other firewalls let our networks pass (`netyard.coexistence`).
+"""Sees to it that other firewalls let our networks pass (`netyard.firewall.other_firewalls`).
 
 Beside the agent's other work, because their tools take seconds and nobody is to wait for that.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from netyard import coexistence
 from netyard.agent.errand import Errand
+from netyard.firewall import other_firewalls
 from netyard.state.layout import Layout
 from netyard.state.store import Store
 
@@ -32,7 +32,7 @@ class Firewalls:
 
     def look(self) -> None:
         """Look again, soon, unless it is certain that there is nothing new."""
-        if self.has_others or coexistence.stamp() != self._stamp:
+        if self.has_others or other_firewalls.stamp() != self._stamp:
             self._errand.ask()
 
     def stop(self) -> None:
@@ -40,9 +40,9 @@ class Firewalls:
         self._errand.end()
 
     def _look(self) -> None:
-        stamp = coexistence.stamp()
-        found = coexistence.find(self._layout.table)
-        for line in coexistence.sync(self._layout, self._store, found):
+        stamp = other_firewalls.stamp()
+        found = other_firewalls.find(self._layout.table)
+        for line in other_firewalls.sync(self._layout, self._store, found):
             _LOG.info("%s", line)
         self.matter = bool(found) and any(
             network.bridge and network.state == "ready" for network in self._store.networks()

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core, flows, names
+from netyard import _core, names
 from netyard.agent import protocol
 from netyard.agent.cluster import Cluster
 from netyard.agent.errand import Errand
@@ -26,6 +26,7 @@ from netyard.agent.watch import FirewallWatch
 from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
+from netyard.firewall import conntrack
 from netyard.lifecycle import hostname_of
 from netyard.state import config
 from netyard.state.layout import Layout
@@ -83,7 +84,7 @@ class Agent:
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
         self._forgetter = Errand(
-            "forgetter", lambda: flows.forget(layout), delay_seconds=_FORGET_SECONDS
+            "forgetter", lambda: conntrack.forget(layout), delay_seconds=_FORGET_SECONDS
         )
         self._sweeper = Errand("sweeper", _core.sweep, delay_seconds=_SWEEP_SECONDS)
         self._resolv_stamp: object = None
@@ -115,7 +116,7 @@ class Agent:
         self.cluster.stop()
         self._server.stop()
         self._firewalls.stop()
-        flows.forget(self._layout)
+        conntrack.forget(self._layout)
         _core.sweep()
         self._store.close()
 

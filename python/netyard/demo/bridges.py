@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netyard import _core, firewall
+from netyard import _core
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.api.network import Network
@@ -20,6 +20,7 @@ from netyard.demo.stage import (
     wait_for,
     web_server,
 )
+from netyard.firewall.rules import base_steps
 from netyard.state.records import singly
 
 _PICTURE = """
@@ -124,7 +125,7 @@ def _clean_up(host: Host) -> str:
 def _rules(host: Host) -> Iterator[str]:
     """The rules in force, in words: what `nft list table inet netyard` shows as comments."""
     chain = ""
-    for step in firewall.base_steps(guards_forwarding=False):
+    for step in base_steps(guards_forwarding=False):
         if step[0] != "add rule":
             continue
         if step[1] != chain:

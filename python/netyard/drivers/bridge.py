@@ -10,15 +10,14 @@ from netyard import _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
-from netyard.firewall import APART_GROUP, is_apart
+from netyard.firewall.isolation import is_apart
 from netyard.options.bridge import has_bridge_address, mode_of, normalise
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac
+from netyard.values.marks import APART_GROUP, PORT_GROUP
 from netyard.values.parse import Address
 
-# "NY": the link group of all host ends, so that they can be told from other interfaces.
-_GROUP = 0x4E59
 # So many are taken out of use faster than the kernel deletes them, for which it waits once for all.
 _FEW = 16
 
@@ -170,7 +169,7 @@ def endpoint_spec(plan: EndpointPlan) -> EndpointSpec:
         ifname=endpoint.ifname,
         mac=bytes.fromhex(endpoint.mac.replace(":", "")),
         mtu=mtu_of(network.options),
-        group=APART_GROUP if is_apart(network) else _GROUP,
+        group=APART_GROUP if is_apart(network) else PORT_GROUP,
         addresses=addresses_of(network, endpoint),
         neighbours=[
             address

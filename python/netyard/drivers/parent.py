@@ -25,12 +25,10 @@ from netyard.options import parent as parent_options
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_mac, host_access_name
+from netyard.values.marks import CHILD_GROUP_DIGITS, CHILD_GROUP_MARK
 from netyard.values.parse import Address
 
 _HOST_BITS = {4: 32, 6: 128}
-# The hexadecimal digit that marks a child's link group; the rest is of its endpoint's id.
-_GROUP_MARK_DIGIT = 1
-_GROUP_DIGITS = 7
 
 
 class _ChildSpec(NamedTuple):
@@ -170,13 +168,14 @@ def _groups(
 
 def group_of(endpoint: EndpointRecord) -> int:
     """The link group of an endpoint's child, by which it is found whatever it is called."""
-    return int(f"{_GROUP_MARK_DIGIT}{endpoint.id[:_GROUP_DIGITS]}", 16)
+    return int(f"{CHILD_GROUP_MARK}{endpoint.id[:CHILD_GROUP_DIGITS]}", 16)
 
 
 def is_child(link: _core.Link) -> bool:
     """Whether an interface in a container's namespace is a child of ours, for who has no store."""
     return (
-        link.kind in parent_options.KINDS and link.group >> 4 * _GROUP_DIGITS == _GROUP_MARK_DIGIT
+        link.kind in parent_options.KINDS
+        and link.group >> 4 * CHILD_GROUP_DIGITS == CHILD_GROUP_MARK
     )
 
 

@@ -1,4 +1,4 @@
-"""The firewall: netyard's one table, as rules and elements. Pure: no kernel, no store.
+"""The rules of netyard's one table. Pure: no kernel, no store.
 
 Rules are constant. Networks and published ports are elements of sets and maps, so a packet's cost
 and the cost of one more port do not grow with their number. Chains, in the order a packet meets
@@ -8,119 +8,45 @@ them:
     Drop what a container may not have sent: a source address that is not reached through its
     bridge, and packets for the host's loopback, which `route_localnet` would otherwise let in.
 ``loopback`` (after connection tracking)
-    Replies that were sent round the loopback (see ``netdev`` below) must be replies.
+    Replies that were sent round the loopback (see `netyard.firewall.loopback6`) must be replies.
 ``publish`` and ``publish-local``, by way of ``to-host``, ``by-address`` and ``by-port``
     Translate published ports, for packets that arrive and for packets of the host itself.
     Only destinations that are the host's own, so that routed traffic of others is not hijacked.
 ``forward``, by way of ``inward``, ``outward`` and ``router-guard``
     Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
-    if another table drops (`netyard.coexistence` sees to those).
+    if another table drops (`netyard.firewall.other_firewalls` sees to those).
 ``source`` and ``way-out``
-    Source translation: for the way out, and where a reply would otherwise miss the host.
+    Source translation: for egress, and where a reply would otherwise miss the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
 
-A second table, of the ``bridge`` family, keeps containers apart on networks without icc (see
-`apart_steps`), and from taking others' names (`netyard.spoofing`).
+A second table, of the ``bridge`` family, keeps containers apart on networks without icc
+(`netyard.firewall.isolation`), and from taking others' names (`netyard.firewall.anti_spoofing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
 
-from netyard.options import bridge as bridge_options
-from netyard.state.records import NetworkRecord, Publication, singly
-from netyard.values.parse import Address
+from netyard.firewall.sets import (
+    ALL_SETS,
+    BRIDGES,
+    FAMILIES,
+    ICC,
+    INTERNAL,
+    LOOPED6,
+    SAME,
+    TRUSTED,
+    FamilySets,
+)
+from netyard.firewall.statements import Statement, Step
+from netyard.values.marks import PUBLISHED_MARK
 
-Step = tuple[Any, ...]
-Statement = tuple[Any, ...]
-
-PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
-_LOOPBACK_INDEX = 1
 _LOCALHOST6 = IPv6Address("::1")
 _ANY6 = IPv6Address("::")
-
-
-class SetSpec(NamedTuple):
-    """A set or map, in ``nft``'s type names."""
-
-    name: str
-    key: Sequence[str]
-    data: Sequence[str] | None = None
-
-
-BRIDGES = SetSpec("bridges", ("ifname",))
-SAME = SetSpec("same-network", ("ifname", "ifname"))
-ICC = SetSpec("icc", ("ifname", "ifname"))
-INTERNAL = SetSpec("internal", ("ifname",))
-TRUSTED = SetSpec("trusted", ("ifname", "ifname"))
-LOOPED6 = SetSpec("looped6", ("ipv6_addr",))
-
-
-class FamilySets(NamedTuple):
-    """The sets there are once for IPv4 and once for IPv6.
-
-    Attributes:
-        masqueraded: Bridges whose way out is behind an address of the host.
-        sources: That address, where it is a fixed one.
-        unguarded: Bridges the host has no route to, so that sources cannot be checked by it.
-        isolated: Bridges through which nobody reaches the host.
-        unprotected: Bridges whose containers anyone may reach who can route there.
-        routed: Bridges whose containers answer ICMP from anywhere.
-        opened: Container ports that are open to anyone.
-        direct: Container ports that are open to trusted interfaces.
-        published: Host ports on every address, and where they lead.
-        published_at: Host ports on one address.
-        hairpin: Containers that may ask their own published ports.
-    """
-
-    masqueraded: SetSpec
-    sources: SetSpec
-    unguarded: SetSpec
-    isolated: SetSpec
-    unprotected: SetSpec
-    routed: SetSpec
-    opened: SetSpec
-    direct: SetSpec
-    published: SetSpec
-    published_at: SetSpec
-    hairpin: SetSpec
-
-    @classmethod
-    def of(cls, version: int) -> FamilySets:
-        """Those of a family."""
-        address = f"ipv{version}_addr"
-        device = ("ifname",)
-        port, target = ("inet_proto", "inet_service"), (address, "inet_service")
-        return cls(
-            masqueraded=SetSpec(f"masqueraded{version}", device),
-            sources=SetSpec(f"sources{version}", device, (address,)),
-            unguarded=SetSpec(f"unguarded{version}", device),
-            isolated=SetSpec(f"isolated{version}", device),
-            unprotected=SetSpec(f"unprotected{version}", device),
-            routed=SetSpec(f"routed{version}", device),
-            opened=SetSpec(f"open{version}", (address, *port)),
-            direct=SetSpec(f"direct{version}", (address, *port)),
-            published=SetSpec(f"published{version}", port, target),
-            published_at=SetSpec(f"published{version}-at", (address, *port), target),
-            hairpin=SetSpec(f"hairpin{version}", (address, address)),
-        )
-
-    def all(self) -> list[SetSpec]:
-        """All of them."""
-        return list(self)
-
-
-FAMILIES = {version: FamilySets.of(version) for version in (4, 6)}
 _WORDS = {4: "ip", 6: "ip6"}
 _ICMP = {4: 1, 6: 58}
-_SETS = (
-    *(BRIDGES, SAME, ICC, INTERNAL, TRUSTED, LOOPED6),
-    *FAMILIES[4].all(),
-    *FAMILIES[6].all(),
-)
 
 _CHAINS = (
     ("guard", "filter", "prerouting", -300),
@@ -154,7 +80,7 @@ def base_steps(
         binds_strictly: A port published on one address is asked through its interface only (FW26).
     """
     steps: list[Step] = [("add table",)]
-    steps += [("add set", each) for each in _SETS]
+    steps += [("add set", each) for each in ALL_SETS]
     steps += [
         ("add chain", name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS
     ]
@@ -310,7 +236,7 @@ def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
         yield (
             "inward",
             f"{comment}, for the bridge table to see",
-            [state, _SAME, ("set mark", _MARK), ("accept",)],
+            [state, _SAME, ("set mark", PUBLISHED_MARK), ("accept",)],
         )
     yield ("inward", "published ports", [("translated",), ("accept",)])
     for version, sets in FAMILIES.items():
@@ -390,7 +316,7 @@ def _leaving() -> Rules:
     yield (
         "source",
         "the same where it would not be reached directly",
-        [("mark is", _MARK, _MARK), _TO_BRIDGE, ("translated",), ("masquerade",)],
+        [("mark is", PUBLISHED_MARK, PUBLISHED_MARK), _TO_BRIDGE, ("translated",), ("masquerade",)],
     )
     yield (
         "source",
@@ -416,188 +342,3 @@ def _leaving() -> Rules:
             f"the way out by IPv{version}",
             [*out, ("family is", word), ("masquerade",)],
         )
-
-
-# Key, data, comment, and how many there are in a row.
-Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None, int]]]]
-
-
-def add_element(
-    elements: Elements, where: SetSpec, key: Any, data: Any, comment: str | None, count: int = 1
-) -> None:
-    """One more, or so many whose last numbers follow one another."""
-    elements.setdefault(where.name, (where, []))[1].append((key, data, comment, count))
-
-
-def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
-    """What makes networks known to the rules."""
-    elements: Elements = {}
-    for network in networks:
-        if not network.bridge:
-            continue
-        device, comment = network.bridge, network.name
-        add_element(elements, BRIDGES, [device], None, comment)
-        add_element(elements, SAME, [device, device], None, comment)
-        if bridge_options.allows_icc(network.options):
-            add_element(elements, ICC, [device, device], None, comment)
-        if network.is_internal or network.spans_hosts:
-            add_element(elements, INTERNAL, [device], None, comment)
-        for interface in bridge_options.trusted_of(network.options):
-            add_element(elements, TRUSTED, [interface, device], None, comment)
-        for version, sets in FAMILIES.items():
-            _add_family(elements, network, version, sets)
-    return elements
-
-
-def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: FamilySets) -> None:
-    device, comment, options = network.bridge, network.name, network.options
-    if network.spans_hosts:
-        # The host is no part of it: it has no address there, and no route.
-        add_element(elements, sets.isolated, [device], None, comment)
-        add_element(elements, sets.unguarded, [device], None, comment)
-        return
-    mode = bridge_options.mode_of(options, version)
-    source = bridge_options.source_of(options, version)
-    if bridge_options.masquerades(options, version) and not network.is_internal:
-        add_element(elements, sets.masqueraded, [device], None, comment)
-        if source is not None:
-            add_element(elements, sets.sources, [device], [source], comment)
-    by_mode = {
-        "isolated": sets.isolated,
-        "nat-unprotected": sets.unprotected,
-        "routed": sets.routed,
-    }
-    if mode in by_mode:
-        add_element(elements, by_mode[mode], [device], None, comment)
-    if not bridge_options.has_bridge_address(options, version):
-        add_element(elements, sets.unguarded, [device], None, comment)
-
-
-def publication_elements(publications: Iterable[Publication]) -> Elements:
-    """What makes published ports reachable."""
-    elements: Elements = {}
-    seen: set[object] = set()
-    for each in publications:
-        sets = FAMILIES[each.family]
-        protocol, address = PROTOCOLS[each.protocol], ip_address(each.address)
-        comment = each.container_id[:12]
-        by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
-        opening = by_access.get(each.access)
-        # One by one: several ports of the host may lead to the same.
-        for one in singly([each]) if opening is not None else ():
-            inside = (address, protocol, one.container_port)
-            if opening is not None and inside not in seen:
-                seen.add(inside)
-                add_element(elements, opening, list(inside), None, comment)
-        if each.access == "routed":
-            continue
-        target = [address, each.container_port]
-        if each.host_ip:
-            key = [ip_address(each.host_ip), protocol, each.host_port]
-            add_element(elements, sets.published_at, key, target, comment, each.length)
-        else:
-            key = [protocol, each.host_port]
-            add_element(elements, sets.published, key, target, comment, each.length)
-        if each.address in seen:
-            continue
-        seen.add(each.address)
-        add_element(elements, sets.hairpin, [address] * 2, None, comment)
-        if each.family == 6:
-            add_element(elements, LOOPED6, [address], None, comment)
-    return elements
-
-
-def without(elements: Elements, kept: Elements) -> Elements:
-    """Elements that are in one and not in the other: what may go while the others stay."""
-    left: Elements = {}
-    for name, (where, entries) in elements.items():
-        stay = {tuple(key) for key, *_ in kept[name][1]} if name in kept else set()
-        going = [entry for entry in entries if tuple(entry[0]) not in stay]
-        if going:
-            left[name] = (where, going)
-    return left
-
-
-def add_steps(elements: Elements) -> list[Step]:
-    """Put elements in."""
-    return [("add elements", where, entries) for where, entries in elements.values()]
-
-
-def delete_steps(elements: Elements) -> list[Step]:
-    """Take elements out."""
-    return [("delete elements", where, entries) for where, entries in elements.values()]
-
-
-# -- networks without icc ----------------------------------------------------------------------
-#
-# Containers of such a network must not reach each other, not even by ARP, but must reach one
-# another's published ports by the host's address. Port isolation of the bridge cannot tell the two
-# apart where br_netfilter translates bridged frames: it then sends them from port to port. So
-# frames between ports are dropped in the bridge family unless the inet table, which sees them
-# first if br_netfilter is on, has marked them. The mark ends with the frame's way into the
-# container's namespace.
-
-_MARK = 0x4E590000
-#: The link group of host interfaces of such networks: "NZ", beside the drivers' "NY".
-APART_GROUP = 0x4E5A
-_AFTER_BR_NETFILTER = 10
-
-
-def apart_steps() -> list[Step]:
-    """The bridge family's table."""
-    chain = "apart"
-    statements: list[Statement] = [
-        ("group is", "iifgroup", APART_GROUP),
-        ("group is", "oifgroup", APART_GROUP),
-        ("mark is not", _MARK, _MARK),
-    ]
-    return [
-        ("add table",),
-        ("add chain", chain, "filter", "forward", _AFTER_BR_NETFILTER, None),
-        ("flush chain", chain),
-        ("add rule", chain, [*statements, ("counter",), ("drop",)], "only what inet has allowed"),
-    ]
-
-
-def is_apart(network: NetworkRecord) -> bool:
-    """Whether containers of a network are kept apart (contract BO2)."""
-    return not bridge_options.allows_icc(network.options)
-
-
-# -- [::1] ------------------------------------------------------------------------------------
-#
-# The kernel cannot route a reply to ::1 that comes in through a bridge: it checks for loopback
-# addresses before translation, and has no IPv6 counterpart of route_localnet. But a reply that
-# comes in through the loopback device is fine. So replies of published ports are turned round at
-# the container's host interface, before the bridge sees them: given the loopback's (all zero) MAC
-# address and forwarded to it, where connection tracking finds them. Tried on 6.1 and 6.18.
-
-
-def loop_steps(
-    host_ifname: str, gateway: Address, publications: Iterable[Publication]
-) -> list[Step]:
-    """Turn round replies of these ports that go to the host itself."""
-    steps: list[Step] = [
-        ("add table",),
-        ("add chain", host_ifname, "filter", "ingress", -300, host_ifname),
-    ]
-    ports = {(each.address, each.protocol, each.container_port) for each in singly(publications)}
-    for address, protocol, port in sorted(ports):
-        statements = [
-            ("ip6 is", "ip6 saddr", ip_address(address)),
-            ("ip6 is", "ip6 daddr", gateway),
-            ("protocol is", PROTOCOLS[protocol]),
-            ("port is", "sport", port),
-            ("forward to loopback", _LOOPBACK_INDEX),
-        ]
-        steps.append(("add rule", host_ifname, statements, "replies to [::1]"))
-    return steps
-
-
-def is_looped(publication: Publication) -> bool:
-    """Whether a published port can be asked at ``[::1]``."""
-    return (
-        publication.family == 6
-        and publication.access != "routed"
-        and publication.host_ip in ("", "::1")
-    )

@@ -13,9 +13,10 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from netyard import _core, flows
+from netyard import _core
 from netyard.agent import protocol
 from netyard.errors import AgentError
+from netyard.firewall import conntrack
 from netyard.state.layout import Layout
 from netyard.state.records import Lease
 
@@ -76,7 +77,7 @@ def tidy(layout: Layout) -> None:
         # Nobody waits for it: an agent that ends, or is started, tidies up as well.
         sock.close()
     else:
-        flows.forget(layout)
+        conntrack.forget(layout)
         _core.sweep()
 
 

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from netyard.firewall import Elements, SetSpec, Statement, Step, add_element
+from netyard.firewall.elements import Elements, add_element
+from netyard.firewall.sets import SetSpec
+from netyard.firewall.statements import Statement, Step
 from netyard.values.parse import Address
 
 _PORTS = SetSpec("guarded", ("ifname",))

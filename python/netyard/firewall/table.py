@@ -1,47 +1,50 @@
-"""What netyard sets up once on the host: its table, and forwarding.
-
-Both are made when first needed and made again when they are found missing.
-"""
+"""netyard's tables in the kernel: applied, made anew from the store when missing, removed."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
+from ipaddress import ip_address
 
-from netyard import _core, firewall, spoofing
-from netyard.drivers.interface import addresses_of
+from netyard import _core
 from netyard.errors import KernelError, Unsupported
+from netyard.firewall import anti_spoofing
+from netyard.firewall.elements import (
+    Elements,
+    network_elements,
+    publication_elements,
+    steps_to_add,
+    steps_to_delete,
+)
+from netyard.firewall.isolation import apart_steps, is_apart
+from netyard.firewall.loopback6 import is_looped, loop_steps
+from netyard.firewall.rules import base_steps
+from netyard.firewall.statements import Step
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 
-_FORWARDING = {
-    4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),
-    6: ("net.ipv6.conf.all.forwarding", Path("/proc/sys/net/ipv6/conf/all/forwarding")),
-}
-_IPV6_DEVICES = Path("/proc/sys/net/ipv6/conf")
 
-
-def _meta_key(version: int) -> str:
+def forwarding_key(version: int) -> str:
+    """Under which name the store notes that netyard turned forwarding of a family on."""
     return f"forwarding{version}-was-off"
 
 
 def change_elements(
-    root: Root, *, add: firewall.Elements | None = None, delete: firewall.Elements | None = None
+    root: Root, *, add: Elements | None = None, delete: Elements | None = None
 ) -> None:
     """Change elements of the table in one transaction; make the whole table if it is missing.
 
     The store must already say what is to be: a missing table is made from it.
     """
-    steps = [*firewall.delete_steps(delete or {}), *firewall.add_steps(add or {})]
+    steps = [*steps_to_delete(delete or {}), *steps_to_add(add or {})]
     if steps:
         apply(root, [("inet", root.layout.table, steps)])
 
 
-def apply(root: Root, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]) -> None:
+def apply(root: Root, tables: Sequence[tuple[str, str, Sequence[Step]]]) -> None:
     """Apply steps; if the table is not there, make it as the store wants it instead."""
     try:
         _core.apply_nft(tables)
@@ -53,7 +56,7 @@ def apply(root: Root, tables: Sequence[tuple[str, str, Sequence[firewall.Step]]]
 
 def admit(root: Root, network: NetworkRecord) -> None:
     """Make a network known to the rules."""
-    change_elements(root, add=firewall.network_elements([network]))
+    change_elements(root, add=network_elements([network]))
     steps = _bridge_steps([network])
     if steps:
         _core.apply_nft([("bridge", root.layout.table, steps)])
@@ -61,7 +64,7 @@ def admit(root: Root, network: NetworkRecord) -> None:
 
 def expel(root: Root, network: NetworkRecord) -> None:
     """Take a network out of the rules."""
-    change_elements(root, delete=firewall.network_elements([network]))
+    change_elements(root, delete=network_elements([network]))
     if not _bridge_steps([network]):
         return
     others = [each for each in _networks(root) if each.id != network.id]
@@ -69,11 +72,11 @@ def expel(root: Root, network: NetworkRecord) -> None:
         _core.apply_nft([("bridge", root.layout.table, [("add table",), ("delete table",)])])
 
 
-def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[firewall.Step]:
+def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
     """The table of the bridge family, as far as these networks need it."""
-    steps = firewall.apart_steps() if any(map(firewall.is_apart, networks)) else []
+    steps = apart_steps() if any(map(is_apart, networks)) else []
     if any(bridge_options.checks_sources(each.options) for each in networks):
-        steps += spoofing.table_steps()
+        steps += anti_spoofing.table_steps()
     return steps
 
 
@@ -81,24 +84,24 @@ def guard(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
     """Hold containers to their own addresses, where their network asks for it."""
     elements = _guarding(root, endpoints)
     if elements:
-        apply(root, [("bridge", root.layout.table, firewall.add_steps(elements))])
+        apply(root, [("bridge", root.layout.table, steps_to_add(elements))])
 
 
 def release(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
     """Forget what interfaces were held to, once they are gone."""
     elements = _guarding(root, endpoints)
     if elements:
-        apply(root, [("bridge", root.layout.table, firewall.delete_steps(elements))])
+        apply(root, [("bridge", root.layout.table, steps_to_delete(elements))])
 
 
-def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> firewall.Elements:
+def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
     ports = []
     for endpoint in endpoints:
         network = root.store.network(endpoint.network_id)
         if network is not None and bridge_options.checks_sources(network.options):
-            addresses = [address for address, _ in addresses_of(network, endpoint)]
+            addresses = [*endpoint.addresses, *map(ip_address, endpoint.link_local)]
             ports.append((endpoint.host_ifname, endpoint.mac, addresses))
-    return spoofing.elements(ports)
+    return anti_spoofing.elements(ports)
 
 
 def _networks(root: Root) -> list[NetworkRecord]:
@@ -117,20 +120,20 @@ def rebuild_table(root: Root) -> None:
             ("add table",),
             ("delete table",),
             *bridge,
-            *firewall.add_steps(_guarding(root, joined)),
+            *steps_to_add(_guarding(root, joined)),
         ]
     publications = [each for each in root.store.publications() if not each.is_ending]
-    guards = any(root.store.read_meta(_meta_key(version)) for version in (4, 6))
-    steps: list[firewall.Step] = [
+    guards = any(root.store.read_meta(forwarding_key(version)) for version in (4, 6))
+    steps: list[Step] = [
         ("add table",),
         ("delete table",),
-        *firewall.base_steps(
+        *base_steps(
             guards_forwarding=guards,
             passing_mark=settings.passing_mark,
             binds_strictly=settings.binds_strictly,
         ),
-        *firewall.add_steps(firewall.network_elements(networks)),
-        *firewall.add_steps(firewall.publication_elements(publications)),
+        *steps_to_add(network_elements(networks)),
+        *steps_to_add(publication_elements(publications)),
     ]
     _core.apply_nft(
         [
@@ -141,23 +144,21 @@ def rebuild_table(root: Root) -> None:
     )
 
 
-def _all_loops(root: Root) -> list[firewall.Step]:
+def _all_loops(root: Root) -> list[Step]:
     """The chains that turn replies to ``[::1]`` round, of every endpoint that has any."""
-    steps: list[firewall.Step] = [("add table",), ("delete table",), ("add table",)]
+    steps: list[Step] = [("add table",), ("delete table",), ("add table",)]
     present = {link.name for link in _core.list_links()}
     for endpoint in root.store.endpoints():
         if endpoint.is_joined and endpoint.host_ifname in present:
             mine = [
                 each
                 for each in root.store.publications(endpoint.container_id)
-                if each.endpoint_id == endpoint.id
-                and firewall.is_looped(each)
-                and not each.is_ending
+                if each.endpoint_id == endpoint.id and is_looped(each) and not each.is_ending
             ]
             network = root.store.network(endpoint.network_id)
             gateway = network.gateway(6) if network else None
             if mine and gateway:
-                steps += firewall.loop_steps(endpoint.host_ifname, gateway, mine)
+                steps += loop_steps(endpoint.host_ifname, gateway, mine)
     return steps
 
 
@@ -168,60 +169,3 @@ def remove_table(root: Root) -> None:
     # A kernel without the bridge family has no table in it.
     with suppress(Unsupported):
         _core.apply_nft([("bridge", root.layout.table, [("add table",), ("delete table",)])])
-
-
-def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
-    """Turn forwarding on where a network needs it and it is off (contract FW28).
-
-    For netyard's networks only: nothing else may pass.
-    """
-    has_way_out = network.bridge and not network.is_internal and not network.spans_hosts
-    if not has_way_out or not config.load(root.layout.root).forwards:
-        return
-    for version, has in ((4, network.has_ipv4), (6, network.has_ipv6)):
-        if not has:
-            continue
-        name, path = _FORWARDING[version]
-        try:
-            is_off = path.read_text().strip() == "0"
-        except OSError:
-            continue
-        if not is_off:
-            continue
-        root.store.write_meta(_meta_key(version), "1")
-        _guard_router(root)
-        if version == 6:
-            _keep_router_advertisements()
-        _core.write_sysctls(None, [(name, "1")])
-
-
-def _guard_router(root: Root) -> None:
-    """Close forwarding to everybody else before it is turned on."""
-    apply(root, [("inet", root.layout.table, firewall.router_guard_steps())])
-
-
-def _keep_router_advertisements() -> None:
-    """A host that learns its IPv6 routes must go on doing so when it forwards.
-
-    With forwarding on, the kernel ignores router advertisements unless ``accept_ra`` is 2
-    (`Documentation/networking/ip-sysctl.rst`).
-    """
-    for device in _IPV6_DEVICES.iterdir():
-        setting = device / "accept_ra"
-        if device.name in ("all", "lo") or not setting.exists():
-            continue
-        if setting.read_text().strip() == "1":
-            setting.write_text("2")
-
-
-def restore_forwarding(root: Root) -> None:
-    """Turn forwarding off again where netyard turned it on, when the last network is gone.
-
-    Not where others have come to need it: another engine, root or hypervisor has a bridge.
-    """
-    is_needed = any(link.kind == "bridge" for link in _core.list_links())
-    for version, (name, path) in _FORWARDING.items():
-        if root.store.read_meta(_meta_key(version)) and path.exists():
-            if not is_needed:
-                _core.write_sysctls(None, [(name, "0")])
-            root.store.write_meta(_meta_key(version), None)

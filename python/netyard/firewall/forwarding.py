@@ -1,0 +1,75 @@
+"""IP forwarding of the host: turned on when a network needs it, off again with the last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netyard import _core
+from netyard.firewall.rules import router_guard_steps
+from netyard.firewall.table import apply, forwarding_key
+from netyard.state import config
+from netyard.state.records import NetworkRecord
+from netyard.state.root import Root
+
+_FORWARDING = {
+    4: ("net.ipv4.ip_forward", Path("/proc/sys/net/ipv4/ip_forward")),
+    6: ("net.ipv6.conf.all.forwarding", Path("/proc/sys/net/ipv6/conf/all/forwarding")),
+}
+_IPV6_DEVICES = Path("/proc/sys/net/ipv6/conf")
+
+
+def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
+    """Turn forwarding on where a network needs it and it is off (contract FW28).
+
+    For netyard's networks only: nothing else may pass.
+    """
+    has_way_out = network.bridge and not network.is_internal and not network.spans_hosts
+    if not has_way_out or not config.load(root.layout.root).forwards:
+        return
+    for version, has in ((4, network.has_ipv4), (6, network.has_ipv6)):
+        if not has:
+            continue
+        name, path = _FORWARDING[version]
+        try:
+            is_off = path.read_text().strip() == "0"
+        except OSError:
+            continue
+        if not is_off:
+            continue
+        root.store.write_meta(forwarding_key(version), "1")
+        _guard_router(root)
+        if version == 6:
+            _keep_router_advertisements()
+        _core.write_sysctls(None, [(name, "1")])
+
+
+def _guard_router(root: Root) -> None:
+    """Close forwarding to everybody else before it is turned on."""
+    apply(root, [("inet", root.layout.table, router_guard_steps())])
+
+
+def _keep_router_advertisements() -> None:
+    """A host that learns its IPv6 routes must go on doing so when it forwards.
+
+    With forwarding on, the kernel ignores router advertisements unless ``accept_ra`` is 2
+    (`Documentation/networking/ip-sysctl.rst`).
+    """
+    for device in _IPV6_DEVICES.iterdir():
+        setting = device / "accept_ra"
+        if device.name in ("all", "lo") or not setting.exists():
+            continue
+        if setting.read_text().strip() == "1":
+            setting.write_text("2")
+
+
+def restore_forwarding(root: Root) -> None:
+    """Turn forwarding off again where netyard turned it on, when the last network is gone.
+
+    Not where others have come to need it: another engine, root or hypervisor has a bridge.
+    """
+    is_needed = any(link.kind == "bridge" for link in _core.list_links())
+    for version, (name, path) in _FORWARDING.items():
+        if root.store.read_meta(forwarding_key(version)) and path.exists():
+            if not is_needed:
+                _core.write_sysctls(None, [(name, "0")])
+            root.store.write_meta(forwarding_key(version), None)

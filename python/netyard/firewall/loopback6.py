@@ -1,0 +1,50 @@
+"""Ports published at ``[::1]``: their replies are turned round at the container's port. Pure.
+
+The kernel cannot route a reply to ::1 that comes in through a bridge: it checks for loopback
+addresses before translation, and has no IPv6 counterpart of route_localnet. But a reply that
+comes in through the loopback device is fine. So replies of published ports are turned round at
+the container's host interface, before the bridge sees them: given the loopback's (all zero) MAC
+address and forwarded to it, where connection tracking finds them. Tried on 6.1 and 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from netyard.firewall.elements import PROTOCOLS
+from netyard.firewall.statements import Step
+from netyard.state.records import Publication, singly
+from netyard.values.parse import Address
+
+_LOOPBACK_INDEX = 1
+
+
+def loop_steps(
+    host_ifname: str, gateway: Address, publications: Iterable[Publication]
+) -> list[Step]:
+    """Turn round replies of these ports that go to the host itself."""
+    steps: list[Step] = [
+        ("add table",),
+        ("add chain", host_ifname, "filter", "ingress", -300, host_ifname),
+    ]
+    ports = {(each.address, each.protocol, each.container_port) for each in singly(publications)}
+    for address, protocol, port in sorted(ports):
+        statements = [
+            ("ip6 is", "ip6 saddr", ip_address(address)),
+            ("ip6 is", "ip6 daddr", gateway),
+            ("protocol is", PROTOCOLS[protocol]),
+            ("port is", "sport", port),
+            ("forward to loopback", _LOOPBACK_INDEX),
+        ]
+        steps.append(("add rule", host_ifname, statements, "replies to [::1]"))
+    return steps
+
+
+def is_looped(publication: Publication) -> bool:
+    """Whether a published port can be asked at ``[::1]``."""
+    return (
+        publication.family == 6
+        and publication.access != "routed"
+        and publication.host_ip in ("", "::1")
+    )
