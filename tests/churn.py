@@ -24,8 +24,8 @@ from contextlib import suppress
 
 import lab_only
 from netyard import Container, Host, Network
-from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted, Invalid, NetyardError, NotFound
+from netyard.ipc import agent
 
 NETWORKS = [f"net{number}" for number in range(5)]
 BOXES = [f"box{number}" for number in range(12)]

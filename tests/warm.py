@@ -71,11 +71,11 @@ def _enter_and_run(pid: int, arguments: tuple[str, ...], outputs: list[int], fin
 
 
 def _run(arguments: tuple[str, ...]) -> int:
-    from netyard.agent import client
     from netyard.cli.main import cli
     from netyard.cli.report import guarded
+    from netyard.ipc import agent
 
-    client.subprocess = _Spare()  # type: ignore[assignment]
+    agent.subprocess = _Spare()  # type: ignore[assignment]
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 0)
     sys.argv = ["netyard", *arguments]

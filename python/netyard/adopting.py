@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from netyard import _core, endpoint, lifecycle, publishing
-from netyard.agent import client as agent
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.ipc import agent
 from netyard.making import make
 from netyard.options.endpoint import IFNAME
 from netyard.state.records import ContainerRecord

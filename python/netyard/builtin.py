@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 from netyard.errors import Conflict, Invalid
+from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.config import Config
 from netyard.state.random_ids import new_id
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.parse import Subnet, parse_subnet
 from netyard.values.pool import Pool, address_from, contains

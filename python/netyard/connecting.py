@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from netyard import endpoint as endpoints
 from netyard import leasing, lifecycle, provision, publishing, wayout
 from netyard.checking import disables_ipv6
-from netyard.cluster import client as cluster
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.ipc import cluster
 from netyard.lifecycle import Names
 from netyard.options.endpoint import IFNAME
 from netyard.state import events

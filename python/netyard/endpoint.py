@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from netyard import _core, names
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
+from netyard import _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver
 from netyard.errors import (
@@ -25,9 +23,11 @@ from netyard.errors import (
 from netyard.firewall import conntrack
 from netyard.firewall import table as firewall
 from netyard.ipam.allocate import check_wanted, lease, note_released
+from netyard.ipc import agent, cluster
 from netyard.options import common as common_options
 from netyard.options import parent as parent_options
 from netyard.options.endpoint import IFNAME, parse_endpoint_options, parse_link, parse_link_local
+from netyard.resolver import names
 from netyard.state.random_ids import new_host_ifname, new_id, new_mac
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root

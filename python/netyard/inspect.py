@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from netyard import publishing, wayout
-from netyard.cluster import client as cluster
 from netyard.ipam.allocate import usage
+from netyard.ipc import cluster
 from netyard.lifecycle import hostname_of
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root

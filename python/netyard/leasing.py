@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, ip_interface
 
 from netyard import _core
 from netyard import endpoint as endpoints
-from netyard.agent import client as agent
 from netyard.errors import Conflict, Exhausted
+from netyard.ipc import agent
 from netyard.options.parent import parent_of
 from netyard.state.records import ContainerRecord, EndpointRecord, Lease, NetworkRecord
 from netyard.state.root import Change, Root

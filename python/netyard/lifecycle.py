@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import _core, files, leasing, provision, publishing, wayout
+from netyard import _core, leasing, provision, publishing, wayout
 from netyard import endpoint as endpoints
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound
+from netyard.ipc import agent, cluster
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
+from netyard.resolver import files
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
 from netyard.state import config, events

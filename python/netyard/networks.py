@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from netyard import provision
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Forbidden, NameInUse
+from netyard.ipc import agent, cluster
 from netyard.planning import SCOPES, plan
 from netyard.state import events
 from netyard.state.records import NetworkRecord

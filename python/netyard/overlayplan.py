@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
 from netyard import _core
-from netyard.cluster import client as cluster
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.firewall import other_firewalls
 from netyard.ground import Ground
+from netyard.ipc import cluster
 from netyard.options import overlay as overlay_options
 from netyard.options.common import check_mtu
 from netyard.state.records import NetworkRecord

@@ -13,6 +13,7 @@ from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ground import Ground
 from netyard.ipam.allocate import plan_pools
+from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
@@ -22,7 +23,6 @@ from netyard.state.config import Config
 from netyard.state.random_ids import new_id
 from netyard.state.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
 from netyard.state.root import Root
-from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.parse import Address, Subnet, parse_address, parse_name, parse_subnet
 from netyard.values.pool import Pool, with_host_address

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 
 from netyard import _core
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Unsupported
 from netyard.firewall import forwarding
 from netyard.firewall import table as firewall
+from netyard.ipc import agent, cluster
 from netyard.options import parent as parent_options
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root

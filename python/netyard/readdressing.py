@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from netyard import _core, lifecycle
 from netyard import endpoint as endpoints
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
+from netyard.ipc import agent, cluster
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.ids import overlay_mac

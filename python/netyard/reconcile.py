@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from netyard import _core, adopting, connecting, lifecycle, portchange, publishing
 from netyard import endpoint as endpoints
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
 from netyard.drivers.registry import driver
 from netyard.errors import NetyardError
 from netyard.firewall import forwarding, other_firewalls
 from netyard.firewall import table as firewall
+from netyard.ipc import agent, cluster
 from netyard.provision import discard as discard_network
 from netyard.provision import label
 from netyard.runtime.process import is_alive

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.adopting import is_netns
-from netyard.agent import client as agent
 from netyard.drivers.parent import is_child
 from netyard.errors import Conflict, StoreError
+from netyard.ipc import agent
 from netyard.runtime import shim
 from netyard.state.layout import Layout
 from netyard.state.root import check_privileges, locked

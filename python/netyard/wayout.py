@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard.drivers.interface import speaks_ipv6
+from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.random_ids import new_id
 from netyard.state.records import WAY_OUT, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.state.store import Store
-from netyard.surroundings import subnets_in_use
 from netyard.values import clock
 from netyard.values.ids import bridge_name
 from netyard.values.pool import Pool, address_from

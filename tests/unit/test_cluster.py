@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard.cluster import reading, registry
+from netyard.cluster import decode, registry
 from netyard.cluster.entries import (
     PREFIX,
     EndpointEntry,
@@ -329,7 +329,7 @@ def test_unreadable_entries_count_as_absent(caplog: pytest.LogCaptureFixture) ->
     key = f"{PREFIX}hosts/"
     good = Entry(f"{key}{_HOST.id}", _HOST.to_json(), 1, 1)
     entries = [Entry(f"{key}x", "{", 1, 1), Entry(f"{key}y", _HOST.to_json(), 1, 1), good]
-    assert list(reading.hosts(entries)) == [_HOST]
+    assert list(decode.hosts(entries)) == [_HOST]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import files
+from netyard.resolver import files
 
 
 def _made(host: str, **settings: object) -> str:

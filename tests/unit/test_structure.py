@@ -118,4 +118,10 @@ def test_programs_are_started_in_few_places() -> None:
         or "subprocess.run" in path.read_text()
         or "os.system" in path.read_text()
     }
-    assert users == {"runtime.shim", "agent.client", "demo.stage", "demo.overlay", "coexistence"}
+    assert users == {
+        "runtime.shim",
+        "demo.overlay",
+        "demo.stage",
+        "firewall.other_firewalls",
+        "ipc.agent",
+    }

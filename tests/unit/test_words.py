@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netyard import checking, errors, files, identity
+from netyard import checking, errors
 from netyard.options import common as common_options
 from netyard.options import endpoint as endpoint_options
+from netyard.resolver import files
+from netyard.runtime import users
 from netyard.values import filters, parse, ports
 
 # Any text, and text of the letters that mean something, which goes deeper.
@@ -39,7 +41,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "link-local": endpoint_options.parse_link_local,
     "interface sysctls": partial(endpoint_options.parse_interface_sysctls, ifname="eth0"),
     "moment": partial(filters.parse_moment, "--since"),
-    "user": partial(identity.parse_user, rootfs=""),
+    "user": partial(users.parse_user, rootfs=""),
     "ifname": partial(common_options.parse_ifname, "--opt"),
     "address": partial(parse.parse_address, "--ip"),
     "subnet": partial(parse.parse_subnet, "--subnet"),

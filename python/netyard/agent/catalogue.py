@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from netyard import provision
-from netyard.agent import client as agent
 from netyard.api.host import Host
-from netyard.cluster import reading
+from netyard.cluster import decode
 from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
+from netyard.ipc import agent
 from netyard.state.layout import Layout
 from netyard.state.records import NetworkRecord
 
@@ -23,7 +23,7 @@ _LOG = logging.getLogger("netyard.agent")
 
 
 class Catalogue:
-    """See the module; a `netyard.cluster.follow.Reader`.
+    """See the module; a `netyard.cluster.watch.Reader`.
 
     Args:
         underlay: This host's address between the hosts.
@@ -42,7 +42,7 @@ class Catalogue:
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
-        self._record(list(reading.networks(entries)), gone=None)
+        self._record(list(decode.networks(entries)), gone=None)
         self._is_current.set()
 
     def resume(self) -> None:
@@ -51,7 +51,7 @@ class Catalogue:
     def change(self, batch: Batch) -> None:
         """See `Reader.change`."""
         self._record(
-            list(reading.networks(batch.puts)),
+            list(decode.networks(batch.puts)),
             gone={key.removeprefix(NETWORKS) for key in batch.deletes},
         )
 

@@ -2,7 +2,7 @@
 
 One thread talks to etcd, doing what commands ask and keeping the lease meanwhile. It never waits
 for the root's lock, because commands that hold it wait for answers. What is followed has threads
-of its own (`netyard.cluster.follow`). With etcd gone, what exists goes on; what has changed here
+of its own (`netyard.cluster.watch`). With etcd gone, what exists goes on; what has changed here
 meanwhile is made known when it is back.
 """
 
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from netyard import names
 from netyard.agent.catalogue import Catalogue
 from netyard.agent.identity import Identity
 from netyard.agent.mesh import Mesh
@@ -26,11 +25,12 @@ from netyard.api.host import Host
 from netyard.cluster import entries
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Etcd, LeaseLost
-from netyard.cluster.follow import Follower
 from netyard.cluster.registry import Registry
+from netyard.cluster.watch import Follower
 from netyard.errors import ClusterError, Conflict, NetyardError
 from netyard.lifecycle import hostname_of
 from netyard.readdressing import give_new_addresses
+from netyard.resolver import names
 from netyard.state import config
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord, NetworkRecord

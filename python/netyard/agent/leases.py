@@ -13,10 +13,10 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from netyard import _core, leasing, lifecycle
-from netyard.agent import client as agent
 from netyard.api.host import Host
 from netyard.drivers.parent import group_of
 from netyard.errors import NetyardError
+from netyard.ipc import agent
 from netyard.lifecycle import hostname_of
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord, Lease

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
-from netyard.cluster import reading
+from netyard.cluster import decode
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import Conflict, KernelError, Unsupported
@@ -44,7 +44,7 @@ class _TunnelSpec(NamedTuple):
 
 
 class Mesh:
-    """See the module; a `netyard.cluster.follow.Reader` of the hosts.
+    """See the module; a `netyard.cluster.watch.Reader` of the hosts.
 
     Args:
         host_id: This host's.
@@ -147,7 +147,7 @@ class Mesh:
         raise Conflict(f"this host does not have {self._underlay}, the address it advertises")
 
     def _apply(self, gone: Iterable[str], entries: Iterable[Entry]) -> None:
-        found = list(reading.hosts(entries))
+        found = list(decode.hosts(entries))
         others = {each.id: each for each in found if each.id != self._host_id and each.public_key}
         before = {each: self._known.pop(each) for each in (*gone, *others) if each in self._known}
         self._known |= others

@@ -18,7 +18,7 @@ from pathlib import Path
 from netyard import _core
 from netyard.agent.drift import Remote, difference
 from netyard.agent.zones import Zones
-from netyard.cluster import reading
+from netyard.cluster import decode
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import KernelError
@@ -33,7 +33,7 @@ _FEW = 1000
 
 
 class Remotes:
-    """See the module; a `netyard.cluster.follow.Reader`.
+    """See the module; a `netyard.cluster.watch.Reader`.
 
     Args:
         host_id: Whose containers are not remote.
@@ -67,7 +67,7 @@ class Remotes:
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See `Reader.replace`."""
-        present = list(reading.endpoints(entries))
+        present = list(decode.endpoints(entries))
         with self._lock:
             ids = {each.id for each in present}
             self._apply([each for each in self._known if each not in ids], present)
@@ -79,7 +79,7 @@ class Remotes:
             # What is put there and cannot be read is no more what it was.
             keys = (*batch.deletes, *(entry.key for entry in batch.puts))
             gone = [key[self._prefix_length :] for key in keys]
-            self._apply(gone, list(reading.endpoints(batch.puts)))
+            self._apply(gone, list(decode.endpoints(batch.puts)))
 
     def resume(self) -> None:
         """See `Reader.resume`."""

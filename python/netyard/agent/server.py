@@ -16,8 +16,7 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core, names
-from netyard.agent import protocol
+from netyard import _core
 from netyard.agent.cluster import Cluster
 from netyard.agent.errand import Errand
 from netyard.agent.firewalls import Firewalls
@@ -25,9 +24,11 @@ from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch
 from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
-from netyard.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.firewall import conntrack
+from netyard.ipc import protocol
 from netyard.lifecycle import hostname_of
+from netyard.resolver import names
+from netyard.resolver.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.state import config
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from netyard import _core
-from netyard.names import Names
+from netyard.resolver.names import Names
 from netyard.state.records import NetworkRecord
 from netyard.values.parse import Subnet
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netyard import _core, provision
-from netyard.agent import client as agent
-from netyard.cluster import client as cluster
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
+from netyard.ipc import agent, cluster
 from netyard.state import config
 from netyard.state.root import Root
 from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, capabilities, lifecycle, publishing
-from netyard.agent import client as agent
+from netyard import adopting, lifecycle, publishing
 from netyard.api.default import default_host
 from netyard.checking import (
     check_mode,
@@ -23,10 +22,11 @@ from netyard.checking import (
     with_first,
 )
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
-from netyard.identity import parse_user
+from netyard.ipc import agent
 from netyard.making import check_name, make
-from netyard.runtime import logs, shim
+from netyard.runtime import capabilities, logs, shim
 from netyard.runtime.process import Process
+from netyard.runtime.users import parse_user
 from netyard.state import events
 from netyard.state.records import ContainerRecord, Publication, singly
 from netyard.state.root import Root

@@ -38,7 +38,7 @@ class Host(Root):
     def settle(self) -> None:
         """See `Root.settle`; and have an agent again if it was killed."""
         if self.layout.agent_socket.exists() or self.layout.dead_agent_socket.exists():
-            from netyard.agent import client as agent
+            from netyard.ipc import agent
 
             # One that was killed has left its socket, on which nobody listens.
             agent.ensure(self.layout)

@@ -15,13 +15,14 @@ def agent(ctx: click.Context, exit_when_idle: bool, stats: bool) -> None:
     """Serve names in the foreground. Started by itself when a container needs it."""
     import json
 
-    from netyard.agent import client, server
+    from netyard.agent import server
     from netyard.errors import AgentError
+    from netyard.ipc import agent
     from netyard.state.layout import Layout
 
     layout = Layout.of(ctx.find_root().obj["root"])
     if stats:
-        answer = client.request(layout, {"op": "stats"})
+        answer = agent.request(layout, {"op": "stats"})
         if answer is None:
             raise AgentError(f"no agent of root {layout.root} runs")
         click.echo(json.dumps(answer))

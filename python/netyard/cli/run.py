@@ -15,11 +15,11 @@ from netyard import lifecycle
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.cli.context import current_host
+from netyard.cli.environment import parse_environment, read_env_file
+from netyard.cli.proxies import proxy_environment
 from netyard.cli.report import warn
 from netyard.cli.unpublished import warn_unpublished
-from netyard.environment import parse_environment, read_env_file
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
-from netyard.proxies import proxy_environment
 from netyard.runtime import shim
 from netyard.values.parse import parse_pairs
 

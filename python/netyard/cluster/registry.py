@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import count
 from typing import NamedTuple
 
-from netyard.cluster import entries, reading
+from netyard.cluster import decode, entries
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Absent, Condition, Delete, Entry, Etcd, Present, Put, end_of
 from netyard.errors import (
@@ -94,7 +94,7 @@ class Registry:
 
     def hosts(self) -> dict[str, HostEntry]:
         """The hosts that are there, by id."""
-        found = reading.hosts(self._etcd.read(entries.HOSTS).entries)
+        found = decode.hosts(self._etcd.read(entries.HOSTS).entries)
         return {host.id: host for host in found}
 
     # -- networks ---------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Registry:
         """The networks there are."""
         found = self._etcd.read(entries.NETWORKS, entries.GENERATION).entries
         networks = [entry for entry in found if entry.key.startswith(entries.NETWORKS)]
-        return Cluster(list(reading.networks(networks)), _revision_of(found, entries.GENERATION))
+        return Cluster(list(decode.networks(networks)), _revision_of(found, entries.GENERATION))
 
     def add_network(self, network: NetworkRecord) -> None:
         """Make a network known to all hosts.
@@ -156,7 +156,7 @@ class Registry:
         present = [entry for page in pages for entry in page.entries]
         if not present:
             return
-        found = list(reading.endpoints(present))
+        found = list(decode.endpoints(present))
         if not found:
             raise Conflict(
                 f"network {network.name!r} has an endpoint in etcd, at {present[0].key}, that "
@@ -178,7 +178,7 @@ class Registry:
     def endpoints(self, network_id: str) -> list[EndpointEntry]:
         """A network's endpoints on all hosts."""
         pages = self._etcd.pages(entries.endpoints_prefix(network_id))
-        return list(reading.endpoints(entry for page in pages for entry in page.entries))
+        return list(decode.endpoints(entry for page in pages for entry in page.entries))
 
     def own_endpoints(self) -> list[EndpointEntry]:
         """This host's endpoints."""
@@ -187,7 +187,7 @@ class Registry:
         found: list[EndpointEntry] = []
         for start in range(0, len(keys), _BATCH):
             page = self._etcd.get(*keys[start : start + _BATCH])
-            found += reading.endpoints(page.entries)
+            found += decode.endpoints(page.entries)
         return found
 
     # -- endpoints --------------------------------------------------------------------------
@@ -291,7 +291,7 @@ class Registry:
 
     def _holder(self, network: NetworkRecord, endpoint_id: str) -> str:
         page = self._etcd.get(entries.endpoint_key(network.id, endpoint_id))
-        holder = next(reading.endpoints(page.entries), None)
+        holder = next(decode.endpoints(page.entries), None)
         if holder is None:
             return "a container that is going"
         return f"container {holder.names[0]!r} on host {holder.host_name!r}"

@@ -6,7 +6,7 @@ import functools
 from ipaddress import ip_network
 
 from netyard import _core
-from netyard.files import ResolvConf, upstreams_of
+from netyard.resolver.files import ResolvConf, upstreams_of
 from netyard.values.parse import Address, Subnet
 
 

@@ -14,9 +14,9 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from netyard import _core
-from netyard.agent import protocol
 from netyard.errors import AgentError
 from netyard.firewall import conntrack
+from netyard.ipc import protocol
 from netyard.state.layout import Layout
 from netyard.state.records import Lease
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netyard import errors
-from netyard.agent import client as agent
 from netyard.errors import Conflict, NetyardError
+from netyard.ipc import agent
 from netyard.state import config
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
