@@ -98,7 +98,7 @@ def apply(
     with endpoints.opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(before.mac.replace(":", "")) or None
         _core.change_addresses(namespace, before.ifname, removed, added, mac)
-    from netyard.drivers.parent import route_from_host
+    from netyard.drivers.parent.driver import route_from_host
 
     route_from_host(network, [each for each, _ in removed], [each for each, _ in added])
     text = lease.to_json() if lease else ""

@@ -6,12 +6,10 @@ Looks at the store and at the host's interfaces; makes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Protocol, cast
 
+from netyard.drivers.foundation import Foundation
 from netyard.drivers.registry import driver as find_driver
 from netyard.errors import Forbidden, Invalid, NotFound
-from netyard.ground import Ground
 from netyard.ipam.allocate import plan_pools
 from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
@@ -31,30 +29,6 @@ from netyard.values.spec import NetworkSpec
 RESERVED = ("bridge", "host", "none", "default", WAY_OUT)
 IPAM_DRIVERS = ("default", "dhcp", "null")
 SCOPES = {"overlay": "global"}
-
-
-class _Device(Protocol):
-    """What each module that plans for a kind of device has."""
-
-    def find_ground(
-        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str, /
-    ) -> Ground: ...
-
-    def check(self, root: Root, record: NetworkRecord, /) -> None: ...
-
-    def find_warnings(self, record: NetworkRecord, /) -> list[str]: ...
-
-
-_DEVICES = {
-    "bridge": "netyard.bridgeplan",
-    "overlay": "netyard.overlayplan",
-    "parent": "netyard.parentplan",
-}
-
-
-def _device(kind: str) -> _Device:
-    """The module that plans for a kind of device, imported when there is one."""
-    return cast(_Device, import_module(_DEVICES[kind]))
 
 
 def plan(root: Root, spec: NetworkSpec) -> NetworkRecord:
@@ -199,36 +173,35 @@ def _plan_network(root: Root, spec: NetworkSpec, settings: Config) -> NetworkRec
     network_id = new_id()
     defaults = settings.network_options.get(driver.name, {})
     options = {**defaults, **driver.normalise(spec.options)}
-    device = _device(driver.device)
-    ground = device.find_ground(root, spec, options, network_id)
-    ipv4, ipv6 = _families(spec, options, ground.subnets)
+    foundation = driver.plan(root, spec, options, network_id)
+    ipv4, ipv6 = _families(spec, options, foundation.subnets)
     families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
     if not families:
         raise Invalid("--ipv4=false needs --ipv6: a network has at least one family")
     auxiliary = _auxiliary(spec)
     _check_magic(auxiliary, is_internal=spec.is_internal)
+    reserved = [*auxiliary, *foundation.reserved]
     record = NetworkRecord(
         id=network_id,
         name=spec.name,
         driver=driver.name,
         created=clock.now(),
-        is_internal=ground.is_internal,
+        is_internal=foundation.is_internal,
         is_attachable=spec.is_attachable,
         has_ipv4=ipv4,
         has_ipv6=ipv6,
-        options=ground.options,
+        options=foundation.options,
         labels=dict(spec.labels),
-        bridge=ground.bridge,
+        bridge=foundation.bridge,
         state="making",
         ipam_driver=spec.ipam_driver,
         ipam_options=dict(spec.ipam_options),
-        is_foreign=ground.is_foreign,
-        vni=ground.vni,
-        underlay=ground.underlay,
-        pools=_pools(root, spec, settings, ground, [*auxiliary, *ground.reserved], families),
+        is_foreign=foundation.is_foreign,
+        vni=foundation.vni,
+        underlay=foundation.underlay,
+        pools=_pools(root, spec, settings, foundation, reserved, families),
     )
-    device.check(root, record)
-    driver.check(record)
+    driver.check(root, record)
     return record
 
 
@@ -250,7 +223,7 @@ def _pools(
     root: Root,
     spec: NetworkSpec,
     settings: Config,
-    ground: Ground,
+    foundation: Foundation,
     auxiliary: Sequence[tuple[str, Address]],
     families: Sequence[int],
 ) -> tuple[Pool, ...]:
@@ -267,38 +240,38 @@ def _pools(
         )
         return ()
     if spec.ipam_driver == "dhcp":
-        families = [version for version in families if version == 6 or ground.subnets_of(4)]
-    chooses = len({subnet.version for subnet in ground.subnets}) < len(families) or any(
-        subnet.network_address.is_unspecified for subnet in ground.subnets
+        families = [version for version in families if version == 6 or foundation.subnets_of(4)]
+    chooses = len({subnet.version for subnet in foundation.subnets}) < len(families) or any(
+        subnet.network_address.is_unspecified for subnet in foundation.subnets
     )
     pools = plan_pools(
-        subnets=ground.subnets,
+        subnets=foundation.subnets,
         ip_ranges=ip_ranges,
-        gateways=ground.gateways,
+        gateways=foundation.gateways,
         auxiliary=auxiliary,
         families=families,
         networks=[
-            *(each for each in root.store.networks() if _counts(each, ground)),
-            *ground.others,
+            *(each for each in root.store.networks() if _counts(each, foundation)),
+            *foundation.others,
         ],
-        avoid=[*subnets_in_use(), *ground.avoid] if chooses else (),
-        sources=ground.sources or settings.pools,
-        without_gateway=ground.without_gateway,
-        may_share=not ground.bridge,
+        avoid=[*subnets_in_use(), *foundation.avoid] if chooses else (),
+        sources=foundation.sources or settings.pools,
+        without_gateway=foundation.without_gateway,
+        may_share=not foundation.bridge,
     )
-    if not ground.gets_host_address:
+    if not foundation.gets_host_address:
         return pools
     # Where addresses are a DHCP server's the host does without one there: it has those it has.
     leased = 4 if spec.ipam_driver == "dhcp" else None
     return tuple(pool if pool.version == leased else with_host_address(pool) for pool in pools)
 
 
-def _counts(network: NetworkRecord, ground: Ground) -> bool:
+def _counts(network: NetworkRecord, foundation: Foundation) -> bool:
     """Whether a network of the store has addresses that a new one must keep off.
 
     Those that span hosts are known better by the cluster, if it was asked.
     """
-    return not network.is_config_only and not (ground.vni and network.spans_hosts)
+    return not network.is_config_only and not (foundation.vni and network.spans_hosts)
 
 
 def _auxiliary(spec: NetworkSpec) -> list[tuple[str, Address]]:
@@ -327,6 +300,5 @@ def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool)
 
 
 def find_warnings(record: NetworkRecord) -> list[str]:
-    """What is allowed and will not work as its maker may think."""
-    kind = find_driver(record.driver).device
-    return _device(kind).find_warnings(record) if kind in _DEVICES else []
+    """What is allowed and will not work as its user may think."""
+    return find_driver(record.driver).warnings(record)

@@ -62,12 +62,12 @@ def discard(root: Root, record: NetworkRecord) -> None:
 
     A built-in network goes back to being planned, and so does one that other hosts have as well.
     """
-    from netyard import parentplan
+    from netyard.drivers.parent import plan
     from netyard.firewall import other_firewalls
 
     with root.store.transaction():
         root.store.set_network_state(record.id, "removing")
-    if record.driver in parent_options.KINDS and parentplan.sharers(root, record):
+    if record.driver in parent_options.KINDS and plan.sharers(root, record):
         # What they stand on together goes with the last of them.
         record = record._replace(is_foreign=True)
     find_driver(record.driver).remove([record])

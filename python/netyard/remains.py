@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.adopting import is_netns
-from netyard.drivers.parent import is_child
+from netyard.drivers.parent.driver import is_child
 from netyard.errors import Conflict, StoreError
 from netyard.ipc import agent
 from netyard.runtime import shim

@@ -88,7 +88,7 @@ def test_cold_start_imports_little() -> None:
     assert not version & {"netyard.api.container", "netyard.api.host", "netyard.store", "inspect"}
     assert "platform" not in run
     assert "netyard.api.container" in run
-    assert not run & {"netyard.cluster.entries", "netyard.overlayplan", "csv"}
+    assert not run & {"netyard.cluster.entries", "netyard.drivers.overlay.plan", "csv"}
 
 
 def test_click_is_answered_by_the_real_modules() -> None:

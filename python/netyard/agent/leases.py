@@ -14,7 +14,7 @@ from typing import Any
 
 from netyard import _core, leasing, lifecycle
 from netyard.api.host import Host
-from netyard.drivers.parent import group_of
+from netyard.drivers.parent.driver import group_of
 from netyard.errors import NetyardError
 from netyard.ipc import agent
 from netyard.lifecycle import hostname_of

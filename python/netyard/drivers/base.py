@@ -1,7 +1,8 @@
-"""What a driver is: it makes kernel objects and takes them away, and nothing else.
+"""What a driver is: it says what a network stands on, makes kernel objects, and takes them away.
 
-A driver never touches firewall, names or the store: the operation around it does. Every method
-does all of its list or, raising, nothing of it; taking away what is already gone is no error.
+A driver never touches firewall, names or the store: the operation around it does. `plan`, `check`
+and `warnings` look at things and make nothing. Every other method does all of its list or, raising,
+nothing of it; taking away what is already gone is no error.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from netyard.drivers.foundation import Foundation
 from netyard.state.records import EndpointRecord, NetworkRecord
-from netyard.values.parse import Address
+from netyard.state.root import Root
+from netyard.values.parse import Address, parse_address, parse_subnet
+from netyard.values.spec import NetworkSpec
 
 
 class EndpointPlan(NamedTuple):
@@ -31,19 +35,40 @@ class EndpointPlan(NamedTuple):
 
 
 class Driver(Protocol):
-    """The contract of a driver."""
+    """The contract of a driver. What has a body here need not be written again by a subclass."""
 
     name: str
     #: Whether users may create networks of it.
     is_creatable: bool
-    #: What its networks are planned on: ``bridge`` or ``parent``; ``""`` for nothing.
-    device: str
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """Options as users give them under their full names; `Invalid` for what is wrong."""
+        return dict(options)
 
-    def check(self, network: NetworkRecord) -> None:
-        """Raise `Invalid` for options and pools this driver cannot do."""
+    def plan(
+        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    ) -> Foundation:
+        """What a new network is to stand on, or the reason why it cannot be.
+
+        Args:
+            root: For looking at other networks.
+            spec: What was asked for.
+            options: What `normalise` made of its options, with the root's defaults.
+            network_id: The new network's id, for names that derive from it.
+        """
+        return Foundation(
+            options=options,
+            is_internal=spec.is_internal,
+            subnets=[parse_subnet("--subnet", word) for word in spec.subnets],
+            gateways=[parse_address("--gateway", word) for word in spec.gateways],
+        )
+
+    def check(self, root: Root, network: NetworkRecord) -> None:
+        """Raise `Invalid` or `Conflict` for options and pools that do not go together."""
+
+    def warnings(self, network: NetworkRecord) -> list[str]:
+        """What is allowed and will not work as its user may think, a sentence each."""
+        return []
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """Make the networks."""

@@ -12,11 +12,11 @@ from netyard.errors import NotFound
 
 _GROUP = "netyard.drivers"
 _OWN = {
-    "bridge": "netyard.drivers.bridge:BridgeDriver",
+    "bridge": "netyard.drivers.bridge.driver:BridgeDriver",
     "host": "netyard.drivers.host:HostDriver",
-    "ipvlan": "netyard.drivers.parent:IpvlanDriver",
-    "macvlan": "netyard.drivers.parent:MacvlanDriver",
-    "overlay": "netyard.drivers.overlay:OverlayDriver",
+    "ipvlan": "netyard.drivers.parent.driver:IpvlanDriver",
+    "macvlan": "netyard.drivers.parent.driver:MacvlanDriver",
+    "overlay": "netyard.drivers.overlay.driver:OverlayDriver",
     "none": "netyard.drivers.none:NoneDriver",
 }
 _ALIASES = {"null": "none"}

@@ -1,4 +1,4 @@
-"""What a new network stands on; `bridgeplan`, `parentplan` and `overlayplan` find it."""
+"""What a new network stands on; its driver's `plan` finds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netyard.values.parse import Address, Subnet
 from netyard.values.subnet_pools import Source
 
 
-class Ground(NamedTuple):
+class Foundation(NamedTuple):
     """A device, and what follows from it for the network.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The ground of a bridge network: a new bridge, or one that exists already (contract BO1).
+"""The foundation of a bridge network: a new bridge, or one that exists already (contract BO1).
 
 Looks at the store and at the host's interfaces; makes nothing.
 """
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from ipaddress import ip_interface
 
 from netyard import _core
+from netyard.drivers.foundation import Foundation
 from netyard.errors import Conflict, Forbidden, Invalid
-from netyard.ground import Ground
 from netyard.options import bridge as bridge_options
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
@@ -20,9 +20,9 @@ from netyard.values.parse import Address, Subnet, parse_address, parse_subnet
 from netyard.values.spec import NetworkSpec
 
 
-def find_ground(
+def find_foundation(
     root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
-) -> Ground:
+) -> Foundation:
     """The bridge of a new network.
 
     Raises:
@@ -38,7 +38,7 @@ def find_ground(
     _check_is_free(root, device)
     exists = _exists(device)
     subnets, gateways = _addressing(spec, options, device if exists else "")
-    return Ground(
+    return Foundation(
         options=options,
         bridge=device,
         is_foreign=exists,
@@ -54,7 +54,7 @@ def find_ground(
     )
 
 
-def check(_: Root, record: NetworkRecord) -> None:
+def check(record: NetworkRecord) -> None:
     """What options, families and an existing bridge ask of one another."""
     bridge_options.check_together(
         record.options, has_ipv6=record.has_ipv6, is_internal=record.is_internal

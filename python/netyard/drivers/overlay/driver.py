@@ -12,14 +12,17 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.bridge import BridgeDriver, BridgeSpec, endpoint_spec
+from netyard.drivers.bridge.driver import BridgeDriver, BridgeSpec, endpoint_spec
+from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import speaks_ipv6
 from netyard.errors import Conflict, NetyardError
 from netyard.options import overlay as overlay_options
-from netyard.options.common import mtu_of
+from netyard.options.common import check_mtu, mtu_of
 from netyard.state.records import NetworkRecord
+from netyard.state.root import Root
 from netyard.values.ids import bridge_mac, vxlan_name
 from netyard.values.parse import Address
+from netyard.values.spec import NetworkSpec
 
 # Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, 4).
 _OVERHEAD = {4: 50, 6: 70}
@@ -40,11 +43,29 @@ class OverlayDriver(BridgeDriver):
 
     name = "overlay"
     is_creatable = True
-    device = "overlay"
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
         return overlay_options.normalise(options)
+
+    def plan(
+        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    ) -> Foundation:
+        """See `Driver.plan`."""
+        from netyard.drivers.overlay import plan
+
+        return plan.find_foundation(root, spec, options, network_id)
+
+    def warnings(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.warnings`."""
+        from netyard.drivers.overlay import plan
+
+        return plan.find_warnings(network)
+
+    def check(self, root: Root, network: NetworkRecord) -> None:
+        """See `Driver.check`."""
+        check_mtu(network.options, has_ipv6=network.has_ipv6)
+        self._check_subnets(network)
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""

@@ -8,15 +8,18 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
+from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
 from netyard.firewall.isolation import is_apart
 from netyard.options.bridge import has_bridge_address, mode_of, normalise
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
+from netyard.state.root import Root
 from netyard.values.ids import bridge_mac
 from netyard.values.marks import APART_GROUP, PORT_GROUP
 from netyard.values.parse import Address
+from netyard.values.spec import NetworkSpec
 
 # So many are taken out of use faster than the kernel deletes them, for which it waits once for all.
 _FEW = 16
@@ -55,14 +58,27 @@ class BridgeDriver:
 
     name = "bridge"
     is_creatable = True
-    device = "bridge"
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
         return normalise(options)
 
-    def check(self, network: NetworkRecord) -> None:
+    def plan(
+        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    ) -> Foundation:
+        """See `Driver.plan`."""
+        from netyard.drivers.bridge import plan
+
+        return plan.find_foundation(root, spec, options, network_id)
+
+    def check(self, root: Root, network: NetworkRecord) -> None:
         """See `Driver.check`."""
+        from netyard.drivers.bridge import plan
+
+        plan.check(network)
+        self._check_subnets(network)
+
+    def _check_subnets(self, network: NetworkRecord) -> None:
         for version in (4, 6):
             if sum(pool.version == version for pool in network.pools) > 1:
                 raise Invalid(
@@ -70,6 +86,12 @@ class BridgeDriver:
                     "several",
                     field="--subnet",
                 )
+
+    def warnings(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.warnings`."""
+        from netyard.drivers.bridge import plan
+
+        return plan.find_warnings(network)
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""

@@ -1,4 +1,4 @@
-"""The ground of macvlan and ipvlan networks: the parent interface, found, checked or to be made.
+"""The foundation of macvlan and ipvlan networks: a parent interface, found or to be made.
 
 Looks at the store and at the host's interfaces; makes nothing.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 
 from netyard import _core
+from netyard.drivers.foundation import Foundation
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
-from netyard.ground import Ground
 from netyard.options import parent as parent_options
 from netyard.options.common import check_mtu, mtu_of
 from netyard.state.records import NetworkRecord
@@ -28,7 +28,7 @@ _ROUTER = "router"
 Options = Mapping[str, str]
 
 
-def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str) -> Ground:
+def find_foundation(root: Root, spec: NetworkSpec, options: Options, network_id: str) -> Foundation:
     """The parent interface of a new network (contract MV1, IV1).
 
     As given; else a dummy if the network is internal, else the interface of the default route,
@@ -60,7 +60,7 @@ def find_ground(root: Root, spec: NetworkSpec, options: Options, network_id: str
     sharing = _sharing(root, kind, parent, options)
     _check_other_kind(kind, parent, links)
     subnets = [parse_subnet("--subnet", word) for word in spec.subnets]
-    return Ground(
+    return Foundation(
         options={**options, parent_options.PARENT: parent},
         # One that netyard made for another network goes with the last of them.
         is_foreign=not made and all(other.is_foreign for other in sharing),

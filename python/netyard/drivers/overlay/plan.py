@@ -1,4 +1,4 @@
-"""The ground of overlay networks: a bridge with a VXLAN device on each host.
+"""The foundation of overlay networks: a bridge with a VXLAN device on each host.
 
 Looks at the store and asks the cluster; makes nothing.
 """
@@ -11,12 +11,11 @@ from ipaddress import ip_address, ip_network
 from netyard import _core
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
+from netyard.drivers.foundation import Foundation
 from netyard.errors import Conflict, Invalid, NameInUse, Unsupported
 from netyard.firewall import other_firewalls
-from netyard.ground import Ground
 from netyard.ipc import cluster
 from netyard.options import overlay as overlay_options
-from netyard.options.common import check_mtu
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
 from netyard.values.ids import bridge_name
@@ -25,9 +24,9 @@ from netyard.values.spec import NetworkSpec
 from netyard.values.subnet_pools import GLOBAL_SOURCES
 
 
-def find_ground(
+def find_foundation(
     root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
-) -> Ground:
+) -> Foundation:
     """What a new network has on all hosts (contract OV1 to OV6).
 
     Raises:
@@ -51,7 +50,7 @@ def find_ground(
     others = cluster.networks(root)
     if any(other.name == spec.name for other in others):
         raise NameInUse(f"a network named {spec.name!r} exists", holder=spec.name)
-    return Ground(
+    return Foundation(
         options=options,
         bridge=bridge_name(network_id),
         is_internal=spec.is_internal,
@@ -76,11 +75,6 @@ def _vni(options: Mapping[str, str], others: Sequence[NetworkRecord]) -> int:
                 holder=other.name,
             )
     return wanted
-
-
-def check(root: Root, record: NetworkRecord) -> None:
-    """What options and families ask of one another."""
-    check_mtu(record.options, has_ipv6=record.has_ipv6)
 
 
 def find_warnings(record: NetworkRecord) -> list[str]:

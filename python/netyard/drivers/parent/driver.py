@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
+from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import (
     addresses_of,
     interface_sysctls,
@@ -24,9 +25,11 @@ from netyard.errors import Conflict, KernelError, NetyardError
 from netyard.options import parent as parent_options
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
+from netyard.state.root import Root
 from netyard.values.ids import bridge_mac, host_access_name
 from netyard.values.marks import CHILD_GROUP_DIGITS, CHILD_GROUP_MARK
 from netyard.values.parse import Address
+from netyard.values.spec import NetworkSpec
 
 _HOST_BITS = {4: 32, 6: 128}
 
@@ -52,14 +55,30 @@ class ParentDriver:
 
     name = ""
     is_creatable = True
-    device = "parent"
 
     def normalise(self, options: Mapping[str, str]) -> dict[str, str]:
         """See `Driver.normalise`."""
         return parent_options.normalise(self.name, options)
 
-    def check(self, network: NetworkRecord) -> None:
+    def plan(
+        self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
+    ) -> Foundation:
+        """See `Driver.plan`."""
+        from netyard.drivers.parent import plan
+
+        return plan.find_foundation(root, spec, options, network_id)
+
+    def check(self, root: Root, network: NetworkRecord) -> None:
         """See `Driver.check`: the parent was checked when it was chosen."""
+        from netyard.drivers.parent import plan
+
+        plan.check(root, network)
+
+    def warnings(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.warnings`."""
+        from netyard.drivers.parent import plan
+
+        return plan.find_warnings(network)
 
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`: a parent that is missing, and the host's own interface."""
