@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard import endpoint as endpoints
-from netyard import leasing, lifecycle, provision, publishing, wayout
+from netyard import leasing, lifecycle, publishing
 from netyard.checking import disables_ipv6
 from netyard.drivers.base import EndpointPlan
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import cluster
 from netyard.lifecycle import Names
+from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
 from netyard.state import events
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
@@ -33,7 +34,7 @@ def connect(
                 return _plan_in_batch(change, change.batch, network, container, request)
             change.batch.flush()
         made = _join(change, network, container, request)
-        _arrange_way_out(change, container)
+        _arrange_egress(change, container)
         return made
 
 
@@ -65,7 +66,7 @@ def _join(
     before = root.store.endpoints_of(container.id)
     made = _plan(change, network, container, request)
     if container.state == "running":
-        provision.ensure_device(change, network)
+        devices.ensure_device(change, network)
         cluster.follow(root, network)
         with endpoints.opened_namespace(root, container) as namespace:
             return _attach(change, container, [*before, made], made, namespace)
@@ -75,7 +76,7 @@ def _join(
 
 def _note_connected(store: Store, container: ContainerRecord, made: EndpointRecord) -> None:
     network = store.network(made.network_id)
-    if network is not None and not network.is_way_out:
+    if network is not None and not network.is_egress:
         events.network_event(store, "connect", network, container.id)
 
 
@@ -88,7 +89,7 @@ def _plan(
     looks = is_up and IFNAME in request.driver_opts
     taken = endpoints.taken_ifnames(root, container, looks=looks)
     before = root.store.endpoints_of(container.id)
-    has_ipv6 = not network.is_way_out or wayout.has_ipv6(before)
+    has_ipv6 = not network.is_egress or egress.has_ipv6(before)
     disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
     with change.store.transaction():
         made = endpoints.plan(
@@ -105,15 +106,15 @@ def _plan(
     return made
 
 
-def _arrange_way_out(change: Change, container: ContainerRecord) -> None:
+def _arrange_egress(change: Change, container: ContainerRecord) -> None:
     """Give a container the interface beside its overlays that leads out, or take it away."""
     root = change.root
     everything = root.store.endpoints_of(container.id)
-    others = wayout.without(root.store, everything)
+    others = egress.without(root.store, everything)
     present = [each for each in everything if each not in others]
-    if wayout.is_needed(root.store, others):
+    if egress.is_needed(root.store, others):
         if not present:
-            network = wayout.ensure_network(root)
+            network = egress.ensure_network(root)
             _join(change, network, container, NetworkRequest(network=network.id))
     else:
         for each in present:
@@ -191,7 +192,7 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
 
 def disconnect(root: Root, network: NetworkRecord, wanted: str) -> None:
     """See `Network.disconnect`."""
-    if network.is_way_out:
+    if network.is_egress:
         raise Forbidden(f"network {network.name!r} goes when the container's overlay networks go")
     if network.name in ("host", "none") and network.is_builtin:
         raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
@@ -207,7 +208,7 @@ def disconnect(root: Root, network: NetworkRecord, wanted: str) -> None:
                 return
             batch.flush()
         _leave(change, container, gone)
-        _arrange_way_out(change, container)
+        _arrange_egress(change, container)
 
 
 def _can_leave_later(root: Root, container: ContainerRecord) -> bool:
@@ -266,7 +267,7 @@ def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> Non
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
     network = root.store.network(gone.network_id)
     endpoints.forget(root, gone)
-    if network is not None and not network.is_way_out and gone.state != "attaching":
+    if network is not None and not network.is_egress and gone.state != "attaching":
         events.network_event(root.store, "disconnect", network, container.id)
 
 
@@ -277,7 +278,7 @@ def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> No
     spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
         raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")
-    if network.is_way_out:
+    if network.is_egress:
         raise Forbidden(f"network {network.name!r} is joined beside overlay networks, and only so")
     if not network.takes_endpoints:
         raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import publishing, wayout
+from netyard import publishing
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
 from netyard.lifecycle import hostname_of
+from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
 from netyard.values import ports
@@ -158,7 +159,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "Ports": _ports(root, container),
             "Networks": {
                 name: settings
-                for each in wayout.without(root.store, root.store.endpoints_of(container.id))
+                for each in egress.without(root.store, root.store.endpoints_of(container.id))
                 for name, settings in _settings(root, container, each)
             },
         },

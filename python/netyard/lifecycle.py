@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import _core, leasing, provision, publishing, wayout
+from netyard import _core, leasing, publishing
 from netyard import endpoint as endpoints
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.ipc import agent, cluster
+from netyard.networks import devices, egress
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.resolver import files
@@ -157,7 +158,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     for each in attached:
         network = store.network(each.network_id)
         if network is not None:
-            provision.ensure_device(change, network)
+            devices.ensure_device(change, network)
             cluster.follow(root, network)
     wanted = publishing.requests_of(spec)
     carriers = endpoints.gateway_endpoints(store, attached)
@@ -273,7 +274,7 @@ def write_files(root: Root, container: ContainerRecord) -> None:
     else:
         hosts = files.hosts_file(
             addresses=[
-                address for each in wayout.without(store, attached) for address in each.addresses
+                address for each in egress.without(store, attached) for address in each.addresses
             ],
             hostname=hostname,
             domainname=spec.domainname,
@@ -422,7 +423,7 @@ def refresh_hosts(
     path = root.layout.container(container.id) / "hosts"
 
     def lines(some: Sequence[EndpointRecord]) -> list[str]:
-        shown = wayout.without(root.store, some)
+        shown = egress.without(root.store, some)
         addresses = [address for each in shown for address in each.addresses]
         return files.own_lines(addresses, hostname, spec.domainname)
 

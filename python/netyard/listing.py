@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard.errors import Conflict, Invalid, NetyardError
-from netyard.lookup import find_network, list_networks
+from netyard.networks.lookup import find_network, list_networks
 from netyard.publishing import requests_of
 from netyard.state.records import ContainerRecord, NetworkRecord, singly
 from netyard.state.root import Root
@@ -72,7 +72,7 @@ def prune_networks(root: Root, filters: Sequence[str] = ()) -> list[str]:
         raise Invalid("--filter: until can be given once", field="--filter")
     for value in wanted.values("until"):
         parse_moment("--filter until", value)
-    from netyard import networks as operations
+    from netyard.networks.operations import remove_network
 
     removed = []
     with root.change() as change:
@@ -80,7 +80,7 @@ def prune_networks(root: Root, filters: Sequence[str] = ()) -> list[str]:
             if record.is_builtin or _is_used(root, record) or not wanted.match(record):
                 continue
             try:
-                operations.remove(change, record)
+                remove_network(change, record)
             except Conflict:
                 if not record.spans_hosts:
                     raise

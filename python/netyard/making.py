@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from netyard import endpoint, lifecycle, wayout
-from netyard.builtin import ensure_builtin
+from netyard import endpoint, lifecycle
 from netyard.checking import disables_ipv6
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
-from netyard.lookup import find_network
+from netyard.networks import egress
+from netyard.networks.builtin import ensure_builtin
+from netyard.networks.lookup import find_network
 from netyard.state import events
 from netyard.state.random_ids import new_id
 from netyard.state.records import ContainerRecord, NetworkRecord
@@ -42,12 +43,12 @@ def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> 
                 raise Forbidden(f"--network: {network.name!r} only holds settings")
             if not network.takes_endpoints:
                 raise Invalid(f"--network: {network.name!r} cannot be joined with others")
-            if network.is_way_out:
+            if network.is_egress:
                 raise Forbidden(f"--network: {network.name!r} is joined beside overlay networks")
             _plan(change, network, record, request, spec, position)
         planned = store.endpoints_of(record.id)
-        if wayout.is_needed(store, planned):
-            network = wayout.ensure_network(root)
+        if egress.is_needed(store, planned):
+            network = egress.ensure_network(root)
             request = NetworkRequest(network=network.id)
             _plan(change, network, record, request, spec, len(planned))
         events.container_event(store, "create", record)
@@ -64,7 +65,7 @@ def _plan(
     position: int,
 ) -> None:
     present = change.store.endpoints_of(container.id)
-    has_ipv6 = not network.is_way_out or wayout.has_ipv6(present)
+    has_ipv6 = not network.is_egress or egress.has_ipv6(present)
     endpoint.plan(
         change,
         network,

@@ -12,8 +12,8 @@ from netyard.errors import NetyardError
 from netyard.firewall import forwarding, other_firewalls
 from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
-from netyard.provision import discard as discard_network
-from netyard.provision import label
+from netyard.networks.devices import discard as discard_network
+from netyard.networks.devices import label
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord

@@ -9,13 +9,13 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 
-from netyard import provision
 from netyard.api.host import Host
 from netyard.cluster import decode
 from netyard.cluster.entries import NETWORKS
 from netyard.cluster.etcd import Batch, Entry
 from netyard.errors import NetyardError
 from netyard.ipc import agent
+from netyard.networks import devices
 from netyard.state.layout import Layout
 from netyard.state.records import NetworkRecord
 
@@ -84,5 +84,5 @@ class Catalogue:
         if host.store.endpoints_on(network.id):
             _LOG.error("network %s is gone from the cluster, and is in use here", network.name)
             return
-        provision.forget(host, network)
+        devices.forget(host, network)
         agent.forget_network(self._layout, network.id)

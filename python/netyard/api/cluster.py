@@ -7,9 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netyard import _core, provision
+from netyard import _core
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.ipc import agent, cluster
+from netyard.networks import devices
 from netyard.state import config
 from netyard.state.root import Root
 from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse
@@ -115,7 +116,7 @@ class Members:
                     hint="remove or disconnect them first",
                 )
             for network in shared:
-                provision.forget(host, network)
+                devices.forget(host, network)
         cluster.leave(host)
         settings = config.read_settings(host.layout.root)
         settings.pop(KEY, None)

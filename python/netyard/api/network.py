@@ -1,4 +1,4 @@
-"""Networks as users have them. What it takes to make and remove one is in `netyard.networks`.
+"""Networks as users have them; `netyard.networks.operations` makes and removes them.
 
 Listing and finding must stay quick, so that is imported by what needs it.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import lookup
 from netyard.api.default import default_host
 from netyard.errors import Conflict, NotFound
+from netyard.networks import lookup
 from netyard.options import parent as parent_options
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
@@ -123,7 +123,7 @@ class Network:
         Example:
             >>> Network.create("my-net", subnet="172.28.0.0/16", ip_range="172.28.5.0/24")
         """
-        from netyard import networks
+        from netyard.networks.operations import create_network
 
         host = host or default_host()
         spec = NetworkSpec(
@@ -148,7 +148,7 @@ class Network:
         )
         with host.change() as change:
             lookup.ensure_builtin_networks(host)
-            return cls(host, networks.create(change, spec))
+            return cls(host, create_network(change, spec))
 
     @classmethod
     def get(cls, wanted: str, *, host: Root | None = None) -> Network:
@@ -179,7 +179,7 @@ class Network:
 
     def warnings(self) -> Sequence[str]:
         """What is allowed and will not work as one may think, a sentence each."""
-        from netyard.planning import find_warnings
+        from netyard.networks.planning import find_warnings
 
         return find_warnings(self._record)
 
@@ -257,10 +257,10 @@ class Network:
             Forbidden: for a built-in one.
             Conflict: if containers are on it, running or not; it names them.
         """
-        from netyard import networks
+        from netyard.networks.operations import remove_network
 
         with self.host.change() as change:
-            networks.remove(change, lookup.find_network(self.host, self.id))
+            remove_network(change, lookup.find_network(self.host, self.id))
 
     def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
         """The network as Docker's ``network inspect`` shows it.

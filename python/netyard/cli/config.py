@@ -6,11 +6,11 @@ import json
 
 import click
 
-from netyard import builtin
 from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.table import show_json
 from netyard.errors import Invalid
+from netyard.networks import builtin
 from netyard.state import config as configuration
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from netyard import wayout
 from netyard.api.container import Container
 from netyard.api.network import Network
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
 from netyard.errors import NotFound
+from netyard.networks import egress
 from netyard.state.records import ContainerRecord
 from netyard.values.ids import short
 from netyard.values.spec import ContainerSpec
@@ -54,7 +54,7 @@ def ps(
         if quiet:
             click.echo(shown)
             continue
-        attached = wayout.without(host.store, host.store.endpoints_of(record.id))
+        attached = egress.without(host.store, host.store.endpoints_of(record.id))
         joined = [host.store.network(endpoint.network_id) for endpoint in attached]
         rows.append(
             {

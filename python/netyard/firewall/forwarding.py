@@ -23,8 +23,8 @@ def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
 
     For netyard's networks only: nothing else may pass.
     """
-    has_way_out = network.bridge and not network.is_internal and not network.spans_hosts
-    if not has_way_out or not config.load(root.layout.root).forwards:
+    has_egress = network.bridge and not network.is_internal and not network.spans_hosts
+    if not has_egress or not config.load(root.layout.root).forwards:
         return
     for version, has in ((4, network.has_ipv4), (6, network.has_ipv6)):
         if not has:

@@ -14,8 +14,8 @@ from netyard.options.parent import routes_by_device
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 
-# The built-in network beside overlays; see `netyard.wayout`.
-WAY_OUT = "netyard_gwbridge"
+# The built-in network beside overlays; see `netyard.networks.egress`.
+EGRESS_NETWORK = "netyard_gwbridge"
 # Auxiliary addresses of these names are the containers' gateways instead of the bridge's.
 MAGIC_GATEWAYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 
@@ -109,9 +109,9 @@ class NetworkRecord(NamedTuple):
         return self.spans_hosts and is_encrypted(self.options)
 
     @property
-    def is_way_out(self) -> bool:
-        """Whether it is the one beside overlay networks that leads out (`netyard.wayout`)."""
-        return self.is_builtin and self.name == WAY_OUT
+    def is_egress(self) -> bool:
+        """Whether it is the egress network beside overlays; see `netyard.networks.egress`."""
+        return self.is_builtin and self.name == EGRESS_NETWORK
 
     @property
     def scope(self) -> str:

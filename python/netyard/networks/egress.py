@@ -1,4 +1,4 @@
-"""The way out of containers on overlay networks: a bridge network of each host, beside them.
+"""Egress of containers on overlay networks: a bridge network of each host, beside them.
 
 An overlay has no host on it, so no way out and no published ports. A container that has no other
 network with a gateway gets an interface on ``netyard_gwbridge`` as well (Docker's docker_gwbridge),
@@ -15,7 +15,7 @@ from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.random_ids import new_id
-from netyard.state.records import WAY_OUT, EndpointRecord, NetworkRecord
+from netyard.state.records import EGRESS_NETWORK, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import clock
@@ -27,42 +27,42 @@ _OPTIONS = {bridge_options.ICC: "false"}
 
 
 def is_needed(store: Store, endpoints: Sequence[EndpointRecord]) -> bool:
-    """Whether a container with these endpoints, leaving out the way out itself, lacks one."""
+    """Whether a container with these endpoints, leaving out egress itself, has no way out."""
     pairs = [(each, found) for each in endpoints if (found := store.network(each.network_id))]
     has_overlay = any(network.spans_hosts and not network.is_internal for _, network in pairs)
     return has_overlay and not any(
         network.route_via(each, version) is not None
         for each, network in pairs
-        if not network.is_way_out
+        if not network.is_egress
         for version in (4, 6)
     )
 
 
 def without(store: Store, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
-    """Endpoints but for the way out: those a container was connected to by its user."""
-    return [each for each in endpoints if not is_one(store, each)]
+    """Endpoints without the egress one: those that the user has connected the container to."""
+    return [each for each in endpoints if not is_egress(store, each)]
 
 
-def is_one(store: Store, endpoint: EndpointRecord) -> bool:
-    """Whether an endpoint is a container's way out."""
+def is_egress(store: Store, endpoint: EndpointRecord) -> bool:
+    """Whether an endpoint is a container's egress endpoint."""
     network = store.network(endpoint.network_id)
-    return network is not None and network.is_way_out
+    return network is not None and network.is_egress
 
 
 def has_ipv6(endpoints: Sequence[EndpointRecord]) -> bool:
-    """Whether the way out beside these endpoints is to have IPv6: as they have themselves."""
+    """Whether egress beside these endpoints is to have IPv6: as they have themselves."""
     return any(each.ip6 for each in endpoints)
 
 
 def ensure_network(root: Root) -> NetworkRecord:
     """The network, recorded when it is first needed; the caller holds the lock."""
     for known in root.store.networks():
-        if known.is_way_out:
+        if known.is_egress:
             return known
     network_id = new_id()
     record = NetworkRecord(
         id=network_id,
-        name=WAY_OUT,
+        name=EGRESS_NETWORK,
         driver="bridge",
         created=clock.now(),
         is_builtin=True,

@@ -89,7 +89,7 @@ def forget(root: Root, record: NetworkRecord) -> None:
     networks = root.store.networks()
     if not any(network.spans_hosts for network in networks):
         for network in networks:
-            if network.is_way_out and not root.store.endpoints_on(network.id):
+            if network.is_egress and not root.store.endpoints_on(network.id):
                 _delete(root, network)
     tidy_up(root)
 

@@ -37,7 +37,7 @@ def list_networks(root: Root) -> list[NetworkRecord]:
 def ensure_builtin_networks(root: Root) -> None:
     """Have the built-in networks recorded; they are, but for the first time."""
     if not root.store.has_network_named("none"):
-        from netyard.builtin import ensure_builtin
+        from netyard.networks.builtin import ensure_builtin
 
         ensure_builtin(root)
 

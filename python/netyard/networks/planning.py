@@ -19,19 +19,19 @@ from netyard.options import parent as parent_options
 from netyard.state import config
 from netyard.state.config import Config
 from netyard.state.random_ids import new_id
-from netyard.state.records import MAGIC_GATEWAYS, WAY_OUT, NetworkRecord
+from netyard.state.records import EGRESS_NETWORK, MAGIC_GATEWAYS, NetworkRecord
 from netyard.state.root import Root
 from netyard.values import clock
 from netyard.values.parse import Address, Subnet, parse_address, parse_name, parse_subnet
 from netyard.values.pool import Pool, with_host_address
 from netyard.values.spec import NetworkSpec
 
-RESERVED = ("bridge", "host", "none", "default", WAY_OUT)
+RESERVED = ("bridge", "host", "none", "default", EGRESS_NETWORK)
 IPAM_DRIVERS = ("default", "dhcp", "null")
 SCOPES = {"overlay": "global"}
 
 
-def plan(root: Root, spec: NetworkSpec) -> NetworkRecord:
+def plan_network(root: Root, spec: NetworkSpec) -> NetworkRecord:
     """The record of a new network; the caller holds the lock.
 
     Raises:

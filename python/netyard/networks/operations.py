@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netyard import provision
 from netyard.errors import Conflict, Forbidden, NameInUse
 from netyard.ipc import agent, cluster
-from netyard.planning import SCOPES, plan
+from netyard.networks import devices
+from netyard.networks.planning import SCOPES, plan_network
 from netyard.state import events
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root
@@ -15,7 +15,7 @@ from netyard.values.spec import NetworkSpec
 _TRIES = 20
 
 
-def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
+def create_network(change: Change, spec: NetworkSpec) -> NetworkRecord:
     """Make a network.
 
     Raises:
@@ -23,7 +23,7 @@ def create(change: Change, spec: NetworkSpec) -> NetworkRecord:
     """
     if SCOPES.get(spec.driver) == "global" and not spec.is_config_only:
         return _make_shared(change, spec)
-    record = plan(change.root, spec)
+    record = plan_network(change.root, spec)
     _make(change, record)
     return record._replace(state="ready")
 
@@ -33,8 +33,8 @@ def _make(change: Change, record: NetworkRecord) -> None:
     with store.transaction():
         _check_name_free(root, record)
         store.add_network(record)
-    change.on_failure(lambda: provision.discard(root, record))
-    provision.make_in_kernel(root, record)
+    change.on_failure(lambda: devices.discard(root, record))
+    devices.make_in_kernel(root, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
         events.network_event(store, "create", record)
@@ -47,7 +47,7 @@ def _make_shared(change: Change, spec: NetworkSpec) -> NetworkRecord:
     """
     root = change.root
     for attempts_left in reversed(range(_TRIES)):
-        record = plan(root, spec)._replace(state="planned")
+        record = plan_network(root, spec)._replace(state="planned")
         _check_name_free(root, record)
         try:
             cluster.add_network(root, record)
@@ -69,7 +69,7 @@ def _check_name_free(root: Root, record: NetworkRecord) -> None:
         raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
 
 
-def remove(change: Change, record: NetworkRecord) -> None:
+def remove_network(change: Change, record: NetworkRecord) -> None:
     """Take a network away that nothing is on.
 
     Raises:
@@ -92,12 +92,12 @@ def remove(change: Change, record: NetworkRecord) -> None:
         )
     if record.spans_hosts:
         cluster.remove_network(root, record)
-        provision.forget(root, record)
+        devices.forget(root, record)
     else:
-        provision.discard(root, record)
+        devices.discard(root, record)
     events.network_event(root.store, "destroy", record)
     change.afterwards(lambda: agent.forget_network(root.layout, record.id))
-    provision.tidy_up(root)
+    devices.tidy_up(root)
 
 
 def _check_unused_settings(root: Root, record: NetworkRecord) -> None:
