@@ -6,7 +6,10 @@ import fcntl
 import os
 from pathlib import Path
 
-from netyard import _core, endpoint, lifecycle, publishing
+from netyard import _core, lifecycle, publishing
+from netyard.endpoints.detach import detach_endpoints
+from netyard.endpoints.namespace import opened_namespace
+from netyard.endpoints.plan import choose_ifname
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import agent
 from netyard.making import make
@@ -74,7 +77,7 @@ def _take_in(change: Change, record: ContainerRecord, spec: ContainerSpec, sourc
 def is_kept(root: Root, record: ContainerRecord) -> bool:
     """Whether an adopted namespace is still where we keep it: not after a reboot of the host."""
     try:
-        with endpoint.opened_namespace(root, record) as namespace:
+        with opened_namespace(root, record) as namespace:
             return is_netns(namespace)
     except FileNotFoundError:
         return False
@@ -144,7 +147,7 @@ def _note_interfaces(root: Root, record: ContainerRecord, source: int) -> None:
     for each in root.store.endpoints_of(record.id):
         network = root.store.network(each.network_id)
         if network is not None:
-            ifname = endpoint.choose_ifname(network, each.options.get(IFNAME), taken)
+            ifname = choose_ifname(network, each.options.get(IFNAME), taken)
             root.store.update_endpoint(each.id, ifname=ifname)
             taken.add(ifname)
 
@@ -165,10 +168,10 @@ def _clear(root: Root, record: ContainerRecord) -> None:
     store, path = root.store, root.layout.namespace(record.id)
     publishing.unpublish(root, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
-    endpoint.detach(root, up)
+    detach_endpoints(root, up)
     agent.refresh(root.layout, [record.id], needed=False, ended=True)
     if path.exists():
-        with endpoint.opened_namespace(root, record) as namespace:
+        with opened_namespace(root, record) as namespace:
             # A crash may have left the bare file that the namespace is mounted on.
             left = store.container(record.id)
             if is_netns(namespace):

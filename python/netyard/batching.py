@@ -10,8 +10,11 @@ from contextlib import ExitStack
 from functools import partial
 
 from netyard import connecting, lifecycle
-from netyard import endpoint as endpoints
 from netyard.drivers.base import EndpointPlan
+from netyard.endpoints.attach import attach_endpoints, settle_endpoints
+from netyard.endpoints.detach import Action
+from netyard.endpoints.gateways import route_defaults
+from netyard.endpoints.namespace import opened_namespace
 from netyard.state import events
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change
@@ -83,7 +86,7 @@ class Batch:
         made: list[EndpointRecord] = []
         for container in owners.values():
             # One by one: a container that has gone meanwhile keeps no other from its routes.
-            self._change.on_failure(partial(endpoints.route_defaults, self._change.root, container))
+            self._change.on_failure(partial(route_defaults, self._change.root, container))
         names = lifecycle.Names(self._change, *owners)
         begin = names.begin
         for first in range(0, len(planned), _AT_ONCE):
@@ -92,7 +95,7 @@ class Batch:
         for endpoint in made:
             connecting.follow_up(self._change, owners[endpoint.container_id], endpoint)
         with self._change.store.transaction():
-            endpoints.settle(self._change.store, made)
+            settle_endpoints(self._change.store, made)
             for container, network, _ in planned:
                 events.network_event(self._change.store, "connect", network, container.id)
         names.finish(needed=lifecycle.has_name_service(self._change.store, made))
@@ -100,17 +103,17 @@ class Batch:
     def _attach(
         self,
         planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]],
-        begin: endpoints.Action,
+        begin: Action,
     ) -> list[EndpointRecord]:
         root = self._change.root
         plans: list[EndpointPlan] = []
         with ExitStack() as opened:
             for container, _, endpoint in planned:
-                namespace = opened.enter_context(endpoints.opened_namespace(root, container))
+                namespace = opened.enter_context(opened_namespace(root, container))
                 plans += connecting.plans_of(
                     root, endpoint, namespace, ContainerSpec.from_json(container.spec)
                 )
-            return endpoints.attach(self._change, plans, meanwhile=begin)
+            return attach_endpoints(self._change, plans, meanwhile=begin)
 
 
 def _nothing() -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import endpoint as endpoints
-from netyard import leasing, lifecycle, publishing
+from netyard import lifecycle, publishing
 from netyard.checking import disables_ipv6
 from netyard.drivers.base import EndpointPlan
+from netyard.endpoints import dhcp
+from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
+from netyard.endpoints.detach import take_out_endpoints
+from netyard.endpoints.gateways import gateway_endpoints, route_defaults
+from netyard.endpoints.namespace import opened_namespace
+from netyard.endpoints.plan import forget_endpoint, plan_endpoint, taken_ifnames
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import cluster
 from netyard.lifecycle import Names
@@ -68,7 +73,7 @@ def _join(
     if container.state == "running":
         devices.ensure_device(change, network)
         cluster.follow(root, network)
-        with endpoints.opened_namespace(root, container) as namespace:
+        with opened_namespace(root, container) as namespace:
             return _attach(change, container, [*before, made], made, namespace)
     _note_connected(root.store, container, made)
     return made
@@ -87,12 +92,12 @@ def _plan(
     root = change.root
     is_up = container.state == "running"
     looks = is_up and IFNAME in request.driver_opts
-    taken = endpoints.taken_ifnames(root, container, looks=looks)
+    taken = taken_ifnames(root, container, looks=looks)
     before = root.store.endpoints_of(container.id)
     has_ipv6 = not network.is_egress or egress.has_ipv6(before)
     disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
     with change.store.transaction():
-        made = endpoints.plan(
+        made = plan_endpoint(
             change,
             network,
             container,
@@ -102,7 +107,7 @@ def _plan(
             without_ipv6=disabled or not has_ipv6,
             state="attaching" if is_up else "down",
         )
-    change.on_failure(lambda: endpoints.forget(root, made))
+    change.on_failure(lambda: forget_endpoint(root, made))
     return made
 
 
@@ -133,16 +138,16 @@ def _attach(
     plans = plans_of(root, made, namespace, ContainerSpec.from_json(container.spec))
     refresh = Names(change, container.id)
     # Once the interface is gone, if it must go again.
-    change.on_failure(lambda: endpoints.route_defaults(root, container))
-    (made,) = endpoints.attach(change, plans, meanwhile=refresh.begin)
+    change.on_failure(lambda: route_defaults(root, container))
+    (made,) = attach_endpoints(change, plans, meanwhile=refresh.begin)
     everything = [*everything[:-1], made]
-    if leasing.acquire(change, container, [made]):
+    if dhcp.acquire(change, container, [made]):
         made = store.endpoint(made.id) or made
         everything = [*everything[:-1], made]
     cluster.publish(root, [made])
     follow_up(change, container, made)
     with store.transaction():
-        endpoints.settle(store, [made])
+        settle_endpoints(store, [made])
         _note_connected(store, container, made)
     refresh.finish(needed=lifecycle.has_name_service(store, everything))
     return made
@@ -153,25 +158,23 @@ def plans_of(
 ) -> list[EndpointPlan]:
     """What the driver is told of an endpoint of a running container."""
     everything = root.store.endpoints_of(made.container_id)
-    carriers = endpoints.gateway_endpoints(root.store, everything)
+    carriers = gateway_endpoints(root.store, everything)
     has_ports = bool(spec.publish or spec.publish_all)
-    return endpoints.plans_for(
-        root.store, [made], namespace, carriers=carriers, has_ports=has_ports
-    )
+    return endpoint_plans(root.store, [made], namespace, carriers=carriers, has_ports=has_ports)
 
 
 def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) -> None:
     """What follows from a new interface: default routes, where the ports are, files."""
     root, store = change.root, change.store
     everything = store.endpoints_of(container.id)
-    carriers = endpoints.gateway_endpoints(store, everything)
+    carriers = gateway_endpoints(store, everything)
     before = [each for each in everything if each.id != made.id]
-    carriers_before = endpoints.gateway_endpoints(store, before)
+    carriers_before = gateway_endpoints(store, before)
     places = publishing.Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
     if carriers != carriers_before and carriers_before:
-        endpoints.route_defaults(root, container)
+        route_defaults(root, container)
     lifecycle.refresh_files(root, container, added=[made])
 
 
@@ -186,7 +189,7 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
     change.on_failure(lambda: publishing.put_back(root, container.id, before))
     publishing.unpublish(root, container.id)
     joined = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
-    carriers = endpoints.gateway_endpoints(root.store, joined)
+    carriers = gateway_endpoints(root.store, joined)
     publishing.publish(change, container, kept, publishing.Places.of(root.store, joined, carriers))
 
 
@@ -236,7 +239,7 @@ def withdraw(change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRe
     """
     root = change.root
     refresh = Names(change, *dict.fromkeys(container.id for container, _ in leaving))
-    endpoints.take_out(root, [gone for _, gone in leaving], meanwhile=refresh.begin)
+    take_out_endpoints(root, [gone for _, gone in leaving], meanwhile=refresh.begin)
     for container, gone in leaving:
         _follow_leaving(change, container, gone)
     refresh.finish(needed=False)
@@ -251,12 +254,12 @@ def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRe
     """What follows from an interface that is gone: default routes, where the ports are, files."""
     root = change.root
     rest = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
-    before = endpoints.gateway_endpoints(root.store, [*rest, gone])
-    carriers = endpoints.gateway_endpoints(root.store, rest)
+    before = gateway_endpoints(root.store, [*rest, gone])
+    carriers = gateway_endpoints(root.store, rest)
     has_moved = carriers != before
     # The kernel has taken the interface's own routes with it: without another there is none to set.
     if has_moved and carriers:
-        endpoints.route_defaults(root, container)
+        route_defaults(root, container)
     had_ports = any(each.endpoint_id == gone.id for each in root.store.publications(container.id))
     if has_moved or had_ports:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
@@ -266,7 +269,7 @@ def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRe
 def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> None:
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
     network = root.store.network(gone.network_id)
-    endpoints.forget(root, gone)
+    forget_endpoint(root, gone)
     if network is not None and not network.is_egress and gone.state != "attaching":
         events.network_event(root.store, "disconnect", network, container.id)
 

@@ -11,8 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import _core, leasing, publishing
-from netyard import endpoint as endpoints
+from netyard import _core, publishing
+from netyard.endpoints import dhcp
+from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
+from netyard.endpoints.detach import detach_endpoints, set_down_endpoints
+from netyard.endpoints.gateways import gateway_endpoints
+from netyard.endpoints.namespace import opened_namespace
+from netyard.endpoints.plan import forget_endpoint
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.ipc import agent, cluster
 from netyard.networks import devices, egress
@@ -144,7 +149,7 @@ def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec)
         return
     _core.make_mount_point(str(root.layout.namespaces))
     _core.create_namespace(str(path))
-    with endpoints.opened_namespace(root, container) as namespace:
+    with opened_namespace(root, container) as namespace:
         _core.set_loopback(namespace, True)
         _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
         _core.write_sysctls(namespace, list(spec.sysctls.items()))
@@ -161,18 +166,16 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
             devices.ensure_device(change, network)
             cluster.follow(root, network)
     wanted = publishing.requests_of(spec)
-    carriers = endpoints.gateway_endpoints(store, attached)
+    carriers = gateway_endpoints(store, attached)
     refresh = Names(change, container.id)
-    with endpoints.opened_namespace(root, container) as namespace:
-        plans = endpoints.plans_for(
-            store, joining, namespace, carriers=carriers, has_ports=bool(wanted)
-        )
-        joining = endpoints.attach(change, plans, meanwhile=refresh.begin)
-    if leasing.acquire(change, container, joining):
+    with opened_namespace(root, container) as namespace:
+        plans = endpoint_plans(store, joining, namespace, carriers=carriers, has_ports=bool(wanted))
+        joining = attach_endpoints(change, plans, meanwhile=refresh.begin)
+    if dhcp.acquire(change, container, joining):
         attached = store.endpoints_of(container.id)
-        carriers = endpoints.gateway_endpoints(store, attached)
+        carriers = gateway_endpoints(store, attached)
     cluster.publish(root, joining)
-    endpoints.settle(store, joining)
+    settle_endpoints(store, joining)
     if not store.publications(container.id):
         places = publishing.Places.of(store, attached, carriers)
         publishing.publish(change, container, wanted, places)
@@ -358,7 +361,7 @@ def _gateways(root: Root, attached: Sequence[EndpointRecord]) -> list[str]:
     if configured:
         return [str(address) for address in configured]
     found: list[str] = []
-    carriers = endpoints.gateway_endpoints(root.store, attached)
+    carriers = gateway_endpoints(root.store, attached)
     for version in (4, 6):
         first = [carriers[version]] if version in carriers else []
         for each in [*first, *attached]:
@@ -477,9 +480,9 @@ def _leave_networks(root: Root, container: ContainerRecord, *, now: bool) -> Non
     up = [each for each in attached if each.state != "down"]
     if up:
         if now:
-            endpoints.detach(root, up)
+            detach_endpoints(root, up)
         else:
-            endpoints.set_down(root, up)
+            set_down_endpoints(root, up)
     namespace = root.layout.namespace(container.id)
     if namespace.exists():
         # First, because the agent's sockets would keep the namespace alive.
@@ -543,7 +546,7 @@ def discard(root: Root, container: ContainerRecord) -> None:
         for joiner in store.joiners(container.id):
             store.update_container(joiner.id, donor_id=None)
         for each in attached:
-            endpoints.forget(root, each)
+            forget_endpoint(root, each)
         store.delete_container(container.id)
         events.container_event(store, "destroy", container)
     cluster.give_up(root, container.id, attached)

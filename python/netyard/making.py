@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netyard import endpoint, lifecycle
+from netyard import lifecycle
 from netyard.checking import disables_ipv6
+from netyard.endpoints.plan import plan_endpoint
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.networks import egress
 from netyard.networks.builtin import ensure_builtin
@@ -66,7 +67,7 @@ def _plan(
 ) -> None:
     present = change.store.endpoints_of(container.id)
     has_ipv6 = not network.is_egress or egress.has_ipv6(present)
-    endpoint.plan(
+    plan_endpoint(
         change,
         network,
         container,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netyard import _core, lifecycle, publishing
-from netyard import endpoint as endpoints
+from netyard.endpoints.gateways import gateway_endpoints
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.firewall import table as firewall
 from netyard.state.records import ContainerRecord, EndpointRecord, Publication
@@ -71,7 +71,7 @@ def _carriers_and_places(
     root: Root, container: ContainerRecord
 ) -> tuple[Mapping[int, EndpointRecord], publishing.Places]:
     up = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
-    carriers = endpoints.gateway_endpoints(root.store, up)
+    carriers = gateway_endpoints(root.store, up)
     return carriers, publishing.Places.of(root.store, up, carriers)
 
 

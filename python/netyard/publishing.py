@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from netyard import _core
-from netyard.endpoint import gateway_endpoints
+from netyard.endpoints.gateways import gateway_endpoints
 from netyard.errors import Conflict, Invalid, KernelError
 from netyard.firewall import conntrack
 from netyard.firewall import table as firewall

@@ -6,7 +6,8 @@ That happens to a host that was silent for longer than its lease: it finds out w
 from __future__ import annotations
 
 from netyard import _core, lifecycle
-from netyard import endpoint as endpoints
+from netyard.endpoints.detach import flush_flows_of
+from netyard.endpoints.namespace import opened_namespace
 from netyard.ipc import agent, cluster
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
@@ -63,7 +64,7 @@ def _change_interface(
     def prefixed(endpoint: EndpointRecord) -> list[tuple[Address, int]]:
         return [(each, network.prefix_of(endpoint, each.version)) for each in endpoint.addresses]
 
-    with endpoints.opened_namespace(root, container) as namespace:
+    with opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(after.mac.replace(":", ""))
         _core.change_addresses(namespace, after.ifname, prefixed(before), prefixed(after), mac)
-    endpoints.flush_flows_of([before])
+    flush_flows_of([before])

@@ -6,8 +6,11 @@ import shutil
 from dataclasses import dataclass, field
 
 from netyard import _core, adopting, connecting, lifecycle, portchange, publishing
-from netyard import endpoint as endpoints
 from netyard.drivers.registry import driver
+from netyard.endpoints.attach import endpoint_plans
+from netyard.endpoints.detach import detach_endpoints
+from netyard.endpoints.gateways import gateway_endpoints, route_defaults
+from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import NetyardError
 from netyard.firewall import forwarding, other_firewalls
 from netyard.firewall import table as firewall
@@ -52,7 +55,7 @@ def _undo_endpoint(root: Root, endpoint_id: str) -> None:
     if owner.state == "running" and root.layout.namespace(owner.id).exists():
         connecting.withdraw(Change(root), [(owner, endpoint)])
     else:
-        endpoints.detach(root, [endpoint])
+        detach_endpoints(root, [endpoint])
 
 
 def _undo_container(root: Root, container: ContainerRecord) -> None:
@@ -144,14 +147,14 @@ def _restore_container(change: Change, container: ContainerRecord) -> None:
     if not attached:
         return
     has_ports = bool(root.store.publications(container.id))
-    with endpoints.opened_namespace(root, container) as namespace:
-        carriers = endpoints.gateway_endpoints(root.store, attached)
-        plans = endpoints.plans_for(
+    with opened_namespace(root, container) as namespace:
+        carriers = gateway_endpoints(root.store, attached)
+        plans = endpoint_plans(
             root.store, attached, namespace, carriers=carriers, has_ports=has_ports
         )
         for plan in plans:
             driver(plan.network.driver).restore(plan.network, [plan])
-    endpoints.route_defaults(root, container)
+    route_defaults(root, container)
 
 
 def _end_the_dead(root: Root, report: Report) -> None:

@@ -12,9 +12,10 @@ import threading
 from ipaddress import IPv4Address
 from typing import Any
 
-from netyard import _core, leasing, lifecycle
+from netyard import _core, lifecycle
 from netyard.api.host import Host
 from netyard.drivers.parent.driver import group_of
+from netyard.endpoints import dhcp
 from netyard.errors import NetyardError
 from netyard.ipc import agent
 from netyard.lifecycle import hostname_of
@@ -127,7 +128,7 @@ class Leases:
         address, lease = granted or (None, None)
         if before is None or container is None or before.state != "up" or _has(before, granted):
             return
-        after = leasing.apply(host, container, before, address, lease)
+        after = dhcp.apply(host, container, before, address, lease)
         lifecycle.refresh_hosts(host, container, removed=[before], added=[after])
         agent.rename(host.layout, container.id)
         _LOG.info("container %s: address %s by DHCP", container.name, address or "lost")

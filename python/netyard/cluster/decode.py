@@ -10,12 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from netyard.cluster.entries import (
-    EndpointEntry,
-    HostEntry,
-    Unreadable,
-    network_from_json,
-)
+from netyard.cluster.entries import EndpointEntry, HostEntry, Unreadable, network_from_json
 from netyard.cluster.etcd import Entry
 from netyard.state.records import NetworkRecord
 

@@ -27,13 +27,8 @@ def search_order(
     """The ids of the networks whose names a container sees, in gateway order (contract DN6)."""
     seen = [(each, networks[each.network_id]) for each in endpoints if each.network_id in networks]
     named = [pair for pair in seen if pair[1].has_name_service]
-    return [network.id for _, network in sorted(named, key=lambda pair: gateway_rank(*pair))]
-
-
-def gateway_rank(endpoint: EndpointRecord, network: NetworkRecord) -> tuple[int, bool, bool, str]:
-    """Endpoints sort by who is to carry the default route first (contract RN8)."""
-    both = network.has_ipv4 and network.has_ipv6
-    return -endpoint.gw_priority, network.is_internal, not both, network.name
+    in_order = sorted(named, key=lambda pair: pair[1].gateway_rank(pair[0]))
+    return [network.id for _, network in in_order]
 
 
 def forwards(endpoints: Sequence[EndpointRecord], networks: dict[str, NetworkRecord]) -> bool:

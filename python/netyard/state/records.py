@@ -98,6 +98,11 @@ class NetworkRecord(NamedTuple):
         pool_of_it = self.pool_of(address)
         return pool_of_it.gateway if pool_of_it else None
 
+    def gateway_rank(self, endpoint: EndpointRecord) -> tuple[int, bool, bool, str]:
+        """A key that sorts first the endpoint that is to carry the default route (contract RN8)."""
+        has_both = self.has_ipv4 and self.has_ipv6
+        return -endpoint.gw_priority, self.is_internal, not has_both, self.name
+
     @property
     def spans_hosts(self) -> bool:
         """Whether it is an overlay: shared with other hosts, by etcd."""

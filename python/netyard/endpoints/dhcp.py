@@ -1,7 +1,7 @@
 """Leases of networks whose addresses come by DHCP: taken when a container comes up, followed.
 
 The agent holds them (`netyard.agent.leases`); here is what they change in the store and in the
-container. They are given back by `netyard.endpoint`, with the interface.
+container. They are given back by `netyard.endpoints.detach`, with the interface.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, ip_interface
 
 from netyard import _core
-from netyard import endpoint as endpoints
+from netyard.endpoints.detach import flush_flows_of
+from netyard.endpoints.gateways import route_defaults
+from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import Conflict, Exhausted
 from netyard.ipc import agent
 from netyard.options.parent import parent_of
@@ -95,7 +97,7 @@ def apply(
     if network is None:
         return before
     removed, added = _changed(network, before, after), _changed(network, after, before)
-    with endpoints.opened_namespace(root, container) as namespace:
+    with opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(before.mac.replace(":", "")) or None
         _core.change_addresses(namespace, before.ifname, removed, added, mac)
     from netyard.drivers.parent.driver import route_from_host
@@ -104,8 +106,8 @@ def apply(
     text = lease.to_json() if lease else ""
     with root.store.transaction():
         root.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
-    endpoints.flush_flows_of([before._replace(ip6="")] if removed else [])
-    endpoints.route_defaults(root, container)
+    flush_flows_of([before._replace(ip6="")] if removed else [])
+    route_defaults(root, container)
     return after
 
 

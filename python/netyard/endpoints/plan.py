@@ -1,33 +1,22 @@
-"""Endpoints: planned with a lease, attached, detached, and who carries the default routes."""
+"""Endpoints planned: checked, named and given addresses, in the store only.
+
+Nothing is made in the kernel here: see `netyard.endpoints.attach`.
+"""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from itertools import count
 from typing import Any
 
 from netyard import _core
-from netyard.drivers.base import EndpointPlan
-from netyard.drivers.registry import driver
-from netyard.errors import (
-    AddressInUse,
-    Conflict,
-    Invalid,
-    KernelError,
-    NetyardError,
-    raise_all,
-)
-from netyard.firewall import conntrack
-from netyard.firewall import table as firewall
+from netyard.endpoints.namespace import opened_namespace
+from netyard.errors import AddressInUse, Conflict, Invalid, NetyardError, raise_all
 from netyard.ipam.allocate import check_wanted, lease, note_released
 from netyard.ipc import agent, cluster
 from netyard.options import common as common_options
 from netyard.options import parent as parent_options
 from netyard.options.endpoint import IFNAME, parse_endpoint_options, parse_link, parse_link_local
-from netyard.resolver import names
 from netyard.state.random_ids import new_host_ifname, new_id, new_mac
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root
@@ -36,10 +25,8 @@ from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
 from netyard.values.spec import NetworkRequest
 
-Action = Callable[[], object]
 
-
-def plan(
+def plan_endpoint(
     change: Change,
     network: NetworkRecord,
     container: ContainerRecord,
@@ -243,226 +230,13 @@ def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -
     return mac
 
 
-def forget(root: Root, endpoint: EndpointRecord) -> None:
+def forget_endpoint(root: Root, endpoint: EndpointRecord) -> None:
     """Remove an endpoint from the store and let its addresses be found again."""
     store = root.store
     network = store.network(endpoint.network_id)
     store.delete_endpoint(endpoint.id)
     if network is not None and not network.spans_hosts:
         note_released(store, network, endpoint.addresses)
-
-
-def gateway_endpoints(
-    store: Store, endpoints: Iterable[EndpointRecord]
-) -> dict[int, EndpointRecord]:
-    """Which endpoint carries the default route of each family (contract RN8)."""
-    chosen: dict[int, EndpointRecord] = {}
-    for version in (4, 6):
-        able = []
-        for endpoint in endpoints:
-            network = store.network(endpoint.network_id)
-            if network is not None and network.route_via(endpoint, version) is not None:
-                able.append((names.gateway_rank(endpoint, network), endpoint))
-        if able:
-            chosen[version] = min(able, key=lambda pair: pair[0])[1]
-    return chosen
-
-
-@contextmanager
-def opened_namespace(root: Root, container: ContainerRecord) -> Iterator[int]:
-    """An open descriptor of a container's network namespace."""
-    owner = container.donor_id or container.id
-    fd = os.open(f"{root.layout.namespaces}/{owner}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def plans_for(
-    store: Store,
-    endpoints: Sequence[EndpointRecord],
-    namespace: int,
-    *,
-    carriers: Mapping[int, EndpointRecord],
-    has_ports: bool,
-) -> list[EndpointPlan]:
-    """What the drivers are told about a container's endpoints.
-
-    Args:
-        carriers: Which of the container's endpoints carry its default routes.
-    """
-    plans = []
-    for endpoint in endpoints:
-        network = store.network(endpoint.network_id)
-        if network is None:
-            continue
-        gateways = [
-            gateway
-            for version, carrier in carriers.items()
-            if carrier.id == endpoint.id
-            and (gateway := network.route_via(endpoint, version)) is not None
-        ]
-        plans.append(
-            EndpointPlan(
-                endpoint=endpoint,
-                network=network,
-                namespace=namespace,
-                gateways=gateways,
-                has_ports=has_ports and bool(gateways),
-            )
-        )
-    return plans
-
-
-def attach(
-    change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action
-) -> list[EndpointRecord]:
-    """Make endpoints in the kernel; `settle` records that they are up.
-
-    Args:
-        meanwhile: Called before the kernel is asked: what can go on beside it.
-
-    Returns:
-        The endpoints: one whose interface's name somebody else's has in the container has another.
-    """
-    store = change.store
-    new = [plan.endpoint.id for plan in plans if plan.endpoint.state != "attaching"]
-    if new:
-        with store.transaction():
-            store.set_endpoint_states(new, "attaching")
-    change.on_failure(lambda: detach(change.root, [plan.endpoint for plan in plans]))
-    meanwhile()
-    firewall.guard(change.root, (plan.endpoint for plan in plans))
-    conntrack.forget_before(change.root.layout, (plan.endpoint for plan in plans))
-    by_driver: dict[str, list[EndpointPlan]] = {}
-    for plan in plans:
-        by_driver.setdefault(plan.network.driver, []).append(plan)
-    made: list[EndpointRecord] = []
-    for name, some in by_driver.items():
-        try:
-            driver(name).attach(some)
-        except KernelError as error:
-            if error.errno != errno.EEXIST:
-                raise
-            some = _with_free_names(store, some)
-            driver(name).attach(some)
-        made += [plan.endpoint for plan in some]
-    return made
-
-
-def _with_free_names(store: Store, plans: Sequence[EndpointPlan]) -> list[EndpointPlan]:
-    """Have interfaces called as nothing in their containers is, where there is a choice."""
-    renamed = []
-    planned = {(plan.namespace, plan.endpoint.ifname) for plan in plans}
-    for plan in plans:
-        endpoint = plan.endpoint
-        present = {link.name for link in _core.list_links(plan.namespace)}
-        if endpoint.ifname in present and IFNAME not in endpoint.options:
-            taken = present | {name for namespace, name in planned if namespace == plan.namespace}
-            endpoint = endpoint._replace(ifname=choose_ifname(plan.network, None, taken))
-            planned.add((plan.namespace, endpoint.ifname))
-            with store.transaction():
-                store.update_endpoint(endpoint.id, ifname=endpoint.ifname)
-        renamed.append(plan._replace(endpoint=endpoint))
-    return renamed
-
-
-def settle(store: Store, endpoints: Iterable[EndpointRecord]) -> None:
-    """Record that endpoints are up, with all that follows from them: no kill undoes them now."""
-    with store.transaction():
-        store.set_endpoint_states([endpoint.id for endpoint in endpoints], "up")
-
-
-def detach(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    """Take endpoints out of the kernel, and record that they are down."""
-    take_out(root, endpoints)
-    _record_down(root, endpoints)
-
-
-def take_out(
-    root: Root, endpoints: Sequence[EndpointRecord], *, meanwhile: Action = lambda: None
-) -> None:
-    """Take endpoints out of the kernel; they stay recorded as being on their way out.
-
-    Args:
-        meanwhile: Called once that is recorded: what can go on beside the kernel's work.
-    """
-    ids = [endpoint.id for endpoint in endpoints]
-    with root.store.transaction():
-        root.store.set_endpoint_states(ids, "detaching")
-    meanwhile()
-    _give_back_leases(root, endpoints)
-    for network, some in _by_network(root, endpoints):
-        driver(network.driver).detach(network, some, root.layout.namespaces)
-    firewall.release(root, endpoints)
-    _leave_to_tidy(root, endpoints)
-
-
-def set_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    """Record that endpoints are down, under a new name for the next time.
-
-    For a namespace that has just died: the kernel takes the interfaces away in the background.
-    """
-    _give_back_leases(root, endpoints)
-    for network, some in _by_network(root, endpoints):
-        driver(network.driver).let_go(network, some, root.layout.namespaces)
-    firewall.release(root, endpoints)
-    _leave_to_tidy(root, endpoints)
-    _record_down(root, endpoints)
-
-
-def _by_network(
-    root: Root, endpoints: Sequence[EndpointRecord]
-) -> Iterator[tuple[NetworkRecord, list[EndpointRecord]]]:
-    found: dict[str, list[EndpointRecord]] = {}
-    for endpoint in endpoints:
-        found.setdefault(endpoint.network_id, []).append(endpoint)
-    for network_id, some in found.items():
-        network = root.store.network(network_id)
-        if network is not None:
-            yield network, some
-
-
-def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    conntrack.leave(root.layout, endpoints)
-    agent.tidy(root.layout)
-
-
-def _give_back_leases(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    """Have the agent release what a DHCP server granted, while the interface is there for it."""
-    leased = [
-        endpoint.id
-        for endpoint in endpoints
-        if (network := root.store.network(endpoint.network_id)) and network.leases_addresses
-    ]
-    if leased:
-        agent.release_leases(root.layout, leased)
-        with root.store.transaction():
-            for endpoint_id in leased:
-                root.store.update_endpoint(endpoint_id, ip4="", lease="")
-
-
-def _record_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    with root.store.transaction():
-        for endpoint in endpoints:
-            root.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
-
-
-def route_defaults(root: Root, container: ContainerRecord) -> None:
-    """Make the default routes of a running container what its endpoints now make them.
-
-    If they make none, those are back that an adopted namespace had before.
-    """
-    endpoints = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
-    gateways: list[tuple[str, Address]] = []
-    for version, carrier in gateway_endpoints(root.store, endpoints).items():
-        network = root.store.network(carrier.network_id)
-        gateway = network.route_via(carrier, version) if network else None
-        if gateway is not None:
-            gateways.append((carrier.ifname, gateway))
-    with opened_namespace(root, container) as namespace:
-        _core.set_default_routes(namespace, gateways)
 
 
 def taken_ifnames(root: Root, container: ContainerRecord, *, looks: bool) -> set[str]:
@@ -476,10 +250,3 @@ def taken_ifnames(root: Root, container: ContainerRecord, *, looks: bool) -> set
         with opened_namespace(root, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}
     return taken
-
-
-def flush_flows_of(endpoints: Iterable[EndpointRecord]) -> None:
-    """Forget connections of addresses that a running container has no longer, at once."""
-    found = [(address, None) for each in endpoints for address in each.addresses]
-    if found:
-        _core.flush_flows(found)

@@ -1,0 +1,114 @@
+"""Endpoints made in the kernel, by their drivers."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping, Sequence
+
+from netyard import _core
+from netyard.drivers.base import EndpointPlan
+from netyard.drivers.registry import driver
+from netyard.endpoints.detach import Action, detach_endpoints
+from netyard.endpoints.plan import choose_ifname
+from netyard.errors import KernelError
+from netyard.firewall import conntrack
+from netyard.firewall import table as firewall
+from netyard.options.endpoint import IFNAME
+from netyard.state.records import EndpointRecord
+from netyard.state.root import Change
+from netyard.state.store import Store
+
+
+def endpoint_plans(
+    store: Store,
+    endpoints: Sequence[EndpointRecord],
+    namespace: int,
+    *,
+    carriers: Mapping[int, EndpointRecord],
+    has_ports: bool,
+) -> list[EndpointPlan]:
+    """What the drivers are told about a container's endpoints.
+
+    Args:
+        carriers: Which of the container's endpoints carry its default routes.
+    """
+    plans = []
+    for endpoint in endpoints:
+        network = store.network(endpoint.network_id)
+        if network is None:
+            continue
+        gateways = [
+            gateway
+            for version, carrier in carriers.items()
+            if carrier.id == endpoint.id
+            and (gateway := network.route_via(endpoint, version)) is not None
+        ]
+        plans.append(
+            EndpointPlan(
+                endpoint=endpoint,
+                network=network,
+                namespace=namespace,
+                gateways=gateways,
+                has_ports=has_ports and bool(gateways),
+            )
+        )
+    return plans
+
+
+def attach_endpoints(
+    change: Change, plans: Sequence[EndpointPlan], *, meanwhile: Action
+) -> list[EndpointRecord]:
+    """Make endpoints in the kernel; `settle_endpoints` records that they are up.
+
+    Args:
+        meanwhile: Called before the kernel is asked: what can go on beside it.
+
+    Returns:
+        The endpoints: one whose interface's name somebody else's has in the container has another.
+    """
+    store = change.store
+    new = [plan.endpoint.id for plan in plans if plan.endpoint.state != "attaching"]
+    if new:
+        with store.transaction():
+            store.set_endpoint_states(new, "attaching")
+    change.on_failure(lambda: detach_endpoints(change.root, [plan.endpoint for plan in plans]))
+    meanwhile()
+    firewall.guard(change.root, (plan.endpoint for plan in plans))
+    conntrack.forget_before(change.root.layout, (plan.endpoint for plan in plans))
+    by_driver: dict[str, list[EndpointPlan]] = {}
+    for plan in plans:
+        by_driver.setdefault(plan.network.driver, []).append(plan)
+    made: list[EndpointRecord] = []
+    for name, some in by_driver.items():
+        try:
+            driver(name).attach(some)
+        except KernelError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            some = _with_free_names(store, some)
+            driver(name).attach(some)
+        made += [plan.endpoint for plan in some]
+    return made
+
+
+def _with_free_names(store: Store, plans: Sequence[EndpointPlan]) -> list[EndpointPlan]:
+    """Have interfaces called as nothing in their containers is, where there is a choice."""
+    renamed = []
+    planned = {(plan.namespace, plan.endpoint.ifname) for plan in plans}
+    for plan in plans:
+        endpoint = plan.endpoint
+        present = {link.name for link in _core.list_links(plan.namespace)}
+        if endpoint.ifname in present and IFNAME not in endpoint.options:
+            taken = present | {name for namespace, name in planned if namespace == plan.namespace}
+            endpoint = endpoint._replace(ifname=choose_ifname(plan.network, None, taken))
+            planned.add((plan.namespace, endpoint.ifname))
+            with store.transaction():
+                store.update_endpoint(endpoint.id, ifname=endpoint.ifname)
+        renamed.append(plan._replace(endpoint=endpoint))
+    return renamed
+
+
+def settle_endpoints(store: Store, endpoints: Iterable[EndpointRecord]) -> None:
+    """Record that endpoints are up, with all that follows from them: no kill undoes them now."""
+    with store.transaction():
+        store.set_endpoint_states([endpoint.id for endpoint in endpoints], "up")

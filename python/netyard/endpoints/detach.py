@@ -1,0 +1,98 @@
+"""Endpoints taken out of the kernel, of living and of dying namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from netyard import _core
+from netyard.drivers.registry import driver
+from netyard.firewall import conntrack
+from netyard.firewall import table as firewall
+from netyard.ipc import agent
+from netyard.state.random_ids import new_host_ifname
+from netyard.state.records import EndpointRecord, NetworkRecord
+from netyard.state.root import Root
+
+Action = Callable[[], object]
+
+
+def detach_endpoints(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    """Take endpoints out of the kernel, and record that they are down."""
+    take_out_endpoints(root, endpoints)
+    _record_down(root, endpoints)
+
+
+def take_out_endpoints(
+    root: Root, endpoints: Sequence[EndpointRecord], *, meanwhile: Action = lambda: None
+) -> None:
+    """Take endpoints out of the kernel; they stay recorded as being on their way out.
+
+    Args:
+        meanwhile: Called once that is recorded: what can go on beside the kernel's work.
+    """
+    ids = [endpoint.id for endpoint in endpoints]
+    with root.store.transaction():
+        root.store.set_endpoint_states(ids, "detaching")
+    meanwhile()
+    _give_back_leases(root, endpoints)
+    for network, some in _by_network(root, endpoints):
+        driver(network.driver).detach(network, some, root.layout.namespaces)
+    firewall.release(root, endpoints)
+    _leave_to_tidy(root, endpoints)
+
+
+def set_down_endpoints(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    """Record that endpoints are down, under a new name for the next time.
+
+    For a namespace that has just died: the kernel takes the interfaces away in the background.
+    """
+    _give_back_leases(root, endpoints)
+    for network, some in _by_network(root, endpoints):
+        driver(network.driver).let_go(network, some, root.layout.namespaces)
+    firewall.release(root, endpoints)
+    _leave_to_tidy(root, endpoints)
+    _record_down(root, endpoints)
+
+
+def _by_network(
+    root: Root, endpoints: Sequence[EndpointRecord]
+) -> Iterator[tuple[NetworkRecord, list[EndpointRecord]]]:
+    found: dict[str, list[EndpointRecord]] = {}
+    for endpoint in endpoints:
+        found.setdefault(endpoint.network_id, []).append(endpoint)
+    for network_id, some in found.items():
+        network = root.store.network(network_id)
+        if network is not None:
+            yield network, some
+
+
+def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    conntrack.leave(root.layout, endpoints)
+    agent.tidy(root.layout)
+
+
+def _give_back_leases(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    """Have the agent release what a DHCP server granted, while the interface is there for it."""
+    leased = [
+        endpoint.id
+        for endpoint in endpoints
+        if (network := root.store.network(endpoint.network_id)) and network.leases_addresses
+    ]
+    if leased:
+        agent.release_leases(root.layout, leased)
+        with root.store.transaction():
+            for endpoint_id in leased:
+                root.store.update_endpoint(endpoint_id, ip4="", lease="")
+
+
+def _record_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
+    with root.store.transaction():
+        for endpoint in endpoints:
+            root.store.update_endpoint(endpoint.id, state="down", host_ifname=new_host_ifname())
+
+
+def flush_flows_of(endpoints: Iterable[EndpointRecord]) -> None:
+    """Forget connections of addresses that a running container has no longer, at once."""
+    found = [(address, None) for each in endpoints for address in each.addresses]
+    if found:
+        _core.flush_flows(found)
