@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from netyard import _core, lifecycle, publishing
+from netyard import _core, lifecycle
 from netyard.endpoints.detach import detach_endpoints
 from netyard.endpoints.namespace import opened_namespace
 from netyard.endpoints.plan import choose_ifname
@@ -14,6 +14,7 @@ from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import agent
 from netyard.making import make
 from netyard.options.endpoint import IFNAME
+from netyard.ports.apply import unpublish_ports
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
 from netyard.values import clock
@@ -166,7 +167,7 @@ def abandon(root: Root, record: ContainerRecord) -> None:
 def _clear(root: Root, record: ContainerRecord) -> None:
     """Leave a namespace as it was before it was adopted."""
     store, path = root.store, root.layout.namespace(record.id)
-    publishing.unpublish(root, record.id, forgets_flows=False)
+    unpublish_ports(root, record.id, forgets_flows=False)
     up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
     detach_endpoints(root, up)
     agent.refresh(root.layout, [record.id], needed=False, ended=True)

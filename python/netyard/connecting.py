@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import lifecycle, publishing
+from netyard import lifecycle
 from netyard.checking import disables_ipv6
 from netyard.drivers.base import EndpointPlan
 from netyard.endpoints import dhcp
@@ -18,6 +18,9 @@ from netyard.ipc import cluster
 from netyard.lifecycle import Names
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
+from netyard.ports.apply import publish_ports, put_back_ports, unpublish_ports
+from netyard.ports.choose import same_ports
+from netyard.ports.places import Places, requests_of
 from netyard.state import events
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Batch, Change, Root
@@ -170,7 +173,7 @@ def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) 
     carriers = gateway_endpoints(store, everything)
     before = [each for each in everything if each.id != made.id]
     carriers_before = gateway_endpoints(store, before)
-    places = publishing.Places.of(store, [made], carriers)
+    places = Places.of(store, [made], carriers)
     if carriers != carriers_before or places.routed:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
     if carriers != carriers_before and carriers_before:
@@ -182,15 +185,15 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
     """Published ports live on the endpoint that carries the default route (contract PB12)."""
     root = change.root
     before = root.store.publications(container.id)
-    wanted = publishing.requests_of(spec)
+    wanted = requests_of(spec)
     if not before and not wanted:
         return
-    kept = publishing.same_ports(before, wanted)
-    change.on_failure(lambda: publishing.put_back(root, container.id, before))
-    publishing.unpublish(root, container.id)
+    kept = same_ports(before, wanted)
+    change.on_failure(lambda: put_back_ports(root, container.id, before))
+    unpublish_ports(root, container.id)
     joined = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
     carriers = gateway_endpoints(root.store, joined)
-    publishing.publish(change, container, kept, publishing.Places.of(root.store, joined, carriers))
+    publish_ports(change, container, kept, Places.of(root.store, joined, carriers))
 
 
 def disconnect(root: Root, network: NetworkRecord, wanted: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from netyard import publishing
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
 from netyard.lifecycle import hostname_of
 from netyard.networks import egress
+from netyard.ports.places import requests_of
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
 from netyard.values import ports
@@ -176,7 +176,7 @@ def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:
 
 def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for request in ports.singly(publishing.requests_of(spec)):
+    for request in ports.singly(requests_of(spec)):
         port = request.host_ports
         found.setdefault(f"{request.container_port}/{request.protocol}", []).append(
             {

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from netyard import _core, publishing
+from netyard import _core
 from netyard.endpoints import dhcp
 from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
 from netyard.endpoints.detach import detach_endpoints, set_down_endpoints
@@ -23,6 +23,8 @@ from netyard.ipc import agent, cluster
 from netyard.networks import devices, egress
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
+from netyard.ports.apply import publish_ports, unpublish_ports
+from netyard.ports.places import Places, requests_of
 from netyard.resolver import files
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive, start_time
@@ -165,7 +167,7 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
         if network is not None:
             devices.ensure_device(change, network)
             cluster.follow(root, network)
-    wanted = publishing.requests_of(spec)
+    wanted = requests_of(spec)
     carriers = gateway_endpoints(store, attached)
     refresh = Names(change, container.id)
     with opened_namespace(root, container) as namespace:
@@ -177,8 +179,8 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     cluster.publish(root, joining)
     settle_endpoints(store, joining)
     if not store.publications(container.id):
-        places = publishing.Places.of(store, attached, carriers)
-        publishing.publish(change, container, wanted, places)
+        places = Places.of(store, attached, carriers)
+        publish_ports(change, container, wanted, places)
     refresh.finish(needed=has_name_service(store, attached))
 
 
@@ -476,7 +478,7 @@ def _record_end(store: Store, container: ContainerRecord, outcome: Mapping[str, 
 def _leave_networks(root: Root, container: ContainerRecord, *, now: bool) -> None:
     store = root.store
     attached = store.endpoints_of(container.id)
-    publishing.unpublish(root, container.id, forgets_flows=False)
+    unpublish_ports(root, container.id, forgets_flows=False)
     up = [each for each in attached if each.state != "down"]
     if up:
         if now:

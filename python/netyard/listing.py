@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.networks.lookup import find_network, list_networks
-from netyard.publishing import requests_of
+from netyard.ports.places import requests_of
 from netyard.state.records import ContainerRecord, NetworkRecord, singly
 from netyard.state.root import Root
 from netyard.values import ports

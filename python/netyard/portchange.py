@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core, lifecycle, publishing
+from netyard import _core, lifecycle
 from netyard.endpoints.gateways import gateway_endpoints
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.firewall import table as firewall
+from netyard.ports.apply import enforce_ports, forget_udp_clients, withdraw_ports
+from netyard.ports.choose import record_ports
+from netyard.ports.places import Places
 from netyard.state.records import ContainerRecord, EndpointRecord, Publication
 from netyard.state.root import Root
 from netyard.state.store import Store
@@ -40,11 +43,11 @@ def add_ports(root: Root, wanted: str, texts: Sequence[str]) -> list[Publication
             raise Conflict(f"container {container.name!r} has no network that can publish a port")
         with root.store.transaction():
             shares = root.store.has_publications(container.id)
-            made = publishing.record(root, container, requests, places)
+            made = record_ports(root, container, requests, places)
             root.store.note_publishing(container.id)
             _remember(root, container, more)
         change.on_failure(lambda: _forget(root, container, spec))
-        publishing.enforce(change, made, places, shares=shares)
+        enforce_ports(change, made, places, shares=shares)
         _let_hairpin(root, carriers.values())
         root.store.note_publishing(None)
         return made
@@ -63,16 +66,16 @@ def finish_publishing(root: Root, container_id: str) -> None:
         carriers, _ = _carriers_and_places(root, container)
         firewall.rebuild_table(root)
         _let_hairpin(root, carriers.values())
-        publishing.forget_udp_clients(root, root.store.publications(container_id))
+        forget_udp_clients(root, root.store.publications(container_id))
     root.store.note_publishing(None)
 
 
 def _carriers_and_places(
     root: Root, container: ContainerRecord
-) -> tuple[Mapping[int, EndpointRecord], publishing.Places]:
+) -> tuple[Mapping[int, EndpointRecord], Places]:
     up = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
     carriers = gateway_endpoints(root.store, up)
-    return carriers, publishing.Places.of(root.store, up, carriers)
+    return carriers, Places.of(root.store, up, carriers)
 
 
 def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
@@ -101,7 +104,7 @@ def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
             _remember(root, container, left)
             ending = root.store.separate(gone)
             root.store.end_publications(ending)
-        publishing.withdraw(root, ending)
+        withdraw_ports(root, ending)
 
 
 def _worded(

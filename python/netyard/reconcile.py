@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, adopting, connecting, lifecycle, portchange, publishing
+from netyard import _core, adopting, connecting, lifecycle, portchange
 from netyard.drivers.registry import driver
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints
@@ -17,6 +17,7 @@ from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
 from netyard.networks.devices import discard as discard_network
 from netyard.networks.devices import label
+from netyard.ports.apply import unpublish_ports
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord
@@ -36,7 +37,7 @@ def finish_interrupted(root: Root) -> None:
             _undo_container(root, container)
     for container_id in left.ending:
         ending = [each for each in root.store.publications(container_id) if each.is_ending]
-        publishing.unpublish(root, container_id, ending)
+        unpublish_ports(root, container_id, ending)
     for endpoint_id in left.endpoints:
         _undo_endpoint(root, endpoint_id)
     for container_id in left.publishing:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, lifecycle, publishing
+from netyard import adopting, lifecycle
 from netyard.api.default import default_host
 from netyard.checking import (
     check_mode,
@@ -24,6 +24,7 @@ from netyard.checking import (
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import agent
 from netyard.making import check_name, make
+from netyard.ports.places import why_unpublished
 from netyard.runtime import capabilities, logs, shim
 from netyard.runtime.process import Process
 from netyard.runtime.users import parse_user
@@ -485,7 +486,7 @@ class Container:
     def unpublished(self) -> str | None:
         """Why none of the ports that were asked for can be published, if that is so."""
         record = self.host.store.container(self.id)
-        return publishing.why_unpublished(self.host, record) if record else None
+        return why_unpublished(self.host, record) if record else None
 
     def add_ports(self, *wanted: str) -> Sequence[tuple[str, str]]:
         """Publish further ports, without a restart; see `netyard.portchange.add_ports`.
