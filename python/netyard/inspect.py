@@ -6,7 +6,7 @@ from typing import Any
 
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
-from netyard.lifecycle import hostname_of
+from netyard.lifecycle.environment import hostname_of
 from netyard.networks import egress
 from netyard.ports.places import requests_of
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly

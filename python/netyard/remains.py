@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard import _core
-from netyard.adopting import is_netns
 from netyard.drivers.parent.driver import is_child
 from netyard.errors import Conflict, StoreError
 from netyard.ipc import agent
+from netyard.lifecycle.adopt import is_netns
 from netyard.runtime import shim
 from netyard.state.layout import Layout
 from netyard.state.root import check_privileges, locked

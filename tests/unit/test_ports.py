@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import errors, portchange
+from netyard import errors
+from netyard.lifecycle import change_ports
 from netyard.values import ports
 from netyard.values.ports import PortRequest
 
@@ -129,7 +130,7 @@ def test_what_is_taken_back_is_gone_and_the_rest_is_left(
     wanted: list[PortRequest], gone: list[PortRequest]
 ) -> None:
     """Parts of ranges, in what a container is to publish when it starts again."""
-    published = portchange.Published([each.typed() for each in wanted])
+    published = change_ports.Published([each.typed() for each in wanted])
     published.take(gone)
     left = [each for text in published.texts() for each in ports.parse_publish(text)]
     expected = [pair for pair in _pairs(wanted) if pair not in set(_pairs(gone))]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard import checking, errors
+from netyard import errors
 from netyard.cli.template import compile_template
+from netyard.lifecycle import validate
 from netyard.options import bridge as bridge_options
 from netyard.options import endpoint as endpoint_options
 from netyard.state import config
@@ -68,8 +69,8 @@ def test_no_text_is_more_than_invalid(text: str) -> None:
     """Whatever is typed, the answer is a value or one typed error."""
     for parse in (
         lambda: compile_template(text)(VALUE),
-        lambda: checking.parse_network_flag(f"name=x,{text}"),
-        lambda: checking.parse_sysctl(text),
+        lambda: validate.parse_network_flag(f"name=x,{text}"),
+        lambda: validate.parse_sysctl(text),
         lambda: endpoint_options.parse_link("--link", text),
         lambda: endpoint_options.parse_link_local(text),
         lambda: filters.parse_moment("--since", text),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netyard import checking, errors
+from netyard import errors
+from netyard.lifecycle import validate
 from netyard.options import common as common_options
 from netyard.options import endpoint as endpoint_options
 from netyard.resolver import files
@@ -34,9 +35,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "publish": ports.parse_publish,
     "expose": ports.parse_expose,
     "port": ports.parse_query,
-    "network": checking.parse_network_flag,
-    "sysctl": checking.parse_sysctl,
-    "priority": partial(checking.parse_priority, "--flag"),
+    "network": validate.parse_network_flag,
+    "sysctl": validate.parse_sysctl,
+    "priority": partial(validate.parse_priority, "--flag"),
     "link": partial(endpoint_options.parse_link, "--link"),
     "link-local": endpoint_options.parse_link_local,
     "interface sysctls": partial(endpoint_options.parse_interface_sysctls, ifname="eth0"),

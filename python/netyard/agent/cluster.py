@@ -28,8 +28,8 @@ from netyard.cluster.etcd import Etcd, LeaseLost
 from netyard.cluster.registry import Registry
 from netyard.cluster.watch import Follower
 from netyard.errors import ClusterError, Conflict, NetyardError
-from netyard.lifecycle import hostname_of
-from netyard.readdressing import give_new_addresses
+from netyard.lifecycle.environment import hostname_of
+from netyard.lifecycle.readdress import give_new_addresses
 from netyard.resolver import names
 from netyard.state import config
 from netyard.state.layout import Layout

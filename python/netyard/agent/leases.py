@@ -12,13 +12,14 @@ import threading
 from ipaddress import IPv4Address
 from typing import Any
 
-from netyard import _core, lifecycle
+from netyard import _core
 from netyard.api.host import Host
 from netyard.drivers.parent.driver import group_of
 from netyard.endpoints import dhcp
 from netyard.errors import NetyardError
 from netyard.ipc import agent
-from netyard.lifecycle import hostname_of
+from netyard.lifecycle.environment import hostname_of
+from netyard.lifecycle.etc_files import refresh_etc_hosts
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord, Lease
 from netyard.state.store import Store
@@ -129,7 +130,7 @@ class Leases:
         if before is None or container is None or before.state != "up" or _has(before, granted):
             return
         after = dhcp.apply(host, container, before, address, lease)
-        lifecycle.refresh_hosts(host, container, removed=[before], added=[after])
+        refresh_etc_hosts(host, container, removed=[before], added=[after])
         agent.rename(host.layout, container.id)
         _LOG.info("container %s: address %s by DHCP", container.name, address or "lost")
 

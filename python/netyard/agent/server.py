@@ -26,7 +26,7 @@ from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.firewall import conntrack
 from netyard.ipc import protocol
-from netyard.lifecycle import hostname_of
+from netyard.lifecycle.environment import hostname_of
 from netyard.resolver import names
 from netyard.resolver.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.state import config

@@ -10,9 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netyard import adopting, lifecycle
 from netyard.api.default import default_host
-from netyard.checking import (
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.ipc import agent
+from netyard.lifecycle import adopt
+from netyard.lifecycle.create import check_container_name, make_container
+from netyard.lifecycle.environment import environment_of
+from netyard.lifecycle.lookup import find_container, refreshed_container
+from netyard.lifecycle.start import start_container
+from netyard.lifecycle.stop import discard_container, finish_container, running_joiners
+from netyard.lifecycle.validate import (
     check_mode,
     check_rootfs,
     check_values,
@@ -21,9 +28,6 @@ from netyard.checking import (
     parse_sysctl,
     with_first,
 )
-from netyard.errors import Conflict, Forbidden, Invalid, NotFound
-from netyard.ipc import agent
-from netyard.making import check_name, make
 from netyard.ports.places import why_unpublished
 from netyard.runtime import capabilities, logs, shim
 from netyard.runtime.process import Process
@@ -69,7 +73,7 @@ class Container:
         Raises:
             NotFound: if it has been removed.
         """
-        return lifecycle.find(self.host, self._id)
+        return find_container(self.host, self._id)
 
     @property
     def name(self) -> str:
@@ -200,7 +204,7 @@ class Container:
         check_mode(spec, first, target, requests)
         check_values(spec)
         with host.change() as change:
-            return cls(host, make(change, name, spec, target))
+            return cls(host, make_container(change, name, spec, target))
 
     @classmethod
     def run(cls, *command: str, host: Root | None = None, **settings: Any) -> Container:
@@ -212,8 +216,8 @@ class Container:
         host = host or default_host()
         with host.change() as change:
             container = cls.create(*command, host=host, **settings)
-            change.on_failure(lambda: lifecycle.discard(host, container.record))
-            lifecycle.start(change, container.record)
+            change.on_failure(lambda: discard_container(host, container.record))
+            start_container(change, container.record)
         return container
 
     @classmethod
@@ -261,10 +265,10 @@ class Container:
             netns="" if netns is None else str(Path(netns).absolute()),
         )
         check_values(spec)
-        source = adopting.open_foreign(pid, netns)
+        source = adopt.open_foreign(pid, netns)
         try:
             with host.change() as change:
-                return cls(host, adopting.adopt(change, name, spec, source))
+                return cls(host, adopt.adopt(change, name, spec, source))
         finally:
             os.close(source)
 
@@ -279,7 +283,7 @@ class Container:
             Invalid: if a prefix fits several.
         """
         host = host or default_host()
-        return cls(host, lifecycle.find(host, wanted))
+        return cls(host, find_container(host, wanted))
 
     @classmethod
     def list(
@@ -292,10 +296,10 @@ class Container:
                 ``status``, ``exited``, ``network``, ``publish``, ``expose``, ``before``, ``since``.
         """
         host = host or default_host()
-        found = (lifecycle.refreshed(host, each) for each in host.store.containers())
+        found = (refreshed_container(host, each) for each in host.store.containers())
         records = [each for each in found if each is not None]
         if filters:
-            from netyard.listing import select_containers
+            from netyard.lifecycle.listing import select_containers
 
             records = select_containers(host, records, filters)
         return [cls(host, each) for each in records if all or each.state == "running"]
@@ -320,7 +324,7 @@ class Container:
             if record.kind == "adopted":
                 raise Forbidden(f"container {record.name!r} is adopted: netyard does not start it")
             if record.state != "running":
-                lifecycle.start(change, record, attached=attached, when_listening=when_listening)
+                start_container(change, record, attached=attached, when_listening=when_listening)
 
     def stop(self, timeout: float = _KILL_SECONDS) -> None:
         """End it: SIGTERM, and SIGKILL after ``timeout`` seconds. A stopped one stays as it is."""
@@ -341,7 +345,7 @@ class Container:
         """
         with self.host.change():
             record = self.record
-            check_name(self.host, name)
+            check_container_name(self.host, name)
             with self.host.store.transaction():
                 self.host.store.update_container(record.id, name=name)
                 events.container_event(self.host.store, "rename", self.record, oldName=record.name)
@@ -357,7 +361,7 @@ class Container:
             if not process.wait(timeout):
                 process.send(signal.SIGKILL)
                 process.wait(_KILL_SECONDS)
-        lifecycle.finish(self.host, record.id)
+        finish_container(self.host, record.id)
         if claim is not None:
             claim.keep()
 
@@ -382,10 +386,10 @@ class Container:
         """Remove it; false if it must be ended first."""
         with self.host.change() as change:
             left = change.store.container(self.id)
-            record = left and lifecycle.refreshed(self.host, left)
+            record = left and refreshed_container(self.host, left)
             if record is None:
                 return True
-            joiners = [each.name for each in lifecycle.running_joiners(self.host, record)]
+            joiners = [each.name for each in running_joiners(self.host, record)]
             if joiners:
                 raise Conflict(
                     f"container {record.name!r} shares its network with {', '.join(joiners)}",
@@ -398,7 +402,7 @@ class Container:
                         hint="stop it first, or use --force",
                     )
                 return False
-            lifecycle.discard(self.host, record)
+            discard_container(self.host, record)
             return True
 
     def abandon(self) -> None:
@@ -411,7 +415,7 @@ class Container:
         if record.kind != "adopted":
             raise Forbidden(f"container {record.name!r} was not adopted", hint="remove it instead")
         with self.host.change():
-            adopting.abandon(self.host, record)
+            adopt.abandon(self.host, record)
 
     def wait(self) -> int:
         """Wait until it ends; its exit status."""
@@ -420,7 +424,7 @@ class Container:
             with Process(record) as process:
                 while not process.wait(3600):
                     continue
-            ended = lifecycle.finish(self.host, record.id)
+            ended = finish_container(self.host, record.id)
             return ended.exit_code if ended else 0
         return record.exit_code
 
@@ -453,7 +457,7 @@ class Container:
         request = shim.Exec(
             target=record.pid,
             command=command,
-            environment=lifecycle.environment_of(record, extra),
+            environment=environment_of(record, extra),
             workdir=workdir or spec.workdir,
             user=parse_user(user, spec.rootfs) or spec.user,
             tty=tty,
@@ -489,19 +493,19 @@ class Container:
         return why_unpublished(self.host, record) if record else None
 
     def add_ports(self, *wanted: str) -> Sequence[tuple[str, str]]:
-        """Publish further ports, without a restart; see `netyard.portchange.add_ports`.
+        """Publish further ports, without a restart; see `netyard.lifecycle.change_ports.add_ports`.
 
         Example:
             >>> web.add_ports("8443:443")
             [('443/tcp', '0.0.0.0:8443'), ('443/tcp', '[::]:8443')]
         """
-        from netyard.portchange import add_ports
+        from netyard.lifecycle.change_ports import add_ports
 
         return _shown_ports(add_ports(self.host, self.id, wanted))
 
     def remove_ports(self, *wanted: str) -> None:
-        """Take published ports back; see `netyard.portchange.remove_ports`."""
-        from netyard.portchange import remove_ports
+        """Take published ports back; see `netyard.lifecycle.change_ports.remove_ports`."""
+        from netyard.lifecycle.change_ports import remove_ports
 
         remove_ports(self.host, self.id, wanted)
 

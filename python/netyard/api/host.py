@@ -84,7 +84,7 @@ class Host(Root):
             ...     for box in boxes:
             ...         net.connect(box)
         """
-        from netyard.batching import Batch
+        from netyard.lifecycle.batch import Batch
 
         with self.change() as change:
             if change.batch is not None:
@@ -102,15 +102,15 @@ class Host(Root):
 
     def finish_interrupted(self) -> None:
         """See `Root.finish_interrupted`."""
-        from netyard import reconcile
+        from netyard.lifecycle import recover
 
-        reconcile.finish_interrupted(self)
+        recover.finish_interrupted(self)
 
     def restore_all(self) -> None:
         """See `Root.restore_all`."""
-        from netyard import reconcile
+        from netyard.lifecycle import recover
 
-        reconcile.reload(self)
+        recover.reload(self)
 
 
 class Networks:
@@ -138,8 +138,8 @@ class Networks:
         return Network.list(filters=filters, host=self._host)
 
     def prune(self, *, filters: Sequence[str] = ()) -> Sequence[str]:
-        """Remove networks no container is on; see `netyard.listing.prune_networks`."""
-        from netyard.listing import prune_networks
+        """Remove networks no container is on; see `netyard.lifecycle.listing.prune_networks`."""
+        from netyard.lifecycle.listing import prune_networks
 
         return prune_networks(self._host, filters)
 

@@ -172,7 +172,7 @@ class Network:
         host = host or default_host()
         records = lookup.list_networks(host)
         if filters:
-            from netyard.listing import select_networks
+            from netyard.lifecycle.listing import select_networks
 
             records = select_networks(host, records, filters)
         return [cls(host, each) for each in records]
@@ -215,7 +215,7 @@ class Network:
         Example:
             >>> net.connect("web", aliases=["db"], ip="172.28.0.20")
         """
-        from netyard import connecting
+        from netyard.lifecycle.connect import connect_container
 
         request = NetworkRequest(
             network=self.id,
@@ -229,7 +229,7 @@ class Network:
             links=tuple(links),
         )
         wanted = container if isinstance(container, str) else container.id
-        return connecting.connect(self.host, self._record, wanted, request)
+        return connect_container(self.host, self._record, wanted, request)
 
     def disconnect(self, container: Container | str, *, force: bool = False) -> None:
         """Take a container's interface on this network away, with its names and ports.
@@ -241,11 +241,11 @@ class Network:
             Conflict: if it is not on this network.
             Invalid: for the networks ``host`` and ``none``.
         """
-        from netyard import connecting
+        from netyard.lifecycle.connect import disconnect_container
 
         wanted = container if isinstance(container, str) else container.id
         try:
-            connecting.disconnect(self.host, self._record, wanted)
+            disconnect_container(self.host, self._record, wanted)
         except (Conflict, NotFound):
             if not force:
                 raise
@@ -276,11 +276,11 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
-        from netyard import connecting
+        from netyard.lifecycle.connect import disconnect_container
 
         with self.host.change():
             for endpoint in self.host.store.endpoints_on(self.id):
-                connecting.disconnect(self.host, self._record, endpoint.container_id)
+                disconnect_container(self.host, self._record, endpoint.container_id)
             self.remove()
 
 

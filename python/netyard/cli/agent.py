@@ -35,6 +35,6 @@ def agent(ctx: click.Context, exit_when_idle: bool, stats: bool) -> None:
 @click.pass_context
 def container_ended(ctx: click.Context, container_id: str) -> None:
     """Clean up after a container that has ended."""
-    from netyard import lifecycle
+    from netyard.lifecycle.stop import finish_container
 
-    lifecycle.finish(current_host(ctx), container_id)
+    finish_container(current_host(ctx), container_id)

@@ -174,7 +174,7 @@ def inspect(
 @click.pass_context
 def prune(ctx: click.Context, force: bool, filters: tuple[str, ...]) -> None:
     """Remove every network that no container is on."""
-    from netyard.listing import prune_networks
+    from netyard.lifecycle.listing import prune_networks
 
     if not force:
         click.echo("This removes all networks no container is on. Go on? [y/N] ", nl=False)
@@ -234,8 +234,8 @@ def connect(
     """Give a container an interface on a network."""
     # Loaded here, because other commands about networks do without containers.
     from netyard.api.container import Container
-    from netyard.checking import parse_priority
     from netyard.cli.unpublished import warn_unpublished
+    from netyard.lifecycle.validate import parse_priority
 
     host = current_host(ctx)
     joined = Network.get(network_name, host=host)

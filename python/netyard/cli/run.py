@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from netyard import lifecycle
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.cli.context import current_host
@@ -20,6 +19,7 @@ from netyard.cli.proxies import proxy_environment
 from netyard.cli.report import warn
 from netyard.cli.unpublished import warn_unpublished
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
+from netyard.lifecycle.stop import discard_container, finish_container
 from netyard.runtime import shim
 from netyard.values.parse import parse_pairs
 
@@ -110,7 +110,7 @@ def _run_attached(host: Host, command: tuple[str, ...], settings: dict[str, Any]
     # The session is outermost: what it waits for ends only when the change has been undone.
     with _Session(host) as session, host.change() as change:
         container = Container.create(*command, host=host, **settings)
-        change.on_failure(lambda: lifecycle.discard(host, container.record))
+        change.on_failure(lambda: discard_container(host, container.record))
         session.start(container)
         warn_unpublished(container)
     return session.wait()
@@ -168,7 +168,7 @@ class _Session:
         if self._claim is not None:
             ended = self._claim.wait()
             status = ended if ended is not None else status
-        lifecycle.finish(self._host, self._container.id)
+        finish_container(self._host, self._container.id)
         if self._claim is not None:
             self._claim.keep()
         return status

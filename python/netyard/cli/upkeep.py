@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 
-from netyard import reconcile
 from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show_report
+from netyard.lifecycle import recover
 from netyard.state.layout import Layout
 
 
@@ -17,7 +17,7 @@ from netyard.state.layout import Layout
 @click.pass_context
 def reload(ctx: click.Context, output_format: str) -> None:
     """Make every rule, bridge and interface again that should be there."""
-    report = reconcile.reload(current_host(ctx))
+    report = recover.reload(current_host(ctx))
     show_report(asdict(report), output_format)
     if report.lost:
         ctx.exit(1)
@@ -37,7 +37,7 @@ def repair(ctx: click.Context, from_kernel: bool, clean: bool, output_format: st
     if clean and not from_kernel:
         raise click.UsageError("--clean goes with --from-kernel")
     if not from_kernel:
-        show_report(asdict(reconcile.repair(current_host(ctx))), output_format)
+        show_report(asdict(recover.repair(current_host(ctx))), output_format)
         return
     from netyard import remains
 

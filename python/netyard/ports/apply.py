@@ -21,10 +21,7 @@ from netyard.firewall.loopback6 import is_looped, loop_steps
 from netyard.firewall.statements import Step
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
-from netyard.state.records import (
-    ContainerRecord,
-    Publication,
-)
+from netyard.state.records import ContainerRecord, Publication
 from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.parse import Address

@@ -11,13 +11,7 @@ from netyard.ports import host_ports
 from netyard.ports.places import Places
 from netyard.state import config
 from netyard.state.config import Config
-from netyard.state.records import (
-    MOST_IN_A_ROW,
-    ContainerRecord,
-    NetworkRecord,
-    Publication,
-    singly,
-)
+from netyard.state.records import MOST_IN_A_ROW, ContainerRecord, NetworkRecord, Publication, singly
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import ports

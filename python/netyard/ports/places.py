@@ -8,11 +8,7 @@ from typing import NamedTuple
 from netyard.endpoints.gateways import gateway_endpoints
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
-from netyard.state.records import (
-    ContainerRecord,
-    EndpointRecord,
-    NetworkRecord,
-)
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import ports

@@ -26,7 +26,7 @@ Undo = Callable[[], object]
 
 
 class Batch(Protocol):
-    """Connections made together, and disconnections; see `netyard.batching`."""
+    """Connections made together, and disconnections; see `netyard.lifecycle.batch`."""
 
     def begin(self) -> None:
         """Have what is planned from here on recorded together."""

@@ -5,10 +5,11 @@ That happens to a host that was silent for longer than its lease: it finds out w
 
 from __future__ import annotations
 
-from netyard import _core, lifecycle
+from netyard import _core
 from netyard.endpoints.detach import flush_flows_of
 from netyard.endpoints.namespace import opened_namespace
 from netyard.ipc import agent, cluster
+from netyard.lifecycle.etc_files import refresh_etc_hosts
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.ids import overlay_mac
@@ -39,7 +40,7 @@ def give_new_addresses(root: Root, endpoint_id: str) -> list[Address]:
                 root.store.add_lease(network.id, address, endpoint_id)
             root.store.update_endpoint(endpoint_id, ip4=after.ip4, ip6=after.ip6, mac=after.mac)
         if container.state == "running":
-            lifecycle.refresh_hosts(root, container, removed=[before], added=[after])
+            refresh_etc_hosts(root, container, removed=[before], added=[after])
         agent.rename(root.layout, container.id)
         return claimed
 

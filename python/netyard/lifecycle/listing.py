@@ -101,9 +101,9 @@ def select_containers(
     by_age = [each.id for each in root.store.containers()]
 
     def position(value: str) -> int:
-        from netyard.lifecycle import find
+        from netyard.lifecycle.lookup import find_container
 
-        return by_age.index(find(root, value).id)
+        return by_age.index(find_container(root, value).id)
 
     tests: dict[str, Test[ContainerRecord]] = {
         "id": lambda each, value: matches(each.id, value),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core, lifecycle
+from netyard import _core
 from netyard.endpoints.gateways import gateway_endpoints
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.firewall import table as firewall
+from netyard.lifecycle.lookup import find_container
 from netyard.ports.apply import enforce_ports, forget_udp_clients, withdraw_ports
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
@@ -32,7 +33,7 @@ def add_ports(root: Root, wanted: str, texts: Sequence[str]) -> list[Publication
     """
     requests = [each for text in ports.compacted(texts) for each in ports.parse_publish(text)]
     with root.change() as change:
-        container = lifecycle.find(root, wanted)
+        container = find_container(root, wanted)
         spec = _spec_of(container)
         more = spec._replace(publish=ports.compacted((*spec.publish, *texts)))
         if container.state != "running":
@@ -89,7 +90,7 @@ def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
         NotFound: if a port is not published.
     """
     with root.change():
-        container = lifecycle.find(root, wanted)
+        container = find_container(root, wanted)
         spec = _spec_of(container)
         published = Published(spec.publish)
         gone: list[Publication] = []

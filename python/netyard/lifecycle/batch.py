@@ -9,12 +9,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-from netyard import connecting, lifecycle
 from netyard.drivers.base import EndpointPlan
 from netyard.endpoints.attach import attach_endpoints, settle_endpoints
 from netyard.endpoints.detach import Action
 from netyard.endpoints.gateways import route_defaults
 from netyard.endpoints.namespace import opened_namespace
+from netyard.lifecycle.connect import follow_up, running_plans, withdraw_endpoints
+from netyard.lifecycle.name_service import NameRefresh, has_name_service
 from netyard.state import events
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change
@@ -75,7 +76,7 @@ class Batch:
         """Take away what is to be taken away."""
         leaving, self._leaving = self._leaving, {}
         if leaving:
-            connecting.withdraw(self._change, list(leaving.values()))
+            withdraw_endpoints(self._change, list(leaving.values()))
 
     def _flush_planned(self) -> None:
         planned, self._planned = self._planned, []
@@ -87,18 +88,18 @@ class Batch:
         for container in owners.values():
             # One by one: a container that has gone meanwhile keeps no other from its routes.
             self._change.on_failure(partial(route_defaults, self._change.root, container))
-        names = lifecycle.Names(self._change, *owners)
+        names = NameRefresh(self._change, *owners)
         begin = names.begin
         for first in range(0, len(planned), _AT_ONCE):
             made += self._attach(planned[first : first + _AT_ONCE], begin)
             begin = _nothing
         for endpoint in made:
-            connecting.follow_up(self._change, owners[endpoint.container_id], endpoint)
+            follow_up(self._change, owners[endpoint.container_id], endpoint)
         with self._change.store.transaction():
             settle_endpoints(self._change.store, made)
             for container, network, _ in planned:
                 events.network_event(self._change.store, "connect", network, container.id)
-        names.finish(needed=lifecycle.has_name_service(self._change.store, made))
+        names.finish(needed=has_name_service(self._change.store, made))
 
     def _attach(
         self,
@@ -110,7 +111,7 @@ class Batch:
         with ExitStack() as opened:
             for container, _, endpoint in planned:
                 namespace = opened.enter_context(opened_namespace(root, container))
-                plans += connecting.plans_of(
+                plans += running_plans(
                     root, endpoint, namespace, ContainerSpec.from_json(container.spec)
                 )
             return attach_endpoints(self._change, plans, meanwhile=begin)

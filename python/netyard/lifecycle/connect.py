@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import lifecycle
-from netyard.checking import disables_ipv6
 from netyard.drivers.base import EndpointPlan
 from netyard.endpoints import dhcp
 from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
@@ -15,7 +13,10 @@ from netyard.endpoints.namespace import opened_namespace
 from netyard.endpoints.plan import forget_endpoint, plan_endpoint, taken_ifnames
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import cluster
-from netyard.lifecycle import Names
+from netyard.lifecycle.etc_files import refresh_etc_files
+from netyard.lifecycle.lookup import find_container
+from netyard.lifecycle.name_service import NameRefresh, has_name_service
+from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import publish_ports, put_back_ports, unpublish_ports
@@ -28,14 +29,14 @@ from netyard.state.store import Store
 from netyard.values.spec import ContainerSpec, NetworkRequest
 
 
-def connect(
+def connect_container(
     root: Root, network: NetworkRecord, wanted: str, request: NetworkRequest
 ) -> EndpointRecord:
     """See `Network.connect`."""
     with root.change(is_batched=True) as change:
         if change.batch is not None:
             change.batch.end_leaving()
-        container = lifecycle.find(root, wanted)
+        container = find_container(root, wanted)
         _check(root, network, container)
         if change.batch is not None:
             if _can_wait(root, network, container):
@@ -138,8 +139,8 @@ def _attach(
 ) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
     root, store = change.root, change.store
-    plans = plans_of(root, made, namespace, ContainerSpec.from_json(container.spec))
-    refresh = Names(change, container.id)
+    plans = running_plans(root, made, namespace, ContainerSpec.from_json(container.spec))
+    refresh = NameRefresh(change, container.id)
     # Once the interface is gone, if it must go again.
     change.on_failure(lambda: route_defaults(root, container))
     (made,) = attach_endpoints(change, plans, meanwhile=refresh.begin)
@@ -152,11 +153,11 @@ def _attach(
     with store.transaction():
         settle_endpoints(store, [made])
         _note_connected(store, container, made)
-    refresh.finish(needed=lifecycle.has_name_service(store, everything))
+    refresh.finish(needed=has_name_service(store, everything))
     return made
 
 
-def plans_of(
+def running_plans(
     root: Root, made: EndpointRecord, namespace: int, spec: ContainerSpec
 ) -> list[EndpointPlan]:
     """What the driver is told of an endpoint of a running container."""
@@ -178,7 +179,7 @@ def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) 
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
     if carriers != carriers_before and carriers_before:
         route_defaults(root, container)
-    lifecycle.refresh_files(root, container, added=[made])
+    refresh_etc_files(root, container, added=[made])
 
 
 def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
@@ -196,14 +197,14 @@ def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec)
     publish_ports(change, container, kept, Places.of(root.store, joined, carriers))
 
 
-def disconnect(root: Root, network: NetworkRecord, wanted: str) -> None:
+def disconnect_container(root: Root, network: NetworkRecord, wanted: str) -> None:
     """See `Network.disconnect`."""
     if network.is_egress:
         raise Forbidden(f"network {network.name!r} goes when the container's overlay networks go")
     if network.name in ("host", "none") and network.is_builtin:
         raise Invalid(f"network {network.name!r} cannot be left: it is chosen for a whole life")
     with root.change(is_batched=True) as change:
-        container = lifecycle.find(root, wanted)
+        container = find_container(root, wanted)
         gone = root.store.endpoint_between(network.id, container.id)
         batch = change.batch
         if gone is None or (batch is not None and batch.is_leaving(gone)):
@@ -227,21 +228,23 @@ def _can_leave_later(root: Root, container: ContainerRecord) -> bool:
 
 def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
     if container.state == "running":
-        withdraw(change, [(container, gone)])
+        withdraw_endpoints(change, [(container, gone)])
         return
     with change.store.transaction():
         _forget(change.root, container, gone)
     cluster.give_up(change.root, container.id, [gone])
 
 
-def withdraw(change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRecord]]) -> None:
+def withdraw_endpoints(
+    change: Change, leaving: Sequence[tuple[ContainerRecord, EndpointRecord]]
+) -> None:
     """Take endpoints of running containers away, and what follows from it.
 
     Can be done again from the start, whatever part of it has been done: what a killed operation
     has left half-way, connecting or disconnecting, ends here.
     """
     root = change.root
-    refresh = Names(change, *dict.fromkeys(container.id for container, _ in leaving))
+    refresh = NameRefresh(change, *dict.fromkeys(container.id for container, _ in leaving))
     take_out_endpoints(root, [gone for _, gone in leaving], meanwhile=refresh.begin)
     for container, gone in leaving:
         _follow_leaving(change, container, gone)
@@ -266,7 +269,7 @@ def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRe
     had_ports = any(each.endpoint_id == gone.id for each in root.store.publications(container.id))
     if has_moved or had_ports:
         _move_ports(change, container, ContainerSpec.from_json(container.spec))
-    lifecycle.refresh_files(root, container, removed=[gone])
+    refresh_etc_files(root, container, removed=[gone])
 
 
 def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> None:

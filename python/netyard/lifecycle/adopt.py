@@ -6,13 +6,15 @@ import fcntl
 import os
 from pathlib import Path
 
-from netyard import _core, lifecycle
+from netyard import _core
 from netyard.endpoints.detach import detach_endpoints
 from netyard.endpoints.namespace import opened_namespace
 from netyard.endpoints.plan import choose_ifname
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
 from netyard.ipc import agent
-from netyard.making import make
+from netyard.lifecycle.create import make_container
+from netyard.lifecycle.join import join_networks
+from netyard.lifecycle.stop import discard_container, tear_down
 from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import unpublish_ports
 from netyard.state.records import ContainerRecord
@@ -56,7 +58,7 @@ def adopt(change: Change, name: str, spec: ContainerSpec, source: int) -> Contai
     root, store = change.root, change.store
     _check_free(root, source)
     with store.transaction():
-        record = make(change, name, spec, "")
+        record = make_container(change, name, spec, "")
         store.update_container(record.id, state="starting")
         _note_interfaces(root, record, source)
     change.on_failure(lambda: abandon(root, record))
@@ -70,7 +72,7 @@ def _take_in(change: Change, record: ContainerRecord, spec: ContainerSpec, sourc
     _core.make_mount_point(str(root.layout.namespaces))
     _core.bind_namespace(source, str(root.layout.namespace(record.id)))
     _core.set_loopback(source, True)
-    lifecycle.join_networks(change, record, spec)
+    join_networks(change, record, spec)
     with store.transaction():
         store.update_container(record.id, state="running", started=clock.now())
 
@@ -93,7 +95,7 @@ def revive(change: Change, record: ContainerRecord) -> None:
     root, store = change.root, change.store
     spec = ContainerSpec.from_json(record.spec)
     if record.state == "running":
-        lifecycle.tear_down(root, record, state="exited", now=True, finished=clock.now())
+        tear_down(root, record, state="exited", now=True, finished=clock.now())
     if not spec.netns:
         raise NotFound("it was the namespace of a process, which has ended")
     source = open_foreign(None, spec.netns)
@@ -113,7 +115,7 @@ def revive(change: Change, record: ContainerRecord) -> None:
 def give_back(root: Root, record: ContainerRecord) -> None:
     """Take everything of ours out of a namespace whose container is kept, for another `revive`."""
     _clear(root, record)
-    lifecycle.tear_down(root, record, state="exited", now=True)
+    tear_down(root, record, state="exited", now=True)
 
 
 def _check_free(root: Root, source: int) -> None:
@@ -161,7 +163,7 @@ def abandon(root: Root, record: ContainerRecord) -> None:
     with root.store.transaction():
         root.store.update_container(record.id, state="removing")
     _clear(root, record)
-    lifecycle.discard(root, left)
+    discard_container(root, left)
 
 
 def _clear(root: Root, record: ContainerRecord) -> None:

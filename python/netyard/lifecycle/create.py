@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from netyard import lifecycle
-from netyard.checking import disables_ipv6
 from netyard.endpoints.plan import plan_endpoint
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
+from netyard.lifecycle.lookup import find_container
+from netyard.lifecycle.stop import discard_container
+from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import egress
 from netyard.networks.builtin import ensure_builtin
 from netyard.networks.lookup import find_network
@@ -22,7 +23,9 @@ _NAME_SHORTEST = 2
 _NAME_TRIES = 50
 
 
-def make(change: Change, name: str | None, spec: ContainerSpec, target: str) -> ContainerRecord:
+def make_container(
+    change: Change, name: str | None, spec: ContainerSpec, target: str
+) -> ContainerRecord:
     """Record a container and its endpoints, which have addresses from now on."""
     root, store = change.root, change.store
     ensure_builtin(root)
@@ -81,11 +84,11 @@ def _plan(
 def _unmake(root: Root, container_id: str) -> None:
     left = root.store.container(container_id)
     if left is not None:
-        lifecycle.discard(root, left)
+        discard_container(root, left)
 
 
 def _find_donor(root: Root, target: str) -> str:
-    donor = lifecycle.find(root, target)
+    donor = find_container(root, target)
     if donor.state != "running":
         raise Conflict(
             f"--network: container {donor.name!r}, whose network is to be shared, is not running"
@@ -94,7 +97,7 @@ def _find_donor(root: Root, target: str) -> str:
     return donor.donor_id or donor.id
 
 
-def check_name(root: Root, name: str) -> None:
+def check_container_name(root: Root, name: str) -> None:
     """Refuse a name that is none or that another container has."""
     parse_name("--name", name, shortest=_NAME_SHORTEST)
     if any(each.name == name for each in root.store.find_container(name)):
@@ -103,7 +106,7 @@ def check_name(root: Root, name: str) -> None:
 
 def _choose_name(root: Root, name: str | None) -> str:
     if name is not None:
-        check_name(root, name)
+        check_container_name(root, name)
         return name
     for _ in range(_NAME_TRIES):
         candidate = random_name()

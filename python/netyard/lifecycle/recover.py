@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core, adopting, connecting, lifecycle, portchange
+from netyard import _core
 from netyard.drivers.registry import driver
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints
@@ -15,6 +15,10 @@ from netyard.errors import NetyardError
 from netyard.firewall import forwarding, other_firewalls
 from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
+from netyard.lifecycle import adopt, change_ports
+from netyard.lifecycle.connect import withdraw_endpoints
+from netyard.lifecycle.name_service import has_name_service
+from netyard.lifecycle.stop import discard_container, finish_container, tear_down
 from netyard.networks.devices import discard as discard_network
 from netyard.networks.devices import label
 from netyard.ports.apply import unpublish_ports
@@ -41,7 +45,7 @@ def finish_interrupted(root: Root) -> None:
     for endpoint_id in left.endpoints:
         _undo_endpoint(root, endpoint_id)
     for container_id in left.publishing:
-        portchange.finish_publishing(root, container_id)
+        change_ports.finish_publishing(root, container_id)
     for network_id in left.networks:
         network = root.store.network(network_id)
         if network is not None:
@@ -54,7 +58,7 @@ def _undo_endpoint(root: Root, endpoint_id: str) -> None:
     if endpoint is None or owner is None:
         return
     if owner.state == "running" and root.layout.namespace(owner.id).exists():
-        connecting.withdraw(Change(root), [(owner, endpoint)])
+        withdraw_endpoints(Change(root), [(owner, endpoint)])
     else:
         detach_endpoints(root, [endpoint])
 
@@ -62,16 +66,16 @@ def _undo_endpoint(root: Root, endpoint_id: str) -> None:
 def _undo_container(root: Root, container: ContainerRecord) -> None:
     if container.kind == "adopted" and container.state == "starting" and container.started:
         # It was being brought back after a restart: that can be done again.
-        adopting.give_back(root, container)
+        adopt.give_back(root, container)
     elif container.kind == "adopted":
-        adopting.abandon(root, container)
+        adopt.abandon(root, container)
     elif container.state == "starting":
         state = "exited" if container.started else "created"
-        lifecycle.tear_down(root, container, state=state, now=True)
+        tear_down(root, container, state=state, now=True)
         if ContainerSpec.from_json(container.spec).auto_remove:
-            lifecycle.discard(root, container)
+            discard_container(root, container)
     else:
-        lifecycle.discard(root, container)
+        discard_container(root, container)
 
 
 @dataclass(slots=True)
@@ -129,8 +133,7 @@ def reload(root: Root) -> Report:
         firewall.rebuild_table(root)
         running = [each for each in root.store.containers() if each.state == "running"]
         needed = any(
-            lifecycle.has_name_service(root.store, root.store.endpoints_of(each.id))
-            for each in running
+            has_name_service(root.store, root.store.endpoints_of(each.id)) for each in running
         )
         ids = [each.id for each in running]
         root.layout.restored.touch(mode=0o600)
@@ -141,8 +144,8 @@ def reload(root: Root) -> Report:
 def _restore_container(change: Change, container: ContainerRecord) -> None:
     """Bring a running container's endpoints back, and its default routes."""
     root = change.root
-    if container.kind == "adopted" and not adopting.is_kept(root, container):
-        adopting.revive(change, container)
+    if container.kind == "adopted" and not adopt.is_kept(root, container):
+        adopt.revive(change, container)
         return
     attached = root.store.endpoints_of(container.id)
     if not attached:
@@ -161,7 +164,7 @@ def _restore_container(change: Change, container: ContainerRecord) -> None:
 def _end_the_dead(root: Root, report: Report) -> None:
     for container in root.store.containers():
         if container.state == "running" and container.kind == "run" and not is_alive(container):
-            lifecycle.finish(root, container.id)
+            finish_container(root, container.id)
             report.ended.append(f"container {container.name}")
 
 

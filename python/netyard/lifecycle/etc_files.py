@@ -1,0 +1,197 @@
+"""The /etc/hosts, /etc/hostname and /etc/resolv.conf of containers: what is in them, and when."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from netyard.endpoints.gateways import gateway_endpoints
+from netyard.errors import Conflict, Invalid
+from netyard.lifecycle.environment import hostname_of
+from netyard.lifecycle.lookup import find_container
+from netyard.lifecycle.name_service import has_name_service
+from netyard.networks import egress
+from netyard.options import bridge as bridge_options
+from netyard.options import parent as parent_options
+from netyard.resolver import files
+from netyard.state import config
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.root import Root
+from netyard.values.parse import Address
+from netyard.values.spec import ContainerSpec
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def write_etc_files(root: Root, container: ContainerRecord) -> None:
+    """Make hosts, hostname and resolv.conf of a container that has its own."""
+    if container.donor_id is not None:
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    store, directory = root.store, root.layout.container(container.id)
+    attached = store.endpoints_of(container.id)
+    hostname = hostname_of(container, spec)
+    if spec.mode == "host" and not spec.hostname:
+        hostname = os.uname().nodename
+    files.write_in_place(directory / "hostname", f"{hostname}\n")
+    if spec.mode == "host" and not spec.add_hosts:
+        hosts = files.read_text(Path("/etc/hosts"))
+    else:
+        hosts = files.hosts_file(
+            addresses=[
+                address for each in egress.without(store, attached) for address in each.addresses
+            ],
+            hostname=hostname,
+            domainname=spec.domainname,
+            extra=[*_extra_hosts(root, spec, attached), *_linked_hosts(root, container, attached)],
+            has_ipv6=spec.mode == "host" or _has_ipv6(attached),
+        )
+    files.write_in_place(directory / "hosts", hosts)
+    files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, attached))
+
+
+def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
+    return any(each.ip6 for each in attached)
+
+
+def _resolv_conf(root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
+    settings = config.load(root.layout.root)
+    has_names = has_name_service(root.store, attached)
+    is_copied = spec.mode != "host" and not has_names
+    return files.resolv_conf(
+        files.ResolvConf.to_copy() if is_copied else files.ResolvConf.of_host(),
+        has_name_service=has_names,
+        has_ipv6=_has_ipv6(attached),
+        is_host_mode=spec.mode == "host",
+        dns=spec.dns or settings.dns,
+        search=spec.dns_search or settings.dns_search,
+        options=spec.dns_options or settings.dns_options,
+    )
+
+
+def _extra_hosts(
+    root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]
+) -> list[tuple[str, str]]:
+    """``--add-host`` entries, ``host-gateway`` turned into addresses (contract RN19)."""
+    extra: list[tuple[str, str]] = []
+    for name, address in spec.add_hosts:
+        if address != "host-gateway":
+            extra.append((name, address))
+            continue
+        found = _gateways(root, attached)
+        if spec.mode == "host":
+            found = ["127.0.0.1"]
+        if not found:
+            raise Conflict(f"--add-host: {name}:host-gateway needs a network with a gateway")
+        extra += [(name, each) for each in found]
+    return extra
+
+
+def _linked_hosts(
+    root: Root, container: ContainerRecord, attached: Sequence[EndpointRecord]
+) -> list[tuple[str, str]]:
+    """Lines for ``--link`` on the default network, which has no name server (contract RN20)."""
+    lines: list[tuple[str, str]] = []
+    for each in attached:
+        network = root.store.network(each.network_id)
+        if network is None or not network.is_builtin:
+            continue
+        if each.links and not bridge_options.allows_icc(network.options):
+            raise Invalid(
+                f"--link: containers of network {network.name!r} are apart: icc is off",
+                field="--link",
+            )
+        for wanted, alias in each.links:
+            target = find_container(root, wanted)
+            there = root.store.endpoint_between(network.id, target.id)
+            if there is None or target.state != "running":
+                raise Conflict(
+                    f"--link: container {target.name!r} does not run on the default network"
+                )
+            called = hostname_of(target, ContainerSpec.from_json(target.spec))
+            names = dict.fromkeys((alias, called, target.name))
+            lines += [(" ".join(names), str(address)) for address in there.addresses]
+    return lines
+
+
+def _gateways(root: Root, attached: Sequence[EndpointRecord]) -> list[str]:
+    """The host's addresses as a container sees them: its own gateways, internal or not.
+
+    Those of the network that carries the default route, where there is one (contract RN19).
+    """
+    configured = config.load(root.layout.root).host_gateways
+    if configured:
+        return [str(address) for address in configured]
+    found: list[str] = []
+    carriers = gateway_endpoints(root.store, attached)
+    for version in (4, 6):
+        first = [carriers[version]] if version in carriers else []
+        for each in [*first, *attached]:
+            network = root.store.network(each.network_id)
+            address = _host_on(network, version) if network else None
+            if address is not None:
+                found.append(str(address))
+                break
+    return found
+
+
+def _host_on(network: NetworkRecord, version: int) -> Address | None:
+    """The host's own address on a network, if its containers reach it by one."""
+    if network.spans_hosts:
+        return None
+    if network.bridge:
+        has_one = bridge_options.has_bridge_address(network.options, version)
+        return network.gateway(version) if has_one else None
+    if not parent_options.has_host_access(network.options):
+        return None
+    return next((pool.host_address for pool in network.pools if pool.version == version), None)
+
+
+def refresh_etc_files(
+    root: Root,
+    container: ContainerRecord,
+    *,
+    added: Sequence[EndpointRecord] = (),
+    removed: Sequence[EndpointRecord] = (),
+) -> None:
+    """Bring a running container's files up to date after connect or disconnect.
+
+    Only lines of these endpoints change; resolv.conf is written anew only while it is as netyard
+    made it.
+    """
+    if container.kind == "adopted":
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    directory = root.layout.container(container.id)
+    refresh_etc_hosts(root, container, added=added, removed=removed)
+    after = root.store.endpoints_of(container.id)
+    gone = {each.id for each in removed}
+    after = [each for each in after if each.id not in gone]
+    new = {each.id for each in added}
+    before = [*(each for each in after if each.id not in new), *removed]
+    if files.read_text(directory / "resolv.conf") == _resolv_conf(root, spec, before):
+        files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, after))
+
+
+def refresh_etc_hosts(
+    root: Root,
+    container: ContainerRecord,
+    *,
+    added: Sequence[EndpointRecord],
+    removed: Sequence[EndpointRecord],
+) -> None:
+    """Put a running container's own addresses into its /etc/hosts, and take others out."""
+    if container.kind == "adopted":
+        return
+    spec = ContainerSpec.from_json(container.spec)
+    hostname = hostname_of(container, spec)
+    path = root.layout.container(container.id) / "hosts"
+
+    def lines(some: Sequence[EndpointRecord]) -> list[str]:
+        shown = egress.without(root.store, some)
+        addresses = [address for each in shown for address in each.addresses]
+        return files.own_lines(addresses, hostname, spec.domainname)
+
+    hosts = files.without_lines(files.read_text(path), lines(removed))
+    files.write_in_place(path, files.with_lines(hosts, lines(added)))

@@ -1,0 +1,145 @@
+"""Containers started: namespace, networks, files, process.
+
+What a start has built is taken down by `netyard.lifecycle.stop`, at whatever stage it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from netyard import _core
+from netyard.endpoints.namespace import opened_namespace
+from netyard.errors import Conflict
+from netyard.lifecycle.environment import environment, hostname_of
+from netyard.lifecycle.etc_files import write_etc_files
+from netyard.lifecycle.join import join_networks
+from netyard.lifecycle.lookup import refreshed_container
+from netyard.lifecycle.stop import tear_down
+from netyard.runtime import shim
+from netyard.runtime.process import start_time
+from netyard.state import events
+from netyard.state.records import ContainerRecord
+from netyard.state.root import Change, Root
+from netyard.values import clock
+from netyard.values.spec import ContainerSpec
+
+# Docker's defaults in every container: ping and low ports without privileges (contract RN21).
+_NAMESPACE_SYSCTLS = [
+    ("net.ipv4.ping_group_range", "0\t2147483647"),
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+]
+
+
+def start_container(
+    change: Change,
+    container: ContainerRecord,
+    *,
+    attached: int = 0,
+    when_listening: Callable[[], object] = lambda: None,
+) -> ContainerRecord:
+    """Start a container: namespace, endpoints, ports, names, files, and at last the command.
+
+    Raises:
+        StartFailed: if the command does not start; then everything is taken down again.
+        Conflict: if it runs already, or the container whose network it shares does not.
+    """
+    root, store = change.root, change.store
+    if container.state == "running":
+        raise Conflict(f"container {container.name!r} is running already")
+    before = container.state
+    with store.transaction():
+        store.update_container(container.id, state="starting")
+    change.on_failure(lambda: tear_down(root, container, state=before, now=True))
+    spec = ContainerSpec.from_json(container.spec)
+    directory = root.layout.container(container.id)
+    directory.mkdir(mode=0o711, exist_ok=True)
+    (directory / "exit").unlink(missing_ok=True)
+    if container.donor_id is not None:
+        _check_donor(root, container)
+    elif spec.mode != "host":
+        _make_namespace(root, container, spec)
+        join_networks(change, container, spec)
+    write_etc_files(root, container)
+    launch = _launch(root, container, spec, attached)
+    pid = shim.supervise(root.layout, launch, when_listening=when_listening)
+    with store.transaction():
+        store.update_container(
+            container.id,
+            state="running",
+            pid=pid,
+            pid_start=start_time(pid),
+            started=clock.now(),
+            finished="",
+            exit_code=0,
+        )
+        events.container_event(store, "start", container)
+        for each in store.endpoints_of(container.id):
+            network = store.network(each.network_id)
+            if network is not None:
+                events.network_event(store, "connect", network, container.id)
+    return store.container(container.id) or container
+
+
+def _check_donor(root: Root, container: ContainerRecord) -> None:
+    donor = root.store.container(container.donor_id or "")
+    present = refreshed_container(root, donor) if donor else None
+    if present is None or present.state != "running":
+        name = donor.name if donor else container.donor_id
+        raise Conflict(
+            f"--network: container {name!r}, whose network is to be shared, is not running"
+        )
+
+
+def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
+    path = root.layout.namespace(container.id)
+    if path.exists():
+        # Kept by containers that share it while this one was stopped (contract RN7a).
+        return
+    _core.make_mount_point(str(root.layout.namespaces))
+    _core.create_namespace(str(path))
+    with opened_namespace(root, container) as namespace:
+        _core.set_loopback(namespace, True)
+        _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
+        _core.write_sysctls(namespace, list(spec.sysctls.items()))
+
+
+def _launch(
+    root: Root, container: ContainerRecord, spec: ContainerSpec, attached: int
+) -> shim.Launch:
+    owner = container.donor_id or container.id
+    layout = root.layout
+    directory = layout.container(owner)
+    hostname = hostname_of(container, spec)
+    if container.donor_id:
+        donor = root.store.container(container.donor_id)
+        if donor is not None:
+            hostname = hostname_of(donor, ContainerSpec.from_json(donor.spec))
+    elif spec.mode == "host" and not spec.hostname:
+        hostname = os.uname().nodename
+    return shim.Launch(
+        directory=layout.container(container.id),
+        log=layout.log(container.id),
+        command=spec.command,
+        environment=environment(spec, hostname),
+        namespace=None if spec.mode == "host" else layout.namespace(owner),
+        hostname=hostname,
+        domainname=spec.domainname,
+        files=[
+            (directory / "hosts", "/etc/hosts"),
+            (directory / "resolv.conf", "/etc/resolv.conf"),
+            (directory / "hostname", "/etc/hostname"),
+        ],
+        # A container has no business with netyard's sockets, namespaces and records.
+        hidden=[] if spec.rootfs or spec.privileged else [layout.run, layout.root],
+        unmount=[layout.namespaces],
+        rootfs=spec.rootfs,
+        workdir=spec.workdir,
+        user=spec.user,
+        tty=spec.tty,
+        interactive=spec.interactive,
+        privileged=spec.privileged,
+        capabilities=spec.capabilities,
+        attached=attached,
+        on_exit=shim.exit_command(layout, container.id),
+    )
