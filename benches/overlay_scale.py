@@ -25,9 +25,9 @@ import json, sys, time
 from ipaddress import ip_address
 from netyard.cluster import entries
 from netyard.cluster.etcd import Delete, Etcd, Put
-from netyard.cluster.membership import Access
-from netyard.naming import overlay_mac
-from netyard.options import format_mac
+from netyard.values.membership import Access
+from netyard.values.ids import overlay_mac
+from netyard.values.parse import format_mac
 etcd = Etcd(Access(etcd=("http://127.0.0.1:2379",)))
 network, base = sys.argv[1], int(ip_address(sys.argv[2]))
 def host(number):
@@ -63,8 +63,8 @@ for line in sys.stdin:
 def agent_pid(machine: Machine) -> int:
     """The agent's process, as the machine counts."""
     code = (
-        "from netyard.agent import client\nfrom netyard.naming import Layout\n"
-        "print(client.request(Layout.of(None), {'op': 'ping'})['pid'])"
+        "from netyard.ipc import agent\nfrom netyard.state.layout import Layout\n"
+        "print(agent.request(Layout.of(None), {'op': 'ping'})['pid'])"
     )
     return int(machine.python(code))
 

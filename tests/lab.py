@@ -192,9 +192,9 @@ class Machine:
         """End the agent as the kernel would when memory runs out."""
         self.python(
             "import os\n"
-            "from netyard.agent import client\n"
-            "from netyard.naming import Layout\n"
-            "os.kill(client.request(Layout.of(None), {'op': 'ping'})['pid'], 9)"
+            "from netyard.ipc import agent\n"
+            "from netyard.state.layout import Layout\n"
+            "os.kill(agent.request(Layout.of(None), {'op': 'ping'})['pid'], 9)"
         )
 
     def ping(self, address: str) -> bool:

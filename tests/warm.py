@@ -21,10 +21,6 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 def run(pid: int, arguments: tuple[str, ...], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run a command line on the machine whose first process this is."""
-    import netyard.agent.server
-    import netyard.cli.network
-    import netyard.cli.run
-    import netyard.inspect  # noqa: F401
 
     outputs = [os.memfd_create(name) for name in ("stdout", "stderr")]
     done, finished = os.pipe()

@@ -134,11 +134,11 @@ for name in ("create_bridges attach delete_links apply_nft create_namespace rele
              "set_loopback write_sysctls flush_flows make_mount_point create_shim attach_children "
              "detach_children set_host_routes change_addresses set_default_routes").split():
     wrap(_core, name)
-from netyard.store.store import Store
+from netyard.state.store import Store
 from netyard.runtime import shim
-from netyard.agent import client
-wrap(client, "begin_lease")
-wrap(client, "release_leases")
+from netyard.ipc import agent
+wrap(agent, "begin_lease")
+wrap(agent, "release_leases")
 wrap(Store, "set_endpoint_states")
 wrap(Store, "update_container")
 wrap(Store, "add_publications")

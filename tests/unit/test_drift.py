@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from netyard.agent.drift import difference
+from netyard.agent.fdb_diff import difference
 
 ONE, TWO, THREE = (bytes([2, 0, 0, 0, 0, number]) for number in (1, 2, 3))
 ALPHA, BETA = ip_address("10.99.1.2"), ip_address("10.99.2.2")

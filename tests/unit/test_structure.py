@@ -85,7 +85,7 @@ def test_cold_start_imports_little() -> None:
     """``netyard version`` does not pay for the model, nor the model for what few hosts have."""
     version, run = _imported_by("version"), _imported_by("run", "--help")
     assert "netyard.cli.main" in version
-    assert not version & {"netyard.api.container", "netyard.api.host", "netyard.store", "inspect"}
+    assert not version & {"netyard.api.container", "netyard.api.host", "netyard.state", "inspect"}
     assert "platform" not in run
     assert "netyard.api.container" in run
     assert not run & {"netyard.cluster.entries", "netyard.drivers.overlay.plan", "csv"}

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from netyard.agent.catalogue import Catalogue
-from netyard.agent.identity import Identity
-from netyard.agent.mesh import Mesh
-from netyard.agent.remotes import Remotes
+from netyard.agent.cluster_networks import Catalogue
+from netyard.agent.host_identity import Identity
+from netyard.agent.remote_endpoints import Remotes
+from netyard.agent.wireguard import Mesh
 from netyard.agent.zones import Zones
 from netyard.api.host import Host
 from netyard.cluster import entries

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from netyard.agent.errand import Errand
+from netyard.agent.coalesce import Errand
 from netyard.firewall import other_firewalls
 from netyard.state.layout import Layout
 from netyard.state.store import Store

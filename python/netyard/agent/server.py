@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from netyard import _core
 from netyard.agent.cluster import Cluster
-from netyard.agent.errand import Errand
+from netyard.agent.coalesce import Errand
 from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
 from netyard.agent.watch import FirewallWatch

@@ -517,7 +517,7 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """The container as Docker's ``inspect`` shows it."""
-        from netyard.inspect import inspect_container
+        from netyard.api.inspect import inspect_container
 
         return inspect_container(self.host, self.record)
 

@@ -268,7 +268,7 @@ class Network:
         Args:
             verbose: With the containers of other hosts, where it spans hosts.
         """
-        from netyard.inspect import inspect_network
+        from netyard.api.inspect import inspect_network
 
         return inspect_network(self.host, lookup.find_network(self.host, self.id), verbose=verbose)
 

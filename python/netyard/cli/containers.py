@@ -38,7 +38,7 @@ def ps(
     filters: tuple[str, ...],
 ) -> None:
     """List containers."""
-    from netyard.inspect import format_ports
+    from netyard.api.inspect import format_ports
 
     host = current_host(ctx)
     rows = []

@@ -14,7 +14,7 @@ from netyard.cli.context import current_host
 @click.pass_context
 def doctor(ctx: click.Context, output_format: str) -> None:
     """Say what on this host is in the way of networks, and what was done about it."""
-    from netyard.doctor import examine
+    from netyard.diagnose.doctor import examine
 
     for finding in examine(current_host(ctx)):
         if output_format == "json":

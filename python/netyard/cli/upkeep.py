@@ -39,8 +39,8 @@ def repair(ctx: click.Context, from_kernel: bool, clean: bool, output_format: st
     if not from_kernel:
         show_report(asdict(recover.repair(current_host(ctx))), output_format)
         return
-    from netyard import remains
+    from netyard.diagnose import salvage
 
     layout = Layout.of(ctx.obj["root"])
-    found = remains.clean(layout) if clean else remains.find(layout)
+    found = salvage.clean(layout) if clean else salvage.find(layout)
     show_report({"removed" if clean else "found": list(found.lines())}, output_format)

@@ -1,7 +1,7 @@
 """The overlay driver: a Linux bridge and a VXLAN device per network and host.
 
 The bridge has no address: the host is no part of the network. The VXLAN device sends to the hosts
-it has been told of (`netyard.agent.remotes`), learns nothing and floods nothing.
+it has been told of (`netyard.agent.remote_endpoints`), learns nothing and floods nothing.
 """
 
 from __future__ import annotations

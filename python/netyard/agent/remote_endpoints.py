@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from netyard import _core
-from netyard.agent.drift import Remote, difference
+from netyard.agent.fdb_diff import Remote, difference
 from netyard.agent.zones import Zones
 from netyard.cluster import decode
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
