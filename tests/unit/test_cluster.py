@@ -36,8 +36,9 @@ from netyard.errors import (
     SubnetOverlap,
 )
 from netyard.options.overlay import normalise
+from netyard.state.cluster_settings import membership_of
 from netyard.state.records import NetworkRecord
-from netyard.values.membership import membership_of, parse
+from netyard.values.membership import parse
 from netyard.values.pool import Pool
 
 

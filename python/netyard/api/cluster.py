@@ -12,6 +12,7 @@ from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.ipc import agent, cluster
 from netyard.networks import devices
 from netyard.state import config
+from netyard.state.cluster_settings import with_host_name
 from netyard.state.root import Root
 from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 
@@ -77,7 +78,7 @@ class Members:
             "key": key,
             "lease": lease_seconds,
         }
-        return self.join_as(parse(KEY, found))
+        return self.join_as(parse(KEY, with_host_name(found)))
 
     def join_as(self, member: Membership) -> Member:
         """The same with settings that are checked already."""

@@ -12,7 +12,8 @@ from netyard.cli.context import current_host
 from netyard.cli.table import format_option, show, show_json
 from netyard.errors import Invalid
 from netyard.state import config
-from netyard.values.membership import KEY, LEASE_SECONDS, Membership, parse, with_environment
+from netyard.state.cluster_settings import with_environment, with_host_name
+from netyard.values.membership import KEY, LEASE_SECONDS, Membership, parse
 
 
 @click.group()
@@ -50,7 +51,7 @@ def _wanted(current: Host, given: dict[str, Any]) -> Membership:
     for flag in ("etcd", "advertise"):
         if not found.get(flag):
             raise Invalid(f"--{flag}: is needed to join a cluster", field=f"--{flag}")
-    return parse(KEY, found)
+    return parse(KEY, with_host_name(found))
 
 
 @host.command()

@@ -14,7 +14,7 @@ from netyard.cluster.entries import EndpointEntry, HostEntry, Unreadable, networ
 from netyard.cluster.etcd import Entry
 from netyard.state.records import NetworkRecord
 
-_LOG = logging.getLogger("netyard.agent")
+_LOG = logging.getLogger("netyard.cluster")
 _Found = TypeVar("_Found", HostEntry, EndpointEntry, NetworkRecord)
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from netyard.cluster.etcd import Batch, Compacted, Entry, Etcd
 from netyard.errors import ClusterError
 
-_LOG = logging.getLogger("netyard.agent")
+_LOG = logging.getLogger("netyard.cluster")
 _PAUSE_MIN, _PAUSE_MAX = 0.1, 2.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netyard.endpoints.plan import plan_endpoint
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.lifecycle.lookup import find_container
+from netyard.lifecycle.random_name import random_name
 from netyard.lifecycle.stop import discard_container
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import egress
@@ -16,7 +17,6 @@ from netyard.state.records import ContainerRecord, NetworkRecord
 from netyard.state.root import Change, Root
 from netyard.values import clock
 from netyard.values.parse import parse_name
-from netyard.values.random_name import random_name
 from netyard.values.spec import ContainerSpec, NetworkRequest
 
 _NAME_SHORTEST = 2

@@ -19,8 +19,9 @@ from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
+from netyard.state.cluster_settings import membership_of
 from netyard.values.membership import KEY as CLUSTER
-from netyard.values.membership import Membership, membership_of
+from netyard.values.membership import Membership
 from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
 from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
 

@@ -5,7 +5,6 @@ Kept under ``cluster`` in the root's ``config.json``; variables of the environme
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,7 +15,8 @@ from netyard.values.parse import parse_address, parse_name
 KEY = "cluster"
 LEASE_SECONDS = 30
 _LEASE_MIN, _LEASE_MAX = 5, 3600
-_VARIABLES = {
+#: The settings of a membership, and the variables of the environment that stand before them.
+VARIABLES = {
     "etcd": "NETYARD_ETCD",
     "ca": "NETYARD_ETCD_CA",
     "cert": "NETYARD_ETCD_CERT",
@@ -70,22 +70,6 @@ class Membership(NamedTuple):
         return str(getattr(self.access, name))
 
 
-def membership_of(settings: Mapping[str, Any]) -> Membership | None:
-    """The membership a config file and the environment make; ``None`` if they name no etcd.
-
-    Raises:
-        Invalid, Several: for every value that is wrong.
-    """
-    found = with_environment(settings)
-    return parse(KEY, found) if found.get("etcd") else None
-
-
-def with_environment(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings, and what variables of the environment make of them."""
-    given = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
-    return {**settings, **{name: value for name, value in given.items() if value}}
-
-
 def parse(field: str, found: Mapping[str, Any]) -> Membership:
     """Check a membership, all of it at once."""
     errors: list[NetyardError] = []
@@ -96,14 +80,14 @@ def parse(field: str, found: Mapping[str, Any]) -> Membership:
         except NetyardError as error:
             errors.append(error)
 
-    unknown = sorted(set(found) - set(_VARIABLES))
+    unknown = sorted(set(found) - set(VARIABLES))
     if unknown:
         errors.append(Invalid(f"{field}: {unknown[0]!r} is no setting of a cluster", field=field))
     urls = found["etcd"] if isinstance(found["etcd"], list) else str(found["etcd"]).split(",")
     for url in urls:
         collect(_check_url, url)
     advertise = collect(parse_address, "--advertise", str(found.get("advertise", "")))
-    name = collect(parse_name, "host name", str(found.get("name") or os.uname().nodename))
+    name = collect(parse_name, "host name", str(found.get("name", "")))
     seconds = collect(_seconds, found.get("lease", LEASE_SECONDS))
     files = {each: str(found.get(each, "")) for each in ("ca", "cert", "key")}
     if bool(files["cert"]) != bool(files["key"]):
