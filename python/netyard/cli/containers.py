@@ -125,7 +125,14 @@ def inspect(ctx: click.Context, names: tuple[str, ...], template: str | None) ->
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show times.")
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
 @click.pass_context
 def logs(
     ctx: click.Context,
@@ -153,7 +160,17 @@ def logs(
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
-@click.option("-t", "--time", "--timeout", "timeout", type=click.FloatRange(min=0), default=10.0)
+@click.option(
+    "-t",
+    "--time",
+    "--timeout",
+    "timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="How long to wait between SIGTERM and SIGKILL.",
+)
 @click.pass_context
 def stop(ctx: click.Context, names: tuple[str, ...], timeout: float) -> None:
     """End containers: SIGTERM, and SIGKILL after a while (10 seconds)."""

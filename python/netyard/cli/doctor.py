@@ -10,7 +10,14 @@ from netyard.cli.context import current_host
 
 
 @click.command()
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
 @click.pass_context
 def doctor(ctx: click.Context, output_format: str) -> None:
     """Say what on this host is in the way of networks, and what was done about it."""

@@ -32,7 +32,14 @@ def port() -> None:
 @port.command()
 @click.argument("name", metavar="CONTAINER")
 @click.argument("wanted", required=False, metavar="[PORT[/PROTOCOL]]")
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
 @click.pass_context
 def show(ctx: click.Context, name: str, wanted: str | None, output_format: str) -> None:
     """Show the published ports of a container."""

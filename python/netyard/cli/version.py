@@ -8,7 +8,14 @@ import click
 
 
 @click.command()
-@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
 def version(output_format: str) -> None:
     """Show the version of netyard, Python and the kernel."""
     import os
