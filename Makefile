@@ -8,10 +8,10 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
 WORKERS ?= 4
 
-.PHONY: test packages venv pins build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts wheel bench bench-peers clean
+.PHONY: test packages venv pins build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts docs wheel bench bench-peers clean
 
-## Everything: Debian packages, environment, build, lint, types, tests, and what hot paths take.
-test: packages build check test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
+## Everything: Debian packages, environment, build, lint, types, docs, tests, and what hot paths take.
+test: packages build check docs test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
 
 packages:
 	apt-get update -qq
@@ -23,12 +23,12 @@ venv: $(BIN)/maturin
 $(BIN)/maturin: pyproject.toml tests/constraints.txt
 	python3 -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -c tests/constraints.txt --group dev
+	$(BIN)/pip install -q -c tests/constraints.txt --group dev --group docs
 	touch $@
 
 ## The newest of everything, noted for all who run the tests.
 pins: venv
-	$(BIN)/pip install -q --upgrade --upgrade-strategy eager --group dev --group bench
+	$(BIN)/pip install -q --upgrade --upgrade-strategy eager --group dev --group docs --group bench
 	$(BIN)/pip freeze --exclude netyard >tests/constraints.txt
 
 build: venv
@@ -41,6 +41,7 @@ check: build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest netyard._core
+	$(BIN)/python docs/generator --check
 
 test-rust:
 	cargo test -q --workspace --exclude netyard-core
@@ -106,6 +107,15 @@ counts: build
 record-counts: build
 	$(BIN)/python benches/count.py --record
 
+## docs/reference from docstrings and help, then all pages as a site in site/html. Warnings are errors,
+## which they are not with `--quiet`. Pages are linked into site/source at their paths here.
+docs: build
+	$(BIN)/python docs/generator
+	rm -rf site
+	mkdir -p site/source
+	ln -s $(CURDIR)/*.md $(CURDIR)/LICENSE $(CURDIR)/docs $(CURDIR)/examples site/source/
+	$(BIN)/properdocs build --strict -f docs/site.yml
+
 wheel: venv
 	$(BIN)/maturin build --release --out dist
 
@@ -123,4 +133,4 @@ bench-peers:
 	cargo install -q --root $(CARGO_TARGET_DIR)/peers netavark@2.1.0 aardvark-dns@2.1.0
 
 clean:
-	rm -rf target dist .venv
+	rm -rf target dist site .venv

@@ -79,7 +79,8 @@ def test_licences_of_python_packages() -> None:
 
 
 def _groups() -> list[list[str]]:
-    """The names in the group of dependencies that tests need."""
+    """The names in the groups of dependencies that `make venv` installs."""
     text = (ROOT / "pyproject.toml").read_text()
-    (body,) = re.findall(r"^dev = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    return [re.findall(r'"([\w-]+)', body)]
+    found = re.findall(r"^(?:dev|docs) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    return [re.findall(r'"([\w-]+)', body) for body in found]
