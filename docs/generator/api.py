@@ -191,11 +191,11 @@ class _Writer:
     def _type(self, annotation: Any, scope: Any) -> str:
         """An annotation as code, with a link if there is a page about just that."""
         text = str(annotation) if annotation else ""
-        found = self._names.find(text, scope) if re.fullmatch(r"[\w.]+", text) else None
-        if found is None:
-            return span(text) if text else ""
-        place = self._names.places.get(found.path)
-        return f"[{span(text)}]({place})" if place else span(text)
+        # Keywords of a `TypedDict` are on its page.
+        name = re.fullmatch(r"(?:Unpack\[)?([\w.]+)\]?", text)
+        found = self._names.find(name[1], scope) if name else None
+        place = self._names.places.get(found.path) if found is not None else None
+        return f"[{span(text)}]({place})" if place else text and span(text)
 
     def _raised(self, raised: Any, found: Any) -> str:
         names = re.findall(r"[\w.]+", str(raised.annotation))

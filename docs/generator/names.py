@@ -32,8 +32,7 @@ class Names:
     """
 
     def __init__(self, source: Path) -> None:
-        extensions = griffe.load_extensions("unpack_typeddict")
-        self._package: Any = griffe.load("netyard", search_paths=[source], extensions=extensions)
+        self._package: Any = griffe.load("netyard", search_paths=[source])
         self.classes: dict[str, Any] = {}
         self.errors: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
