@@ -1,8 +1,8 @@
 """How netyard marks what is its own in the kernel: link groups and packet marks, on one page.
 
 Interface names and aliases derive from ids and roots: see `netyard.values.ids` and
-`netyard.state.layout`. Three marks are the core's, because only it uses them: the route protocol 121
-of default routes, the link group 0x4E58 ("NX") of links out of use, and the link groups 0x6E79…
+`netyard.state.layout`. Three marks are the core's, because only it uses them: the route protocol
+121 of default routes, the link group 0x4E58 ("NX") of links out of use, and the link groups 0x6E79…
 ("ny") of links that one request deletes. ``docs/glossary.md`` has all of them in a table.
 """
 
