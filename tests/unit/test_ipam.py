@@ -111,7 +111,7 @@ def _network(store: Store, subnet: str) -> NetworkRecord:
 
 
 def _endpoint(store: Store, network: NetworkRecord) -> str:
-    container = ContainerRecord(id=new_id(), name=new_id(), kind="run", created="", spec="{}")
+    container = ContainerRecord(id=new_id(), name=new_id(), kind="run", created="", spec_json="{}")
     store.add_container(container)
     endpoint = EndpointRecord(
         id=new_id(),

@@ -109,7 +109,7 @@ def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:
     """What is cut out is a row of its own, and the rest is as it was."""
     store = Store(tmp_path / "db", create=True)
     store.add_network(_network("n"))
-    store.add_container(ContainerRecord(id="c", name="web", kind="run", created="", spec="{}"))
+    store.add_container(ContainerRecord(id="c", name="web", kind="run", created="", spec_json="{}"))
     names = {"ifname": "eth0", "host_ifname": "ny-1", "mac": "aa"}
     place = {"network_id": "n" * 8, "container_id": "c", "position": 0}
     store.add_endpoint(EndpointRecord(id="e", ip4="10.0.0.2", ip6="", **names, **place))

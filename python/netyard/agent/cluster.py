@@ -28,7 +28,6 @@ from netyard.cluster.etcd import Etcd, LeaseLost
 from netyard.cluster.registry import Registry
 from netyard.cluster.watch import Follower
 from netyard.errors import ClusterError, Conflict, NetyardError
-from netyard.lifecycle.environment import hostname_of
 from netyard.lifecycle.readdress import give_new_addresses
 from netyard.resolver import names
 from netyard.state import config
@@ -38,7 +37,6 @@ from netyard.state.root import locked
 from netyard.state.store import Store
 from netyard.values import membership
 from netyard.values.membership import Membership
-from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _AWAY_SECONDS = 1.0
@@ -443,8 +441,7 @@ class Cluster:
         container = self._store.container(endpoint.container_id)
         if network is None or container is None or not network.spans_hosts:
             return None
-        hostname = hostname_of(container, ContainerSpec.from_json(container.spec))
-        _, called, addresses = names.names_of(container, endpoint, hostname)
+        _, called, addresses = names.names_of(container, endpoint)
         return EndpointEntry(
             id=endpoint.id,
             network=network.id,

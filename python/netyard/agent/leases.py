@@ -18,13 +18,11 @@ from netyard.drivers.parent.driver import group_of
 from netyard.endpoints import dhcp
 from netyard.errors import NetyardError
 from netyard.ipc import agent
-from netyard.lifecycle.environment import hostname_of
 from netyard.lifecycle.etc_files import refresh_etc_hosts
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord, Lease
 from netyard.state.store import Store
 from netyard.values.ids import short
-from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _Granted = tuple[IPv4Address, Lease]
@@ -65,7 +63,7 @@ class Leases:
         container = self._store.container(endpoint.container_id) if endpoint else None
         if endpoint is None or container is None:
             return
-        hostname = hostname_of(container, ContainerSpec.from_json(container.spec))
+        hostname = container.hostname
         if container.kind == "adopted" or hostname == short(container.id):
             hostname = container.name
         address = endpoint.address(4)
@@ -130,7 +128,9 @@ class Leases:
         if before is None or container is None or before.state != "up" or _has(before, granted):
             return
         after = dhcp.apply(host, container, before, address, lease)
-        refresh_etc_hosts(host, container, removed=[before], added=[after])
+        left = host.store.attachment(before)
+        joined = left._replace(endpoint=after)
+        refresh_etc_hosts(host, container, removed=[left], added=[joined])
         agent.rename(host.layout, container.id)
         _LOG.info("container %s: address %s by DHCP", container.name, address or "lost")
 

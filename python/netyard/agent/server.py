@@ -26,7 +26,6 @@ from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.firewall import conntrack
 from netyard.ipc import protocol
-from netyard.lifecycle.environment import hostname_of
 from netyard.resolver import names
 from netyard.resolver.files import NAME_SERVER, ResolvConf, upstreams_of
 from netyard.state import config
@@ -189,9 +188,11 @@ class Agent:
         container = self._store.container(container_id)
         # One that is being attached counts: its maker waits for us while the kernel works, and
         # tells us again should it fail.
-        attached = [each for each in self._store.endpoints_of(container_id) if each.is_joined]
+        found = self._store.attachments_of(container_id)
+        joined = [each for each in found if each.endpoint.is_joined]
+        attached = [each.endpoint for each in joined]
+        networks = {each.network.id: each.network for each in joined}
         known = self._known.setdefault(container_id, _Known())
-        networks = self._networks_of(attached)
         self._publish_names(container, attached, networks, known)
         self.cluster.look(container_id)
         needs_names = any(network.has_name_service for network in networks.values())
@@ -206,10 +207,6 @@ class Agent:
             known.namespace = None
         if not known.endpoints and known.namespace is None:
             del self._known[container_id]
-
-    def _networks_of(self, attached: list[EndpointRecord]) -> dict[str, NetworkRecord]:
-        found = (self._store.network(each.network_id) for each in attached)
-        return {network.id: network for network in found if network is not None}
 
     def _publish_names(
         self,
@@ -232,8 +229,7 @@ class Agent:
                 # Without an address there is nothing to answer with.
                 continue
             self._add_zone(networks[endpoint.network_id], endpoint)
-            spec = ContainerSpec.from_json(container.spec)
-            entry = names.names_of(container, endpoint, hostname_of(container, spec))
+            entry = names.names_of(container, endpoint)
             self._zones.change(endpoint.network_id, [], [entry])
             known.endpoints[endpoint.id] = endpoint.network_id
 
@@ -250,7 +246,7 @@ class Agent:
         networks: dict[str, NetworkRecord],
         known: _Known,
     ) -> None:
-        view = self._view(ContainerSpec.from_json(container.spec), attached, networks)
+        view = self._view(container.spec, attached, networks)
         path = self._layout.namespace(container.id)
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

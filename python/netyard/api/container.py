@@ -93,7 +93,7 @@ class Container:
     @property
     def spec(self) -> ContainerSpec:
         """What it was asked to be."""
-        return ContainerSpec.from_json(self.record.spec)
+        return self.record.spec
 
     @property
     def namespace(self) -> Path:

@@ -6,9 +6,7 @@ from typing import Any
 
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
-from netyard.lifecycle.environment import hostname_of
 from netyard.networks import egress
-from netyard.ports.places import requests_of
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
 from netyard.values import ports
@@ -108,7 +106,7 @@ def _with_prefix(network: NetworkRecord, endpoint: EndpointRecord, version: int)
 
 def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
     """As ``docker inspect CONTAINER``, where netyard has the thing."""
-    spec = ContainerSpec.from_json(container.spec)
+    spec = container.spec
     directory = root.layout.container(container.donor_id or container.id)
     running = container.state == "running"
     return {
@@ -143,7 +141,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
         },
         "Config": {
-            "Hostname": hostname_of(container, spec),
+            "Hostname": container.hostname,
             "Domainname": spec.domainname,
             "User": spec.user,
             "Tty": spec.tty,
@@ -158,9 +156,8 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "SandboxKey": str(root.layout.namespace(container.donor_id or container.id)),
             "Ports": _ports(root, container),
             "Networks": {
-                name: settings
-                for each in egress.without(root.store, root.store.endpoints_of(container.id))
-                for name, settings in _settings(root, container, each)
+                each.network.name: _settings(container, *each)
+                for each in egress.without(root.store.attachments_of(container.id))
             },
         },
     }
@@ -176,7 +173,7 @@ def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:
 
 def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
-    for request in ports.singly(requests_of(spec)):
+    for request in ports.singly(spec.port_requests):
         port = request.host_ports
         found.setdefault(f"{request.container_port}/{request.protocol}", []).append(
             {
@@ -200,13 +197,10 @@ def _ports(root: Root, container: ContainerRecord) -> dict[str, list[dict[str, s
 
 
 def _settings(
-    root: Root, container: ContainerRecord, endpoint: EndpointRecord
-) -> list[tuple[str, dict[str, Any]]]:
-    network = root.store.network(endpoint.network_id)
-    if network is None:
-        return []
+    container: ContainerRecord, endpoint: EndpointRecord, network: NetworkRecord
+) -> dict[str, Any]:
     ip4, ip6 = endpoint.address(4), endpoint.address(6)
-    settings = {
+    return {
         "NetworkID": network.id,
         "EndpointID": endpoint.id,
         "InterfaceName": endpoint.ifname,
@@ -224,7 +218,6 @@ def _settings(
         "Aliases": list(endpoint.aliases),
         "DNSNames": [container.name, *endpoint.aliases, container.id[:12]],
     }
-    return [(network.name, settings)]
 
 
 def _gateway(network: NetworkRecord, endpoint: EndpointRecord, version: int) -> str:
@@ -237,7 +230,7 @@ def _ipam_config(
 ) -> dict[str, Any]:
     """What addresses were asked for when the container was created, and the link-local ones."""
     found: dict[str, Any] = {}
-    for request in ContainerSpec.from_json(container.spec).networks:
+    for request in container.spec.networks:
         if request.network in (network.name, network.id):
             found |= {"IPv4Address": request.ip} if request.ip else {}
             found |= {"IPv6Address": request.ip6} if request.ip6 else {}

@@ -17,7 +17,6 @@ from netyard.errors import NotFound
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord
 from netyard.values.ids import short
-from netyard.values.spec import ContainerSpec
 
 _COMMAND_WIDTH = 30
 
@@ -54,8 +53,7 @@ def ps(
         if quiet:
             click.echo(shown)
             continue
-        attached = egress.without(host.store, host.store.endpoints_of(record.id))
-        joined = [host.store.network(endpoint.network_id) for endpoint in attached]
+        attached = egress.without(host.store.attachments_of(record.id))
         rows.append(
             {
                 "ID": shown,
@@ -66,8 +64,8 @@ def ps(
                 "State": record.state,
                 "Ports": format_ports(host, record),
                 "Names": record.name,
-                "Networks": ",".join(network.name for network in joined if network),
-                "Labels": format_labels(ContainerSpec.from_json(record.spec).labels),
+                "Networks": ",".join(each.network.name for each in attached),
+                "Labels": format_labels(record.spec.labels),
             }
         )
     if quiet:
@@ -84,7 +82,7 @@ def ps(
 
 
 def _command(record: ContainerRecord, *, full: bool) -> str:
-    words = ContainerSpec.from_json(record.spec).command
+    words = record.spec.command
     text = shlex.join(words) if words else "(adopted)"
     if not full and len(text) > _COMMAND_WIDTH:
         text = text[: _COMMAND_WIDTH - 1] + "…"

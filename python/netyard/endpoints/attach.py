@@ -14,17 +14,16 @@ from netyard.errors import KernelError
 from netyard.firewall import conntrack
 from netyard.firewall import table as firewall
 from netyard.options.endpoint import IFNAME
-from netyard.state.records import EndpointRecord
+from netyard.state.records import Attachment, EndpointRecord
 from netyard.state.root import Change
 from netyard.state.store import Store
 
 
 def endpoint_plans(
-    store: Store,
-    endpoints: Sequence[EndpointRecord],
+    attached: Sequence[Attachment],
     namespace: int,
     *,
-    carriers: Mapping[int, EndpointRecord],
+    carriers: Mapping[int, Attachment],
     has_ports: bool,
 ) -> list[EndpointPlan]:
     """What the drivers are told about a container's endpoints.
@@ -33,14 +32,11 @@ def endpoint_plans(
         carriers: Which of the container's endpoints carry its default routes.
     """
     plans = []
-    for endpoint in endpoints:
-        network = store.network(endpoint.network_id)
-        if network is None:
-            continue
+    for endpoint, network in attached:
         gateways = [
             gateway
             for version, carrier in carriers.items()
-            if carrier.id == endpoint.id
+            if carrier.endpoint.id == endpoint.id
             and (gateway := network.route_via(endpoint, version)) is not None
         ]
         plans.append(

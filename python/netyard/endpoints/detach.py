@@ -60,10 +60,8 @@ def _by_network(
     found: dict[str, list[EndpointRecord]] = {}
     for endpoint in endpoints:
         found.setdefault(endpoint.network_id, []).append(endpoint)
-    for network_id, some in found.items():
-        network = root.store.network(network_id)
-        if network is not None:
-            yield network, some
+    for some in found.values():
+        yield root.store.attachment(some[0]).network, some
 
 
 def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
@@ -73,11 +71,8 @@ def _leave_to_tidy(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
 
 def _give_back_leases(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Have the agent release what a DHCP server granted, while the interface is there for it."""
-    leased = [
-        endpoint.id
-        for endpoint in endpoints
-        if (network := root.store.network(endpoint.network_id)) and network.leases_addresses
-    ]
+    attached = map(root.store.attachment, endpoints)
+    leased = [each.endpoint.id for each in attached if each.network.leases_addresses]
     if leased:
         agent.release_leases(root.layout, leased)
         with root.store.transaction():

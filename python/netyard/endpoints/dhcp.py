@@ -33,11 +33,8 @@ def acquire(change: Change, container: ContainerRecord, attached: Sequence[Endpo
         Conflict: if the lease is not of the network's subnet.
     """
     store, layout = change.store, change.root.layout
-    wanted = [
-        (each, network)
-        for each in attached
-        if (network := store.network(each.network_id)) and network.leases_addresses
-    ]
+    found = map(store.attachment, attached)
+    wanted = [each for each in found if each.network.leases_addresses]
     if not wanted:
         return False
     agent.ensure(layout)
@@ -93,9 +90,7 @@ def apply(
         address: ``None`` if the lease was lost: then it has none, and no way out by it.
     """
     after = before._replace(ip4=str(address or ""), lease=lease)
-    network = root.store.network(before.network_id)
-    if network is None:
-        return before
+    network = root.store.attachment(before).network
     removed, added = _changed(network, before, after), _changed(network, after, before)
     with opened_namespace(root, container) as namespace:
         mac = bytes.fromhex(before.mac.replace(":", "")) or None

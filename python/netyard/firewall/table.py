@@ -97,8 +97,8 @@ def release(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
 def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
     ports = []
     for endpoint in endpoints:
-        network = root.store.network(endpoint.network_id)
-        if network is not None and bridge_options.checks_sources(network.options):
+        network = root.store.attachment(endpoint).network
+        if bridge_options.checks_sources(network.options):
             addresses = [*endpoint.addresses, *map(ip_address, endpoint.link_local)]
             ports.append((endpoint.host_ifname, endpoint.mac, addresses))
     return anti_spoofing.elements(ports)
@@ -155,8 +155,7 @@ def _all_loops(root: Root) -> list[Step]:
                 for each in root.store.publications(endpoint.container_id)
                 if each.endpoint_id == endpoint.id and is_looped(each) and not each.is_ending
             ]
-            network = root.store.network(endpoint.network_id)
-            gateway = network.gateway(6) if network else None
+            gateway = root.store.attachment(endpoint).network.gateway(6)
             if mine and gateway:
                 steps += loop_steps(endpoint.host_ifname, gateway, mine)
     return steps

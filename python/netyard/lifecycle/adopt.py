@@ -93,7 +93,7 @@ def revive(change: Change, record: ContainerRecord) -> None:
         NotFound: if nobody has, or it was adopted by a process, of which none is left.
     """
     root, store = change.root, change.store
-    spec = ContainerSpec.from_json(record.spec)
+    spec = record.spec
     if record.state == "running":
         tear_down(root, record, state="exited", now=True, finished=clock.now())
     if not spec.netns:
@@ -147,12 +147,10 @@ def _note_interfaces(root: Root, record: ContainerRecord, source: int) -> None:
     was_up = any(link.name == "lo" and link.is_up for link in found)
     root.store.update_container(record.id, was_loopback_up=was_up)
     taken = {link.name for link in found}
-    for each in root.store.endpoints_of(record.id):
-        network = root.store.network(each.network_id)
-        if network is not None:
-            ifname = choose_ifname(network, each.options.get(IFNAME), taken)
-            root.store.update_endpoint(each.id, ifname=ifname)
-            taken.add(ifname)
+    for endpoint, network in root.store.attachments_of(record.id):
+        ifname = choose_ifname(network, endpoint.options.get(IFNAME), taken)
+        root.store.update_endpoint(endpoint.id, ifname=ifname)
+        taken.add(ifname)
 
 
 def abandon(root: Root, record: ContainerRecord) -> None:

@@ -6,6 +6,7 @@ namespace, a word with the agent) is paid once for many.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -17,9 +18,8 @@ from netyard.endpoints.namespace import opened_namespace
 from netyard.lifecycle.connect import follow_up, running_plans, withdraw_endpoints
 from netyard.lifecycle.name_service import NameRefresh, has_name_service
 from netyard.state import events
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.root import Change
-from netyard.values.spec import ContainerSpec
 
 # Each endpoint takes two descriptors while it is made, of 1,024 that a process has.
 _AT_ONCE = 200
@@ -33,7 +33,7 @@ class Batch:
 
     def __init__(self, change: Change) -> None:
         self._change = change
-        self._planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]] = []
+        self._planned: list[tuple[ContainerRecord, Attachment]] = []
         self._leaving: dict[str, tuple[ContainerRecord, EndpointRecord]] = {}
         self._transaction = ExitStack()
 
@@ -42,11 +42,9 @@ class Batch:
         if not self._planned:
             self._transaction.enter_context(self._change.store.transaction())
 
-    def add(
-        self, container: ContainerRecord, network: NetworkRecord, planned: EndpointRecord
-    ) -> None:
+    def add(self, container: ContainerRecord, planned: Attachment) -> None:
         """Make an endpoint later, with the others."""
-        self._planned.append((container, network, planned))
+        self._planned.append((container, planned))
 
     def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
         """Take an endpoint away later, with the others."""
@@ -83,7 +81,7 @@ class Batch:
         self._transaction.close()
         if not planned:
             return
-        owners = {container.id: container for container, _, _ in planned}
+        owners = {container.id: container for container, _ in planned}
         made: list[EndpointRecord] = []
         for container in owners.values():
             # One by one: a container that has gone meanwhile keeps no other from its routes.
@@ -97,23 +95,19 @@ class Batch:
             follow_up(self._change, owners[endpoint.container_id], endpoint)
         with self._change.store.transaction():
             settle_endpoints(self._change.store, made)
-            for container, network, _ in planned:
-                events.network_event(self._change.store, "connect", network, container.id)
-        names.finish(needed=has_name_service(self._change.store, made))
+            for container, each in planned:
+                events.network_event(self._change.store, "connect", each.network, container.id)
+        names.finish(needed=has_name_service(each for _, each in planned))
 
     def _attach(
-        self,
-        planned: list[tuple[ContainerRecord, NetworkRecord, EndpointRecord]],
-        begin: Action,
+        self, planned: Sequence[tuple[ContainerRecord, Attachment]], begin: Action
     ) -> list[EndpointRecord]:
         root = self._change.root
         plans: list[EndpointPlan] = []
         with ExitStack() as opened:
-            for container, _, endpoint in planned:
+            for container, each in planned:
                 namespace = opened.enter_context(opened_namespace(root, container))
-                plans += running_plans(
-                    root, endpoint, namespace, ContainerSpec.from_json(container.spec)
-                )
+                plans += running_plans(root, container, each, namespace)
             return attach_endpoints(self._change, plans, meanwhile=begin)
 
 

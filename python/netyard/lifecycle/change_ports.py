@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netyard import _core
-from netyard.endpoints.gateways import gateway_endpoints
+from netyard.endpoints.gateways import default_routes
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.firewall import table as firewall
 from netyard.lifecycle.lookup import find_container
 from netyard.ports.apply import enforce_ports, forget_udp_clients, withdraw_ports
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
-from netyard.state.records import ContainerRecord, EndpointRecord, Publication
+from netyard.state.records import Attachment, ContainerRecord, Publication
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import ports
@@ -49,7 +49,7 @@ def add_ports(root: Root, wanted: str, texts: Sequence[str]) -> list[Publication
             _remember(root, container, more)
         change.on_failure(lambda: _forget(root, container, spec))
         enforce_ports(change, made, places, shares=shares)
-        _let_hairpin(root, carriers.values())
+        _let_hairpin(carriers.values())
         root.store.note_publishing(None)
         return made
 
@@ -66,17 +66,18 @@ def finish_publishing(root: Root, container_id: str) -> None:
     if container is not None and container.state == "running":
         carriers, _ = _carriers_and_places(root, container)
         firewall.rebuild_table(root)
-        _let_hairpin(root, carriers.values())
+        _let_hairpin(carriers.values())
         forget_udp_clients(root, root.store.publications(container_id))
     root.store.note_publishing(None)
 
 
 def _carriers_and_places(
     root: Root, container: ContainerRecord
-) -> tuple[Mapping[int, EndpointRecord], Places]:
-    up = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
-    carriers = gateway_endpoints(root.store, up)
-    return carriers, Places.of(root.store, up, carriers)
+) -> tuple[Mapping[int, Attachment], Places]:
+    attached = root.store.attachments_of(container.id)
+    up = [each for each in attached if each.endpoint.state == "up"]
+    carriers = default_routes(up)
+    return carriers, Places.of(up, carriers)
 
 
 def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
@@ -148,7 +149,7 @@ def _candidates(
 
 
 def _spec_of(container: ContainerRecord) -> ContainerSpec:
-    spec = ContainerSpec.from_json(container.spec)
+    spec = container.spec
     if spec.mode != "networks":
         raise Invalid(
             f"container {container.name!r} is in {spec.mode!r} mode and has no ports of its own"
@@ -161,11 +162,10 @@ def _remember(root: Root, container: ContainerRecord, spec: ContainerSpec) -> No
         root.store.update_container(container.id, spec=spec.to_json())
 
 
-def _let_hairpin(root: Root, carriers: Iterable[EndpointRecord]) -> None:
+def _let_hairpin(carriers: Iterable[Attachment]) -> None:
     """A container that had no ports may now ask its own."""
-    for endpoint in carriers:
-        network = root.store.network(endpoint.network_id)
-        if network is not None and network.bridge:
+    for endpoint, network in carriers:
+        if network.bridge:
             _core.restore_ports([(endpoint.host_ifname, network.bridge, True)])
 
 
@@ -187,8 +187,8 @@ class Published:
                 inside = (int(port), protocol.lower() or "tcp")
                 word = outside.rpartition(":")[2]
                 # Port 0 is any.
-                root = int(word) or None if word.isdecimal() else None
-                self._plain.setdefault(inside, {}).setdefault(root, []).append(text)
+                outer = int(word) or None if word.isdecimal() else None
+                self._plain.setdefault(inside, {}).setdefault(outer, []).append(text)
             else:
                 self._others.append(text)
 
@@ -201,8 +201,8 @@ class Published:
         """Take out what may be meant by a request for one port."""
         by_host = self._plain.get((request.container_port, request.protocol), {})
         chosen = (None, *request.host_ports) if request.host_ports else tuple(by_host)
-        for root in chosen:
-            yield from by_host.pop(root, ())
+        for outer in chosen:
+            yield from by_host.pop(outer, ())
 
     def take(self, requests: Sequence[PortRequest]) -> bool:
         """Take what these cover out; whether there was any."""

@@ -8,7 +8,7 @@ from netyard.drivers.base import EndpointPlan
 from netyard.endpoints import dhcp
 from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
 from netyard.endpoints.detach import take_out_endpoints
-from netyard.endpoints.gateways import gateway_endpoints, route_defaults
+from netyard.endpoints.gateways import default_routes, route_defaults
 from netyard.endpoints.namespace import opened_namespace
 from netyard.endpoints.plan import forget_endpoint, plan_endpoint, taken_ifnames
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound
@@ -21,12 +21,12 @@ from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import publish_ports, put_back_ports, unpublish_ports
 from netyard.ports.choose import same_ports
-from netyard.ports.places import Places, requests_of
+from netyard.ports.places import Places
 from netyard.state import events
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Batch, Change, Root
 from netyard.state.store import Store
-from netyard.values.spec import ContainerSpec, NetworkRequest
+from netyard.values.spec import NetworkRequest
 
 
 def connect_container(
@@ -64,7 +64,7 @@ def _plan_in_batch(
     batch.begin()
     with change.store.attempt():
         made = _plan(change, network, container, request)
-    batch.add(container, network, made)
+    batch.add(container, Attachment(made, network))
     return made
 
 
@@ -72,20 +72,18 @@ def _join(
     change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
 ) -> EndpointRecord:
     root = change.root
-    before = root.store.endpoints_of(container.id)
     made = _plan(change, network, container, request)
     if container.state == "running":
         devices.ensure_device(change, network)
         cluster.follow(root, network)
         with opened_namespace(root, container) as namespace:
-            return _attach(change, container, [*before, made], made, namespace)
-    _note_connected(root.store, container, made)
+            return _attach(change, container, Attachment(made, network), namespace)
+    _note_connected(root.store, container, network)
     return made
 
 
-def _note_connected(store: Store, container: ContainerRecord, made: EndpointRecord) -> None:
-    network = store.network(made.network_id)
-    if network is not None and not network.is_egress:
+def _note_connected(store: Store, container: ContainerRecord, network: NetworkRecord) -> None:
+    if not network.is_egress:
         events.network_event(store, "connect", network, container.id)
 
 
@@ -99,7 +97,7 @@ def _plan(
     taken = taken_ifnames(root, container, looks=looks)
     before = root.store.endpoints_of(container.id)
     has_ipv6 = not network.is_egress or egress.has_ipv6(before)
-    disabled = disables_ipv6(ContainerSpec.from_json(container.spec).sysctls)
+    disabled = disables_ipv6(container.spec.sysctls)
     with change.store.transaction():
         made = plan_endpoint(
             change,
@@ -118,10 +116,9 @@ def _plan(
 def _arrange_egress(change: Change, container: ContainerRecord) -> None:
     """Give a container the interface beside its overlays that leads out, or take it away."""
     root = change.root
-    everything = root.store.endpoints_of(container.id)
-    others = egress.without(root.store, everything)
-    present = [each for each in everything if each not in others]
-    if egress.is_needed(root.store, others):
+    attached = root.store.attachments_of(container.id)
+    present = [each.endpoint for each in attached if each.network.is_egress]
+    if egress.is_needed(attached):
         if not present:
             network = egress.ensure_network(root)
             _join(change, network, container, NetworkRequest(network=network.id))
@@ -131,70 +128,63 @@ def _arrange_egress(change: Change, container: ContainerRecord) -> None:
 
 
 def _attach(
-    change: Change,
-    container: ContainerRecord,
-    everything: list[EndpointRecord],
-    made: EndpointRecord,
-    namespace: int,
+    change: Change, container: ContainerRecord, planned: Attachment, namespace: int
 ) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
     root, store = change.root, change.store
-    plans = running_plans(root, made, namespace, ContainerSpec.from_json(container.spec))
+    plans = running_plans(root, container, planned, namespace)
     refresh = NameRefresh(change, container.id)
     # Once the interface is gone, if it must go again.
     change.on_failure(lambda: route_defaults(root, container))
     (made,) = attach_endpoints(change, plans, meanwhile=refresh.begin)
-    everything = [*everything[:-1], made]
     if dhcp.acquire(change, container, [made]):
         made = store.endpoint(made.id) or made
-        everything = [*everything[:-1], made]
     cluster.publish(root, [made])
     follow_up(change, container, made)
     with store.transaction():
         settle_endpoints(store, [made])
-        _note_connected(store, container, made)
-    refresh.finish(needed=has_name_service(store, everything))
+        _note_connected(store, container, planned.network)
+    refresh.finish(needed=has_name_service(store.attachments_of(container.id)))
     return made
 
 
 def running_plans(
-    root: Root, made: EndpointRecord, namespace: int, spec: ContainerSpec
+    root: Root, container: ContainerRecord, planned: Attachment, namespace: int
 ) -> list[EndpointPlan]:
     """What the driver is told of an endpoint of a running container."""
-    everything = root.store.endpoints_of(made.container_id)
-    carriers = gateway_endpoints(root.store, everything)
+    spec = container.spec
+    carriers = default_routes(root.store.attachments_of(container.id))
     has_ports = bool(spec.publish or spec.publish_all)
-    return endpoint_plans(root.store, [made], namespace, carriers=carriers, has_ports=has_ports)
+    return endpoint_plans([planned], namespace, carriers=carriers, has_ports=has_ports)
 
 
 def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) -> None:
     """What follows from a new interface: default routes, where the ports are, files."""
     root, store = change.root, change.store
-    everything = store.endpoints_of(container.id)
-    carriers = gateway_endpoints(store, everything)
-    before = [each for each in everything if each.id != made.id]
-    carriers_before = gateway_endpoints(store, before)
-    places = Places.of(store, [made], carriers)
-    if carriers != carriers_before or places.routed:
-        _move_ports(change, container, ContainerSpec.from_json(container.spec))
+    attached = store.attachments_of(container.id)
+    new = [each for each in attached if each.endpoint.id == made.id]
+    before = [each for each in attached if each.endpoint.id != made.id]
+    carriers, carriers_before = default_routes(attached), default_routes(before)
+    if carriers != carriers_before or Places.of(new, carriers).routed:
+        _move_ports(change, container)
     if carriers != carriers_before and carriers_before:
         route_defaults(root, container)
-    refresh_etc_files(root, container, added=[made])
+    refresh_etc_files(root, container, added=new)
 
 
-def _move_ports(change: Change, container: ContainerRecord, spec: ContainerSpec) -> None:
+def _move_ports(change: Change, container: ContainerRecord) -> None:
     """Published ports live on the endpoint that carries the default route (contract PB12)."""
     root = change.root
     before = root.store.publications(container.id)
-    wanted = requests_of(spec)
+    wanted = container.spec.port_requests
     if not before and not wanted:
         return
     kept = same_ports(before, wanted)
     change.on_failure(lambda: put_back_ports(root, container.id, before))
     unpublish_ports(root, container.id)
-    joined = [each for each in root.store.endpoints_of(container.id) if each.is_joined]
-    carriers = gateway_endpoints(root.store, joined)
-    publish_ports(change, container, kept, Places.of(root.store, joined, carriers))
+    attached = root.store.attachments_of(container.id)
+    joined = [each for each in attached if each.endpoint.is_joined]
+    publish_ports(change, container, kept, Places.of(joined, default_routes(joined)))
 
 
 def disconnect_container(root: Root, network: NetworkRecord, wanted: str) -> None:
@@ -220,9 +210,8 @@ def disconnect_container(root: Root, network: NetworkRecord, wanted: str) -> Non
 
 def _can_leave_later(root: Root, container: ContainerRecord) -> bool:
     """Whether it is one of the disconnections that are made together."""
-    attached = root.store.endpoints_of(container.id)
-    found = (root.store.network(each.network_id) for each in attached)
-    is_plain = all(network is not None and network.driver == "bridge" for network in found)
+    attached = root.store.attachments_of(container.id)
+    is_plain = all(each.network.driver == "bridge" for each in attached)
     return container.state == "running" and is_plain
 
 
@@ -259,24 +248,25 @@ def withdraw_endpoints(
 def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
     """What follows from an interface that is gone: default routes, where the ports are, files."""
     root = change.root
-    rest = [each for each in root.store.endpoints_of(container.id) if each.state == "up"]
-    before = gateway_endpoints(root.store, [*rest, gone])
-    carriers = gateway_endpoints(root.store, rest)
-    has_moved = carriers != before
+    attached = root.store.attachments_of(container.id)
+    rest = [each for each in attached if each.endpoint.state == "up"]
+    left = root.store.attachment(gone)
+    carriers = default_routes(rest)
+    has_moved = carriers != default_routes([*rest, left])
     # The kernel has taken the interface's own routes with it: without another there is none to set.
     if has_moved and carriers:
         route_defaults(root, container)
     had_ports = any(each.endpoint_id == gone.id for each in root.store.publications(container.id))
     if has_moved or had_ports:
-        _move_ports(change, container, ContainerSpec.from_json(container.spec))
-    refresh_etc_files(root, container, removed=[gone])
+        _move_ports(change, container)
+    refresh_etc_files(root, container, removed=[left])
 
 
 def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> None:
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
-    network = root.store.network(gone.network_id)
+    network = root.store.attachment(gone).network
     forget_endpoint(root, gone)
-    if network is not None and not network.is_egress and gone.state != "attaching":
+    if not network.is_egress and gone.state != "attaching":
         events.network_event(root.store, "disconnect", network, container.id)
 
 
@@ -284,17 +274,15 @@ def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> No
     """Refuse what cannot be connected (contract NO1, NO2)."""
     if root.store.network(network.id) is None:
         raise NotFound(f"network {network.name!r} has been removed meanwhile")
-    spec = ContainerSpec.from_json(container.spec)
     if network.is_config_only:
         raise Forbidden(f"network {network.name!r} only holds settings: nothing can be on it")
     if network.is_egress:
         raise Forbidden(f"network {network.name!r} is joined beside overlay networks, and only so")
     if not network.takes_endpoints:
         raise Forbidden(f"network {network.name!r} can only be chosen when a container is created")
-    if spec.mode != "networks":
-        raise Forbidden(
-            f"container {container.name!r} is in {spec.mode!r} mode and joins no networks"
-        )
+    mode = container.spec.mode
+    if mode != "networks":
+        raise Forbidden(f"container {container.name!r} is in {mode!r} mode and joins no networks")
     if root.store.endpoint_between(network.id, container.id):
         raise Conflict(f"container {container.name!r} is on network {network.name!r} already")
 

@@ -36,7 +36,7 @@ def make_container(
         name=_choose_name(root, name),
         kind="run" if spec.command else "adopted",
         created=clock.now(),
-        spec=spec.to_json(),
+        spec_json=spec.to_json(),
         donor_id=donor,
         state="created",
     )
@@ -50,8 +50,8 @@ def make_container(
             if network.is_egress:
                 raise Forbidden(f"--network: {network.name!r} is joined beside overlay networks")
             _plan(change, network, record, request, spec, position)
-        planned = store.endpoints_of(record.id)
-        if egress.is_needed(store, planned):
+        planned = store.attachments_of(record.id)
+        if egress.is_needed(planned):
             network = egress.ensure_network(root)
             request = NetworkRequest(network=network.id)
             _plan(change, network, record, request, spec, len(planned))

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from netyard.endpoints.gateways import gateway_endpoints
+from netyard.endpoints.gateways import default_routes
 from netyard.errors import Conflict, Invalid
-from netyard.lifecycle.environment import hostname_of
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.name_service import has_name_service
 from netyard.networks import egress
@@ -16,7 +15,7 @@ from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.resolver import files
 from netyard.state import config
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, ContainerRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.parse import Address
 from netyard.values.spec import ContainerSpec
@@ -28,10 +27,9 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
     """Make hosts, hostname and resolv.conf of a container that has its own."""
     if container.donor_id is not None:
         return
-    spec = ContainerSpec.from_json(container.spec)
-    store, directory = root.store, root.layout.container(container.id)
-    attached = store.endpoints_of(container.id)
-    hostname = hostname_of(container, spec)
+    spec, directory = container.spec, root.layout.container(container.id)
+    attached = root.store.attachments_of(container.id)
+    hostname = container.hostname
     if spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
     files.write_in_place(directory / "hostname", f"{hostname}\n")
@@ -39,9 +37,7 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
         hosts = files.read_text(Path("/etc/hosts"))
     else:
         hosts = files.hosts_file(
-            addresses=[
-                address for each in egress.without(store, attached) for address in each.addresses
-            ],
+            addresses=_own_addresses(attached),
             hostname=hostname,
             domainname=spec.domainname,
             extra=[*_extra_hosts(root, spec, attached), *_linked_hosts(root, container, attached)],
@@ -51,13 +47,18 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
     files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, attached))
 
 
-def _has_ipv6(attached: Sequence[EndpointRecord]) -> bool:
-    return any(each.ip6 for each in attached)
+def _own_addresses(attached: Sequence[Attachment]) -> list[Address]:
+    """A container's addresses that its own names are for."""
+    return [address for each in egress.without(attached) for address in each.endpoint.addresses]
 
 
-def _resolv_conf(root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]) -> str:
+def _has_ipv6(attached: Sequence[Attachment]) -> bool:
+    return any(each.endpoint.ip6 for each in attached)
+
+
+def _resolv_conf(root: Root, spec: ContainerSpec, attached: Sequence[Attachment]) -> str:
     settings = config.load(root.layout.root)
-    has_names = has_name_service(root.store, attached)
+    has_names = has_name_service(attached)
     is_copied = spec.mode != "host" and not has_names
     return files.resolv_conf(
         files.ResolvConf.to_copy() if is_copied else files.ResolvConf.of_host(),
@@ -71,7 +72,7 @@ def _resolv_conf(root: Root, spec: ContainerSpec, attached: Sequence[EndpointRec
 
 
 def _extra_hosts(
-    root: Root, spec: ContainerSpec, attached: Sequence[EndpointRecord]
+    root: Root, spec: ContainerSpec, attached: Sequence[Attachment]
 ) -> list[tuple[str, str]]:
     """``--add-host`` entries, ``host-gateway`` turned into addresses (contract RN19)."""
     extra: list[tuple[str, str]] = []
@@ -89,33 +90,32 @@ def _extra_hosts(
 
 
 def _linked_hosts(
-    root: Root, container: ContainerRecord, attached: Sequence[EndpointRecord]
+    root: Root, container: ContainerRecord, attached: Sequence[Attachment]
 ) -> list[tuple[str, str]]:
     """Lines for ``--link`` on the default network, which has no name server (contract RN20)."""
     lines: list[tuple[str, str]] = []
-    for each in attached:
-        network = root.store.network(each.network_id)
-        if network is None or not network.is_builtin:
+    for endpoint, network in attached:
+        if not network.is_builtin:
             continue
-        if each.links and not bridge_options.allows_icc(network.options):
+        if endpoint.links and not bridge_options.allows_icc(network.options):
             raise Invalid(
                 f"--link: containers of network {network.name!r} are apart: icc is off",
                 field="--link",
             )
-        for wanted, alias in each.links:
+        for wanted, alias in endpoint.links:
             target = find_container(root, wanted)
             there = root.store.endpoint_between(network.id, target.id)
             if there is None or target.state != "running":
                 raise Conflict(
                     f"--link: container {target.name!r} does not run on the default network"
                 )
-            called = hostname_of(target, ContainerSpec.from_json(target.spec))
+            called = target.hostname
             names = dict.fromkeys((alias, called, target.name))
             lines += [(" ".join(names), str(address)) for address in there.addresses]
     return lines
 
 
-def _gateways(root: Root, attached: Sequence[EndpointRecord]) -> list[str]:
+def _gateways(root: Root, attached: Sequence[Attachment]) -> list[str]:
     """The host's addresses as a container sees them: its own gateways, internal or not.
 
     Those of the network that carries the default route, where there is one (contract RN19).
@@ -124,12 +124,11 @@ def _gateways(root: Root, attached: Sequence[EndpointRecord]) -> list[str]:
     if configured:
         return [str(address) for address in configured]
     found: list[str] = []
-    carriers = gateway_endpoints(root.store, attached)
+    carriers = default_routes(attached)
     for version in (4, 6):
         first = [carriers[version]] if version in carriers else []
         for each in [*first, *attached]:
-            network = root.store.network(each.network_id)
-            address = _host_on(network, version) if network else None
+            address = _host_on(each.network, version)
             if address is not None:
                 found.append(str(address))
                 break
@@ -152,8 +151,8 @@ def refresh_etc_files(
     root: Root,
     container: ContainerRecord,
     *,
-    added: Sequence[EndpointRecord] = (),
-    removed: Sequence[EndpointRecord] = (),
+    added: Sequence[Attachment] = (),
+    removed: Sequence[Attachment] = (),
 ) -> None:
     """Bring a running container's files up to date after connect or disconnect.
 
@@ -162,14 +161,13 @@ def refresh_etc_files(
     """
     if container.kind == "adopted":
         return
-    spec = ContainerSpec.from_json(container.spec)
-    directory = root.layout.container(container.id)
+    spec, directory = container.spec, root.layout.container(container.id)
     refresh_etc_hosts(root, container, added=added, removed=removed)
-    after = root.store.endpoints_of(container.id)
-    gone = {each.id for each in removed}
-    after = [each for each in after if each.id not in gone]
-    new = {each.id for each in added}
-    before = [*(each for each in after if each.id not in new), *removed]
+    gone = {each.endpoint.id for each in removed}
+    attached = root.store.attachments_of(container.id)
+    after = [each for each in attached if each.endpoint.id not in gone]
+    new = {each.endpoint.id for each in added}
+    before = [*(each for each in after if each.endpoint.id not in new), *removed]
     if files.read_text(directory / "resolv.conf") == _resolv_conf(root, spec, before):
         files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, after))
 
@@ -178,20 +176,17 @@ def refresh_etc_hosts(
     root: Root,
     container: ContainerRecord,
     *,
-    added: Sequence[EndpointRecord],
-    removed: Sequence[EndpointRecord],
+    added: Sequence[Attachment],
+    removed: Sequence[Attachment],
 ) -> None:
     """Put a running container's own addresses into its /etc/hosts, and take others out."""
     if container.kind == "adopted":
         return
-    spec = ContainerSpec.from_json(container.spec)
-    hostname = hostname_of(container, spec)
+    hostname, domainname = container.hostname, container.spec.domainname
     path = root.layout.container(container.id) / "hosts"
 
-    def lines(some: Sequence[EndpointRecord]) -> list[str]:
-        shown = egress.without(root.store, some)
-        addresses = [address for each in shown for address in each.addresses]
-        return files.own_lines(addresses, hostname, spec.domainname)
+    def lines(some: Sequence[Attachment]) -> list[str]:
+        return files.own_lines(_own_addresses(some), hostname, domainname)
 
     hosts = files.without_lines(files.read_text(path), lines(removed))
     files.write_in_place(path, files.with_lines(hosts, lines(added)))

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.networks.lookup import find_network, list_networks
-from netyard.ports.places import requests_of
 from netyard.state.records import ContainerRecord, NetworkRecord, singly
 from netyard.state.root import Root
 from netyard.values import ports
 from netyard.values.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
-from netyard.values.spec import ContainerSpec
 
 STATES = ("created", "running", "exited")
 
@@ -108,7 +106,7 @@ def select_containers(
     tests: dict[str, Test[ContainerRecord]] = {
         "id": lambda each, value: matches(each.id, value),
         "name": lambda each, value: matches(each.name, value),
-        "label": lambda each, value: has_label(ContainerSpec.from_json(each.spec).labels, value),
+        "label": lambda each, value: has_label(each.spec.labels, value),
         "status": lambda each, value: each.state == one_of(value, *STATES),
         "exited": lambda each, value: (
             each.state == "exited" and str(each.exit_code) == _number(value)
@@ -130,7 +128,7 @@ def _number(value: str) -> str:
 
 
 def _is_on(root: Root, container: ContainerRecord, wanted: str) -> bool:
-    spec = ContainerSpec.from_json(container.spec)
+    spec = container.spec
     if spec.mode != "networks":
         return spec.mode == wanted
     try:
@@ -149,7 +147,7 @@ def _publishes(root: Root, container: ContainerRecord, value: str) -> bool:
 
 
 def _exposes(container: ContainerRecord, value: str) -> bool:
-    spec = ContainerSpec.from_json(container.spec)
+    spec = container.spec
     exposed = {port for text in spec.expose for port in ports.parse_expose(text)}
-    exposed |= {(each.container_port, each.protocol) for each in ports.singly(requests_of(spec))}
+    exposed |= {(each.container_port, each.protocol) for each in ports.singly(spec.port_requests)}
     return bool(exposed & set(ports.parse_expose(value)))

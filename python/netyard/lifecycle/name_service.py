@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from netyard.ipc import agent
-from netyard.state.records import EndpointRecord
+from netyard.state.records import Attachment
 from netyard.state.root import Change
-from netyard.state.store import Store
 
 
-def has_name_service(store: Store, attached: Sequence[EndpointRecord]) -> bool:
+def has_name_service(attached: Iterable[Attachment]) -> bool:
     """Whether any of these endpoints is on a network with the embedded server."""
-    networks = (store.network(each.network_id) for each in attached)
-    return any(network is not None and network.has_name_service for network in networks)
+    return any(each.network.has_name_service for each in attached)
 
 
 class NameRefresh:

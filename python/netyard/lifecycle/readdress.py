@@ -10,7 +10,7 @@ from netyard.endpoints.detach import flush_flows_of
 from netyard.endpoints.namespace import opened_namespace
 from netyard.ipc import agent, cluster
 from netyard.lifecycle.etc_files import refresh_etc_hosts
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac
@@ -40,7 +40,9 @@ def give_new_addresses(root: Root, endpoint_id: str) -> list[Address]:
                 root.store.add_lease(network.id, address, endpoint_id)
             root.store.update_endpoint(endpoint_id, ip4=after.ip4, ip6=after.ip6, mac=after.mac)
         if container.state == "running":
-            refresh_etc_hosts(root, container, removed=[before], added=[after])
+            left = Attachment(before, network)
+            joined = Attachment(after, network)
+            refresh_etc_hosts(root, container, removed=[left], added=[joined])
         agent.rename(root.layout, container.id)
         return claimed
 

@@ -9,7 +9,7 @@ from netyard import _core
 from netyard.drivers.registry import driver
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints
-from netyard.endpoints.gateways import gateway_endpoints, route_defaults
+from netyard.endpoints.gateways import default_routes, route_defaults
 from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import NetyardError
 from netyard.firewall import forwarding, other_firewalls
@@ -26,7 +26,6 @@ from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.values.spec import ContainerSpec
 
 
 def finish_interrupted(root: Root) -> None:
@@ -72,7 +71,7 @@ def _undo_container(root: Root, container: ContainerRecord) -> None:
     elif container.state == "starting":
         state = "exited" if container.started else "created"
         tear_down(root, container, state=state, now=True)
-        if ContainerSpec.from_json(container.spec).auto_remove:
+        if container.spec.auto_remove:
             discard_container(root, container)
     else:
         discard_container(root, container)
@@ -132,9 +131,7 @@ def reload(root: Root) -> Report:
         # Once more: chains on interfaces can only be made when these are there.
         firewall.rebuild_table(root)
         running = [each for each in root.store.containers() if each.state == "running"]
-        needed = any(
-            has_name_service(root.store, root.store.endpoints_of(each.id)) for each in running
-        )
+        needed = any(has_name_service(root.store.attachments_of(each.id)) for each in running)
         ids = [each.id for each in running]
         root.layout.restored.touch(mode=0o600)
         change.afterwards(lambda: agent.refresh(root.layout, ids, needed=needed))
@@ -147,15 +144,13 @@ def _restore_container(change: Change, container: ContainerRecord) -> None:
     if container.kind == "adopted" and not adopt.is_kept(root, container):
         adopt.revive(change, container)
         return
-    attached = root.store.endpoints_of(container.id)
+    attached = root.store.attachments_of(container.id)
     if not attached:
         return
     has_ports = bool(root.store.publications(container.id))
     with opened_namespace(root, container) as namespace:
-        carriers = gateway_endpoints(root.store, attached)
-        plans = endpoint_plans(
-            root.store, attached, namespace, carriers=carriers, has_ports=has_ports
-        )
+        carriers = default_routes(attached)
+        plans = endpoint_plans(attached, namespace, carriers=carriers, has_ports=has_ports)
         for plan in plans:
             driver(plan.network.driver).restore(plan.network, [plan])
     route_defaults(root, container)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from netyard import _core
 from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import Conflict
-from netyard.lifecycle.environment import environment, hostname_of
+from netyard.lifecycle.environment import environment
 from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
 from netyard.lifecycle.lookup import refreshed_container
@@ -51,7 +51,7 @@ def start_container(
     with store.transaction():
         store.update_container(container.id, state="starting")
     change.on_failure(lambda: tear_down(root, container, state=before, now=True))
-    spec = ContainerSpec.from_json(container.spec)
+    spec = container.spec
     directory = root.layout.container(container.id)
     directory.mkdir(mode=0o711, exist_ok=True)
     (directory / "exit").unlink(missing_ok=True)
@@ -74,10 +74,8 @@ def start_container(
             exit_code=0,
         )
         events.container_event(store, "start", container)
-        for each in store.endpoints_of(container.id):
-            network = store.network(each.network_id)
-            if network is not None:
-                events.network_event(store, "connect", network, container.id)
+        for each in store.attachments_of(container.id):
+            events.network_event(store, "connect", each.network, container.id)
     return store.container(container.id) or container
 
 
@@ -110,11 +108,11 @@ def _launch(
     owner = container.donor_id or container.id
     layout = root.layout
     directory = layout.container(owner)
-    hostname = hostname_of(container, spec)
+    hostname = container.hostname
     if container.donor_id:
         donor = root.store.container(container.donor_id)
         if donor is not None:
-            hostname = hostname_of(donor, ContainerSpec.from_json(donor.spec))
+            hostname = donor.hostname
     elif spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
     return shim.Launch(

@@ -22,7 +22,6 @@ from netyard.state.records import ContainerRecord
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import clock
-from netyard.values.spec import ContainerSpec
 
 _EXIT_PATIENCE_SECONDS = 2.0
 _EXIT_PAUSE_SECONDS = 0.0005
@@ -61,10 +60,8 @@ def tear_down(
 
 
 def _record_end(store: Store, container: ContainerRecord, outcome: Mapping[str, object]) -> None:
-    for each in store.endpoints_of(container.id):
-        network = store.network(each.network_id)
-        if network is not None:
-            events.network_event(store, "disconnect", network, container.id)
+    for each in store.attachments_of(container.id):
+        events.network_event(store, "disconnect", each.network, container.id)
     events.container_event(store, "die", container, exitCode=str(outcome.get("exit_code", 0)))
 
 
@@ -100,7 +97,7 @@ def finish_container(root: Root, container_id: str) -> ContainerRecord | None:
         if container.donor_id is not None:
             _release_donor(root, container.donor_id)
         ended = root.store.container(container_id)
-        if ended is not None and ContainerSpec.from_json(ended.spec).auto_remove:
+        if ended is not None and ended.spec.auto_remove:
             discard_container(root, ended)
             return None
         return ended

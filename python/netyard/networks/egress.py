@@ -15,9 +15,8 @@ from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.random_ids import new_id
-from netyard.state.records import EGRESS_NETWORK, EndpointRecord, NetworkRecord
+from netyard.state.records import EGRESS_NETWORK, Attachment, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.state.store import Store
 from netyard.values import clock
 from netyard.values.ids import bridge_name
 from netyard.values.pool import Pool, address_from
@@ -26,27 +25,18 @@ from netyard.values.subnet_pools import choose_subnet
 _OPTIONS = {bridge_options.ICC: "false"}
 
 
-def is_needed(store: Store, endpoints: Sequence[EndpointRecord]) -> bool:
-    """Whether a container with these endpoints, leaving out egress itself, has no way out."""
-    pairs = [(each, found) for each in endpoints if (found := store.network(each.network_id))]
-    has_overlay = any(network.spans_hosts and not network.is_internal for _, network in pairs)
+def is_needed(attached: Sequence[Attachment]) -> bool:
+    """Whether a container attached so, leaving out egress itself, has no way out."""
+    others = without(attached)
+    has_overlay = any(each.network.spans_hosts and not each.network.is_internal for each in others)
     return has_overlay and not any(
-        network.route_via(each, version) is not None
-        for each, network in pairs
-        if not network.is_egress
-        for version in (4, 6)
+        each.route_via(version) is not None for each in others for version in (4, 6)
     )
 
 
-def without(store: Store, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
-    """Endpoints without the egress one: those that the user has connected the container to."""
-    return [each for each in endpoints if not is_egress(store, each)]
-
-
-def is_egress(store: Store, endpoint: EndpointRecord) -> bool:
-    """Whether an endpoint is a container's egress endpoint."""
-    network = store.network(endpoint.network_id)
-    return network is not None and network.is_egress
+def without(attached: Sequence[Attachment]) -> list[Attachment]:
+    """Those that the user has connected the container to: all but the egress endpoint."""
+    return [each for each in attached if not each.network.is_egress]
 
 
 def has_ipv6(endpoints: Sequence[EndpointRecord]) -> bool:

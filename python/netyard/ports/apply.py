@@ -185,8 +185,7 @@ def _reset_loops(root: Root, endpoint_id: str, rest: Sequence[Publication]) -> N
     chain = endpoint.host_ifname
     steps: list[Step] = [("flush chain", chain)]
     looped = [each for each in rest if is_looped(each)]
-    network = root.store.network(endpoint.network_id)
-    gateway = network.gateway(6) if network else None
+    gateway = root.store.attachment(endpoint).network.gateway(6)
     if looped and gateway is not None:
         steps += loop_steps(chain, gateway, looped)
     else:

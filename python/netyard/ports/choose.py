@@ -80,7 +80,7 @@ def _choose_translated(
 ) -> list[Publication]:
     wanted_ip = request.host_ip
     if wanted_ip is None and places.translated:
-        network = next(iter(places.translated.values()))[1]
+        network = next(iter(places.translated.values())).network
         wanted_ip = bridge_options.binding_of(network.options)
     families = [family for family in ports.families_of(wanted_ip) if family in places.translated]
     if not families:
@@ -107,10 +107,10 @@ def _choose_translated(
             host_port=port,
             host_ip=host_ip,
             container_id=container.id,
-            endpoint_id=places.translated[family][0].id,
-            address=str(places.translated[family][0].address(family)),
+            endpoint_id=places.translated[family].endpoint.id,
+            address=str(places.translated[family].endpoint.address(family)),
             container_port=request.container_port + port - first,
-            access=_access(places.translated[family][1], settings),
+            access=_access(places.translated[family].network, settings),
             length=min(MOST_IN_A_ROW, first + request.length - port),
         )
         for family in families

@@ -11,12 +11,12 @@ from netyard.values.parse import Address
 Names = tuple[str, list[str], list[Address]]
 
 
-def names_of(container: ContainerRecord, endpoint: EndpointRecord, hostname: str) -> Names:
+def names_of(container: ContainerRecord, endpoint: EndpointRecord) -> Names:
     """An endpoint's id, its names and its addresses; the first name is the one a PTR gives.
 
     Contract DN4: container name, aliases, short id, host name.
     """
-    names = [container.name, *endpoint.aliases, short(container.id), hostname]
+    names = [container.name, *endpoint.aliases, short(container.id), container.hostname]
     unique = list(dict.fromkeys(name for name in names if name))
     return endpoint.id, unique, list(endpoint.addresses)
 

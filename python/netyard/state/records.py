@@ -11,8 +11,10 @@ from typing import NamedTuple
 from netyard.options.bridge import mode_of
 from netyard.options.overlay import is_encrypted
 from netyard.options.parent import routes_by_device
+from netyard.values.ids import short
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
+from netyard.values.spec import ContainerSpec
 
 # The built-in network beside overlays; see `netyard.networks.egress`.
 EGRESS_NETWORK = "netyard_gwbridge"
@@ -211,14 +213,25 @@ class EndpointRecord(NamedTuple):
         return _address(text) if text else None
 
 
+class Attachment(NamedTuple):
+    """An endpoint, and the network that it is on."""
+
+    endpoint: EndpointRecord
+    network: NetworkRecord
+
+    def route_via(self, version: int) -> Address | None:
+        """See `NetworkRecord.route_via`."""
+        return self.network.route_via(self.endpoint, version)
+
+
 class ContainerRecord(NamedTuple):
-    """A container as it should exist; ``spec`` is the JSON of its `ContainerSpec`."""
+    """A container as it should exist; ``spec_json`` is how the store keeps its `spec`."""
 
     id: str
     name: str
     kind: str
     created: str
-    spec: str
+    spec_json: str
     donor_id: str | None = None
     state: str = "created"
     pid: int = 0
@@ -227,6 +240,16 @@ class ContainerRecord(NamedTuple):
     started: str = ""
     finished: str = ""
     was_loopback_up: bool = False
+
+    @property
+    def spec(self) -> ContainerSpec:
+        """What it was asked to be."""
+        return ContainerSpec.from_json(self.spec_json)
+
+    @property
+    def hostname(self) -> str:
+        """Its host name: as asked, or the short id."""
+        return self.spec.hostname or short(self.id)
 
 
 #: A publication is found by a port in the midst of it among those that begin so little below.

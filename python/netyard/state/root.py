@@ -19,7 +19,7 @@ from typing import Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.state.layout import Layout
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.store import Store
 
 Undo = Callable[[], object]
@@ -31,9 +31,7 @@ class Batch(Protocol):
     def begin(self) -> None:
         """Have what is planned from here on recorded together."""
 
-    def add(
-        self, container: ContainerRecord, network: NetworkRecord, planned: EndpointRecord
-    ) -> None:
+    def add(self, container: ContainerRecord, planned: Attachment) -> None:
         """Make an endpoint later, with the others."""
 
     def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:

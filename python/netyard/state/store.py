@@ -15,6 +15,7 @@ from typing import NamedTuple
 from netyard.errors import StoreError
 from netyard.state.records import (
     MOST_IN_A_ROW,
+    Attachment,
     ContainerRecord,
     EndpointRecord,
     Lease,
@@ -385,7 +386,7 @@ class Store:
 
     def add_container(self, container: ContainerRecord) -> None:
         """Record a container."""
-        self._insert("containers", _CONTAINER, _values(container, _CONTAINER))
+        self._insert("containers", _CONTAINER, container)
 
     def update_container(self, container_id: str, **changes: object) -> None:
         """Change columns of a container."""
@@ -453,6 +454,25 @@ class Store:
     def endpoints_of(self, container_id: str) -> list[EndpointRecord]:
         """A container's endpoints in the order of its interfaces."""
         return self._endpoints("WHERE container_id = ? ORDER BY position", container_id)
+
+    def attachments_of(self, container_id: str) -> list[Attachment]:
+        """The same with their networks; without those that have gone while they were read."""
+        return [
+            Attachment(endpoint, network)
+            for endpoint in self.endpoints_of(container_id)
+            if (network := self.network(endpoint.network_id)) is not None
+        ]
+
+    def attachment(self, endpoint: EndpointRecord) -> Attachment:
+        """An endpoint with its network, which is there for as long as the endpoint is.
+
+        Raises:
+            StoreError: if the endpoint has been deleted, and its network after it.
+        """
+        network = self.network(endpoint.network_id)
+        if network is None:
+            raise StoreError(f"the network of interface {endpoint.ifname!r} is gone")
+        return Attachment(endpoint, network)
 
     def endpoints_on(self, network_id: str) -> list[EndpointRecord]:
         """A network's endpoints."""
@@ -711,9 +731,7 @@ def _pool(row: tuple[object, ...]) -> Pool:
 
 
 def _container(row: tuple[object, ...]) -> ContainerRecord:
-    values = _named(_CONTAINER, row)
-    values["was_loopback_up"] = bool(values["was_loopback_up"])
-    return ContainerRecord(**values)  # type: ignore[arg-type]
+    return ContainerRecord._make((*row[:-1], bool(row[-1])))
 
 
 def _publication(row: Sequence[object]) -> Publication:

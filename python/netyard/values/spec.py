@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
+
+from netyard.values.ports import PortRequest, parse_expose, parse_publish, singly
 
 
 class NetworkRequest(NamedTuple):
@@ -34,8 +37,8 @@ class NetworkRequest(NamedTuple):
     links: Sequence[str] = ()
 
 
-class ContainerSpec(NamedTuple):
-    """What a container was asked to be.
+class _Asked(NamedTuple):
+    """The fields of a `ContainerSpec`.
 
     Attributes:
         command: Program and arguments; empty for an adopted namespace.
@@ -76,6 +79,22 @@ class ContainerSpec(NamedTuple):
     dns_options: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     netns: str = ""
+
+
+class ContainerSpec(_Asked):
+    """What a container was asked to be; the fields are those of a named tuple."""
+
+    @cached_property
+    def port_requests(self) -> Sequence[PortRequest]:
+        """Everything it wants published, parsed when it is first asked for."""
+        wanted = [request for text in self.publish for request in parse_publish(text)]
+        if self.publish_all:
+            named = {(each.container_port, each.protocol) for each in singly(wanted)}
+            for text in self.expose:
+                for port, protocol in parse_expose(text):
+                    if (port, protocol) not in named:
+                        wanted.append(PortRequest(port, protocol, None, (), f"{port}/{protocol}"))
+        return wanted
 
     def to_json(self) -> str:
         """The form the store keeps: what differs from the defaults."""
