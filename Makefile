@@ -1,6 +1,8 @@
-# What contributors run is what CI runs. Every command works in .venv, which `make venv` makes.
+# What contributors run is what CI runs. Every command works in .venv, which is made on the way.
 VENV ?= $(CURDIR)/.venv
 BIN = $(VENV)/bin
+PYTHON ?= python3
+export PYTHON
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
@@ -8,21 +10,39 @@ PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutil
 	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
 WORKERS ?= 4
 
-.PHONY: test packages venv pins build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts docs wheel bench bench-peers clean
+# One after the other, as the lists of prerequisites have them; cargo and pytest have workers of their own.
+.NOTPARALLEL:
+.PHONY: demo test ready-for-demo ready-for-test packages venv pins core build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts docs wheel bench bench-peers clean
+
+## Environment, build and the demonstration, which makes a machine of its own and touches nothing of this one.
+demo: ready-for-demo core
+	$(if $(filter-out 0,$(shell id -u)),sudo) $(BIN)/netyard demo
 
 ## Everything: Debian packages, environment, build, lint, types, docs, tests, and what hot paths take.
-test: packages build check docs test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
+test: ready-for-test packages build check docs test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
+
+## What neither makes by itself, Rust above all, is said before anything is done.
+ready-for-demo ready-for-test: ready-for-%:
+	@packaging/preflight.sh $*
 
 packages:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
 	tests/install_services.sh
 
-venv: $(BIN)/maturin
+# What builds netyard comes first, what checks and tests it only where that is asked for.
+NO_DOWNLOAD = { echo "The first build downloads Python packages and crates, which failed: it needs a way to their registries, or their proxy in HTTPS_PROXY" >&2; exit 1; }
 
 $(BIN)/maturin: pyproject.toml tests/constraints.txt
-	python3 -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
+	@echo "Making a Python environment in $(VENV), with maturin, which builds"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --retries 1 'pip>=25.1' || $(NO_DOWNLOAD)
+	@$(BIN)/pip install -q --retries 1 -c tests/constraints.txt --group build click || $(NO_DOWNLOAD)
+	@touch $@
+
+venv: $(BIN)/pytest
+
+$(BIN)/pytest: $(BIN)/maturin
 	$(BIN)/pip install -q -c tests/constraints.txt --group dev --group docs
 	touch $@
 
@@ -31,8 +51,16 @@ pins: venv
 	$(BIN)/pip install -q --upgrade --upgrade-strategy eager --group dev --group docs --group bench
 	$(BIN)/pip freeze --exclude netyard >tests/constraints.txt
 
-build: venv
-	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop -q
+# Without a group named maturin would install all of `dev`. Its standard output tells what was there already.
+core: $(BIN)/maturin
+ifeq ($(wildcard python/netyard/_core.abi3.so),)
+	@echo "Downloading crates"
+	@cargo fetch --locked || $(NO_DOWNLOAD)
+	@echo "Building: one to four minutes on two cores the first time, seconds from then on"
+endif
+	@VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --group build >/dev/null
+
+build: venv core
 
 check: build
 	cargo fmt --all --check
@@ -133,4 +161,4 @@ bench-peers:
 	cargo install -q --root $(CARGO_TARGET_DIR)/peers netavark@2.1.0 aardvark-dns@2.1.0
 
 clean:
-	rm -rf target dist site .venv
+	rm -rf target dist site .venv python/netyard/_core.abi3.so
