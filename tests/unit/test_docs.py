@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -135,3 +136,29 @@ def test_the_glossary_has_the_marks_of_the_code() -> None:
         assert f"0x{number:X}".removesuffix("0000") in glossary, hex(number)
     (protocol,) = re.findall(r"RouteProtocol::Other\((\d+)\)", code)
     assert f"route protocol `{protocol}`" in glossary
+
+
+_STEP = re.compile(r"`(?P<path>[\w/]+\.py)`: (?P<words>[^;]*)")
+_WALK = re.compile(
+    r"^\*\*(?P<title>.+?)\*\* \((?P<rooms>\d) rooms\)$(?P<steps>[^*]*)", re.MULTILINE
+)
+_WALKS = list(_WALK.finditer((ROOT / "CONTRIBUTING.md").read_text()))
+
+
+def test_there_are_four_walks() -> None:
+    """So many decisions can be followed from file to file."""
+    assert len(_WALKS) == 4
+
+
+@pytest.mark.parametrize("walk", _WALKS, ids=[walk["title"] for walk in _WALKS])
+def test_walks_lead_where_they_say(walk: re.Match[str]) -> None:
+    """Each file defines the functions named with it; a walk passes through seven rooms at most."""
+    steps = [step for line in re.split(r"\n\d\. ", walk["steps"]) for step in _STEP.finditer(line)]
+    rooms = {step["path"].partition("/")[0] for step in steps}
+    assert len(rooms) == int(walk["rooms"]) <= 7
+    for step in steps:
+        tree = ast.parse((ROOT / "python/netyard" / step["path"]).read_text())
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        named = set(re.findall(r"`(\w+)`", step["words"]))
+        assert named, step["path"]
+        assert named <= defined, step["path"]
