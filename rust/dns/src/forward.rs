@@ -1,82 +1,71 @@
-//! Questions that are not ours: asked of upstream servers, one socket a try.
+//! Questions that are not ours: which upstream servers are asked, in what order, and what is
+//! remembered of their answers.
 //!
-//! Against forged answers (RFC 5452): a socket of its own for each try, so a fresh random source
-//! port; a random id; connected, so that only the asked address is heard; and the question must
-//! come back. Anything else is ignored while the real answer is still awaited.
+//! Whatever is to be sent to a client is returned, not sent: its transport is none of the concerns
+//! here.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::LinkNameSpaceType;
 
 use crate::answer::{fail, udp_limit};
-use crate::cache::{Key, Scope};
-use crate::reactor::{Reactor, Service, Source};
-use crate::sources::Token;
-use crate::udp::Address;
+use crate::cache::{Cache, Key, Scope};
+use crate::context::Context;
+use crate::exchange::{connect, Asker, Exchange, Heard};
+use crate::poll::Target;
+use crate::random::Random;
+use crate::slab::{Slab, Token};
 use crate::view::Upstreams;
 use crate::wire::*;
 
 /// Questions of one container that may wait for upstreams at once.
 const IN_FLIGHT_MAX: usize = 1024;
-/// Tries of one question, over all servers; with the patience of each, a client that waits five
-/// seconds always hears something.
-const TRIES: usize = 3;
 const SERVERS_MAX: usize = 3;
 const PATIENCE: Duration = Duration::from_millis(1400);
 /// For how long a server that did not answer is asked last.
 const UNWELL: Duration = Duration::from_secs(10);
 
-/// Who asked.
-pub(crate) enum Asker {
-    Udp {
-        socket: Arc<OwnedFd>,
-        address: Address,
-    },
-    Tcp(Token),
+/// What is to be sent to whoever asked.
+pub(crate) struct Reply {
+    pub(crate) asker: Asker,
+    pub(crate) message: Vec<u8>,
 }
 
-/// A question on its way.
-pub(crate) struct Exchange {
-    service: Token,
-    asker: Asker,
-    /// As the client sent it, but for the id.
-    query: Vec<u8>,
-    client_id: [u8; 2],
-    question_length: usize,
-    /// What the client takes.
-    limit: usize,
-    servers: Vec<SocketAddr>,
-    tried: usize,
-    socket: Option<Arc<OwnedFd>>,
-    over_tcp: bool,
-    /// Over TCP: what has arrived, and whether the question has been sent.
-    input: Vec<u8>,
-    sent: bool,
-    /// Under what its answer is remembered.
-    key: Option<Box<Key>>,
-    /// An unwilling answer, kept in case nobody has a better one.
-    fallback: Option<Vec<u8>>,
+pub(crate) struct Forwarder {
+    exchanges: Slab<Exchange>,
+    cache: Cache,
+    /// Upstreams that did not answer, and until when they are asked last.
+    unwell: HashMap<SocketAddr, Instant>,
+    random: Random,
+    /// The namespace the server was started in.
+    home: Option<OwnedFd>,
 }
 
-/// What became of reading an answer.
-enum Heard {
-    Answer(Vec<u8>),
-    Nothing,
-    Failed,
-}
+impl Forwarder {
+    pub(crate) fn new() -> Self {
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let none = rustix::fs::Mode::empty();
+        Forwarder {
+            exchanges: Slab::new(),
+            cache: Cache::default(),
+            unwell: HashMap::new(),
+            random: Random::new(),
+            home: rustix::fs::open("/proc/thread-self/ns/net", flags, none).ok(),
+        }
+    }
 
-impl Reactor {
     /// Writes what an upstream has answered to this question before, if it is remembered, and
     /// returns its length.
     pub(crate) fn recall(
         &mut self,
+        context: &mut Context,
         service: Token,
         message: &[u8],
         over_tcp: bool,
@@ -84,72 +73,58 @@ impl Reactor {
     ) -> Option<usize> {
         let mut room = Name::room();
         let query = parse(message, &mut room).ok()?;
-        let scope = self.services.get_mut(service)?.scope(service);
+        let scope = context.services.get_mut(service)?.scope(service);
         if matches!(scope, Scope::Host) {
-            self.cache.follow(&self.shared.host_upstreams.load());
+            self.cache.follow(&context.shared.host_upstreams.load());
         }
         let key = Key::new(scope, over_tcp, &query)?;
         let length = self.cache.get(&key, &query, Instant::now(), out)?;
-        self.shared.cached.fetch_add(1, Ordering::Relaxed);
+        context.shared.cached.fetch_add(1, Ordering::Relaxed);
         Some(length)
     }
 
-    /// Starts asking upstreams about a question.
-    pub(crate) fn forward(&mut self, service: Token, asker: Asker, message: &[u8], most: usize) {
+    /// Starts asking upstreams about a question; a refusal, if there is nobody to ask.
+    #[must_use]
+    pub(crate) fn forward(
+        &mut self,
+        context: &mut Context,
+        service: Token,
+        asker: Asker,
+        message: &[u8],
+        most: usize,
+    ) -> Option<Reply> {
         let mut room = Name::room();
-        let Ok(query) = parse(message, &mut room) else {
-            return;
-        };
+        let query = parse(message, &mut room).ok()?;
         let limit = if most > UDP_PLAIN {
             most
         } else {
             udp_limit(&query)
         };
-        let servers = self.servers_for(service);
-        let Some(entry) = self.services.get_mut(service) else {
-            return;
-        };
-        let over_tcp = matches!(asker, Asker::Tcp(_));
-        let key = Key::new(entry.scope(service), over_tcp, &query);
-        let problem = match (servers.is_empty(), entry.in_flight >= IN_FLIGHT_MAX) {
-            (true, _) => Some(SERVFAIL),
-            (_, true) => Some(REFUSED),
-            _ => None,
-        };
-        let mut exchange = Exchange {
-            service,
-            over_tcp,
-            key: key.map(Box::new),
-            asker,
-            query: message.to_vec(),
-            client_id: [message[0], message[1]],
-            question_length: query.question_end - HEADER,
-            limit,
-            servers,
-            tried: 0,
-            socket: None,
-            input: Vec::new(),
-            sent: false,
-            fallback: None,
-        };
+        let servers = self.servers_for(context, service);
+        let entry = context.services.get_mut(service)?;
+        let question_length = query.question_end - HEADER;
+        let mut exchange = Exchange::new(service, asker, message, question_length, limit);
+        exchange.key = Key::new(entry.scope(service), exchange.is_over_tcp(), &query).map(Box::new);
+        let is_crowded = entry.in_flight >= IN_FLIGHT_MAX;
         entry.in_flight += 1;
-        match problem {
-            Some(rcode) => self.give_up(exchange, rcode),
-            None => {
-                exchange.servers = with_retries(exchange.servers);
-                self.try_next(exchange);
-            }
+        if servers.is_empty() {
+            return give_up(context, exchange, SERVFAIL);
         }
+        if is_crowded {
+            return give_up(context, exchange, REFUSED);
+        }
+        exchange.set_servers(&servers);
+        self.try_next(context, exchange)
     }
 
     /// The servers to ask, those that answered lately first.
-    fn servers_for(&mut self, service: Token) -> Vec<SocketAddr> {
-        let Some(entry) = self.services.get_mut(service) else {
+    fn servers_for(&mut self, context: &mut Context, service: Token) -> Vec<SocketAddr> {
+        let Some(entry) = context.services.get_mut(service) else {
             return Vec::new();
         };
         let mut servers = match &entry.view.load().upstreams {
             Upstreams::Host => {
-                let servers = self.shared.host_upstreams.load_full();
+                let servers = context.shared.host_upstreams.load_full();
                 self.cache.follow(&servers);
                 servers.to_vec()
             }
@@ -166,46 +141,35 @@ impl Reactor {
     }
 
     /// Asks the next server, or answers with what there is when all have been asked.
-    fn try_next(&mut self, mut exchange: Exchange) {
-        while let Some(server) = exchange.servers.get(exchange.tried).copied() {
-            exchange.tried += 1;
-            exchange.input.clear();
-            let id = self.random.id().to_be_bytes();
-            exchange.query[..2].copy_from_slice(&id);
-            let Ok(socket) = self.open_socket(&exchange, server) else {
+    fn try_next(&mut self, context: &mut Context, mut exchange: Exchange) -> Option<Reply> {
+        while let Some(server) = exchange.next_server() {
+            let id = self.random.id();
+            let Ok(socket) = self.open_socket(context, &exchange, server) else {
                 continue;
             };
-            let wanted = if exchange.over_tcp {
-                EventFlags::OUT
-            } else {
-                EventFlags::IN
-            };
-            exchange.sent = !exchange.over_tcp;
-            if exchange.sent
-                && rustix::net::send(&socket, &exchange.query, SendFlags::NOSIGNAL).is_err()
-            {
-                continue;
-            }
             let socket = Arc::new(socket);
-            exchange.socket = Some(socket.clone());
-            let token = self.sources.insert(Source::Exchange(exchange));
-            let _ = self.watch(socket.as_fd(), token, wanted);
-            self.set_deadline(token, PATIENCE);
-            return;
+            let Some(wanted) = exchange.ask(socket.clone(), id) else {
+                continue;
+            };
+            let target = Target::Exchange(self.exchanges.insert(exchange));
+            let _ = context.poll.watch(socket.as_fd(), target, wanted);
+            context.poll.set_deadline(target, PATIENCE);
+            return None;
         }
         match exchange.fallback.take() {
-            Some(answer) => self.deliver(exchange, answer),
-            None => self.give_up(exchange, SERVFAIL),
+            Some(answer) => Some(self.deliver(context, exchange, answer)),
+            None => give_up(context, exchange, SERVFAIL),
         }
     }
 
     /// A connected socket in the namespace the server is to be asked from.
     fn open_socket(
-        &mut self,
+        &self,
+        context: &mut Context,
         exchange: &Exchange,
         server: SocketAddr,
     ) -> rustix::io::Result<OwnedFd> {
-        let entry = self
+        let entry = context
             .services
             .get_mut(exchange.service)
             .ok_or(Errno::NOENT)?;
@@ -214,7 +178,7 @@ impl Reactor {
         if from_container {
             rustix::thread::move_into_link_name_space(entry.namespace.as_fd(), network)?;
         }
-        let opened = connect(server, exchange.over_tcp);
+        let opened = connect(server, exchange.is_over_tcp());
         if from_container {
             let home = self.home.as_ref().ok_or(Errno::NOENT)?;
             if rustix::thread::move_into_link_name_space(home.as_fd(), network).is_err() {
@@ -225,202 +189,87 @@ impl Reactor {
         opened
     }
 
-    pub(crate) fn serve_exchange(&mut self, token: Token, flags: EventFlags) {
-        let Some(Source::Exchange(exchange)) = self.sources.get_mut(token) else {
-            return;
-        };
-        if exchange.over_tcp && !exchange.sent {
-            if !exchange.send_over_tcp(flags) {
-                return self.server_failed(token);
+    /// Goes on with a question whose server has something to say.
+    #[must_use]
+    pub(crate) fn serve(
+        &mut self,
+        context: &mut Context,
+        token: Token,
+        flags: EventFlags,
+    ) -> Option<Reply> {
+        let exchange = self.exchanges.get_mut(token)?;
+        if let Some(socket) = exchange.unsent() {
+            if !exchange.send(&socket, flags) {
+                return self.server_failed(context, token);
             }
-            if let Some(socket) = exchange.socket.clone() {
-                self.rewatch(socket.as_fd(), token, EventFlags::IN);
-            }
-            return;
+            let target = Target::Exchange(token);
+            context.poll.rewatch(socket.as_fd(), target, EventFlags::IN);
+            return None;
         }
         match exchange.hear() {
-            Heard::Nothing => {}
-            Heard::Failed => self.server_failed(token),
+            Heard::Nothing => None,
+            Heard::Failed => self.server_failed(context, token),
             Heard::Answer(answer) => {
-                let Some(Source::Exchange(mut exchange)) = self.sources.remove(token) else {
-                    return;
-                };
+                let mut exchange = self.exchanges.remove(token)?;
                 // These say that the server could not or would not; another may.
                 if matches!(rcode(&answer), SERVFAIL | REFUSED | NOTIMP) {
                     exchange.fallback = Some(answer);
-                    return self.try_next(exchange);
+                    return self.try_next(context, exchange);
                 }
-                self.deliver(exchange, answer);
+                Some(self.deliver(context, exchange, answer))
             }
         }
     }
 
-    pub(crate) fn exchange_timed_out(&mut self, token: Token) {
-        self.server_failed(token);
-    }
-
-    /// Remembers that the server is unwell and asks the next.
-    fn server_failed(&mut self, token: Token) {
-        let Some(Source::Exchange(exchange)) = self.sources.remove(token) else {
-            return;
-        };
-        if let Some(server) = exchange.servers.get(exchange.tried.wrapping_sub(1)) {
+    /// Remembers that a question's server did not answer, and asks the next.
+    #[must_use]
+    pub(crate) fn server_failed(&mut self, context: &mut Context, token: Token) -> Option<Reply> {
+        let exchange = self.exchanges.remove(token)?;
+        if let Some(server) = exchange.server() {
             self.unwell.insert(*server, Instant::now() + UNWELL);
         }
-        self.try_next(exchange);
+        self.try_next(context, exchange)
     }
 
-    /// Passes an answer on to whoever asked.
-    fn deliver(&mut self, exchange: Exchange, mut answer: Vec<u8>) {
+    /// An answer, as it is passed on to whoever asked.
+    fn deliver(&mut self, context: &mut Context, exchange: Exchange, mut answer: Vec<u8>) -> Reply {
         answer[..2].copy_from_slice(&exchange.client_id);
         if answer.len() > exchange.limit {
             truncate(&mut answer, exchange.question_length);
         }
-        self.shared.forwarded.fetch_add(1, Ordering::Relaxed);
-        self.remember(&exchange, &answer);
-        self.reply(exchange, &answer);
+        context.shared.forwarded.fetch_add(1, Ordering::Relaxed);
+        self.remember(context, &exchange, &answer);
+        settle(context, exchange, answer)
     }
 
     /// Keeps an answer for others who ask the same, if the server is still one that is asked.
-    fn remember(&mut self, exchange: &Exchange, answer: &[u8]) {
-        let asked = exchange.servers.get(exchange.tried.wrapping_sub(1));
-        let current = self.servers_for(exchange.service);
-        if let (Some(key), Some(server)) = (&exchange.key, asked) {
+    fn remember(&mut self, context: &mut Context, exchange: &Exchange, answer: &[u8]) {
+        let current = self.servers_for(context, exchange.service);
+        if let (Some(key), Some(server)) = (&exchange.key, exchange.server()) {
             if current.contains(server) {
                 self.cache.put(key, answer, Instant::now());
             }
         }
     }
-
-    fn give_up(&mut self, mut exchange: Exchange, rcode: u8) {
-        exchange.query[..2].copy_from_slice(&exchange.client_id);
-        let mut out = [0; UDP_PLAIN];
-        let mut room = Name::room();
-        let Ok(query) = parse(&exchange.query, &mut room) else {
-            return;
-        };
-        let length = fail(&query, &mut out, rcode);
-        self.shared.failed.fetch_add(1, Ordering::Relaxed);
-        self.reply(exchange, &out[..length]);
-    }
-
-    fn reply(&mut self, exchange: Exchange, message: &[u8]) {
-        if let Some(entry) = self.services.get_mut(exchange.service) {
-            entry.in_flight = entry.in_flight.saturating_sub(1);
-        }
-        match exchange.asker {
-            Asker::Udp { socket, address } => send_to(&socket, message, &address),
-            Asker::Tcp(token) => self.reply_tcp_forwarded(token, message),
-        }
-    }
 }
 
-impl Service {
-    /// Whose remembered answers a container may have.
-    fn scope(&self, own: Token) -> Scope {
-        match self.view.load().upstreams {
-            Upstreams::Own(_) => Scope::Own(own.raw()),
-            _ => Scope::Host,
-        }
-    }
+/// An answer that only says why there is none.
+fn give_up(context: &mut Context, mut exchange: Exchange, code: u8) -> Option<Reply> {
+    let mut out = [0; UDP_PLAIN];
+    let mut room = Name::room();
+    let query = parse(exchange.client_query(), &mut room).ok()?;
+    let length = fail(&query, &mut out, code);
+    context.shared.failed.fetch_add(1, Ordering::Relaxed);
+    Some(settle(context, exchange, out[..length].to_vec()))
 }
 
-impl Exchange {
-    /// Sends the question once connected; false if the server is not there.
-    fn send_over_tcp(&mut self, flags: EventFlags) -> bool {
-        let Some(socket) = &self.socket else {
-            return false;
-        };
-        if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
-            return false;
-        }
-        let mut framed = (self.query.len() as u16).to_be_bytes().to_vec();
-        framed.extend(&self.query);
-        // A fresh connection's buffer takes a question whole.
-        self.sent = rustix::net::send(&**socket, &framed, SendFlags::NOSIGNAL) == Ok(framed.len());
-        self.sent
+/// One question less that waits.
+fn settle(context: &mut Context, exchange: Exchange, message: Vec<u8>) -> Reply {
+    if let Some(entry) = context.services.get_mut(exchange.service) {
+        entry.in_flight = entry.in_flight.saturating_sub(1);
     }
-
-    /// Reads from the server what has come.
-    fn hear(&mut self) -> Heard {
-        let Some(socket) = &self.socket else {
-            return Heard::Failed;
-        };
-        let mut buffer = [0; 4096];
-        match rustix::net::recv(&**socket, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
-            Err(_) => Heard::Failed,
-            Ok((0, _)) if self.over_tcp => Heard::Failed,
-            Ok((length, _)) if !self.over_tcp => match self.is_answer(&buffer[..length]) {
-                true => Heard::Answer(buffer[..length].to_vec()),
-                false => Heard::Nothing,
-            },
-            Ok((length, _)) => {
-                self.input.extend(&buffer[..length]);
-                self.take_framed()
-            }
-        }
-    }
-
-    fn take_framed(&mut self) -> Heard {
-        let Some(prefix) = self.input.get(..2) else {
-            return Heard::Nothing;
-        };
-        let length = usize::from(u16::from_be_bytes([prefix[0], prefix[1]]));
-        let Some(message) = self.input.get(2..length + 2) else {
-            return Heard::Nothing;
-        };
-        match self.is_answer(message) {
-            true => Heard::Answer(message.to_vec()),
-            false => Heard::Failed,
-        }
-    }
-
-    /// Whether a message is the answer to our question and nobody's guess.
-    fn is_answer(&self, message: &[u8]) -> bool {
-        let question = &self.query[HEADER..HEADER + self.question_length];
-        message.len() >= HEADER
-            && message[..2] == self.query[..2]
-            && message[2] & 0x80 != 0
-            && repeats_question(message, question)
-    }
-}
-
-/// The servers, gone through again until there are enough tries.
-fn with_retries(servers: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let tries = servers.len().max(TRIES);
-    servers.iter().cycle().take(tries).copied().collect()
-}
-
-fn connect(server: SocketAddr, over_tcp: bool) -> rustix::io::Result<OwnedFd> {
-    let family = if server.is_ipv6() {
-        AddressFamily::INET6
-    } else {
-        AddressFamily::INET
-    };
-    let kind = if over_tcp {
-        SocketType::STREAM
-    } else {
-        SocketType::DGRAM
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, kind, flags, None)?;
-    match rustix::net::connect(&socket, &server) {
-        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
-        Err(errno) => Err(errno),
-    }
-}
-
-fn send_to(socket: &OwnedFd, message: &[u8], address: &Address) {
-    // SAFETY: message and address are live and of the lengths stated.
-    unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            message.as_ptr().cast(),
-            message.len(),
-            libc::MSG_DONTWAIT,
-            (&raw const *address).cast(),
-            size_of::<Address>() as libc::socklen_t,
-        );
+    Reply {
+        asker: exchange.asker,
+        message,
     }
 }

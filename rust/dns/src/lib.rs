@@ -6,21 +6,28 @@
 
 mod answer;
 mod cache;
+mod connection;
+mod context;
+mod datagrams;
+mod exchange;
 mod forward;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod poll;
 mod random;
-mod reactor;
 mod server;
 mod sharded;
-mod sources;
+mod shared;
+mod slab;
 mod tcp;
 mod udp;
 mod view;
 mod wire;
+mod worker;
 mod zone;
 
-pub use server::{Listener, Server, Stats};
+pub use server::Server;
+pub use shared::{Listener, Stats};
 pub use view::{Upstreams, View};
 pub use wire::{check_query, Judgement};
 pub use zone::{EndpointNames, Zone};

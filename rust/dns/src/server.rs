@@ -2,68 +2,34 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use rustix::event::{eventfd, EventfdFlags};
 
-use crate::reactor::{Command, Reactor};
+use crate::shared::{lock, Command, Listener, Mailbox, Shared, Stats};
 use crate::view::{Link, Upstreams, View};
 use crate::wire::encode_name;
+use crate::worker::Worker;
 use crate::zone::{EndpointNames, Zone};
 use crate::{Error, Result};
 
-/// Listening sockets of one container, and its namespace for asking its own servers.
-pub struct Listener {
-    pub udp: OwnedFd,
-    pub tcp: OwnedFd,
-    pub namespace: OwnedFd,
-}
-
-/// What is shared between the threads and the owner.
-pub(crate) struct Shared {
-    pub(crate) host_upstreams: ArcSwap<Vec<SocketAddr>>,
-    pub(crate) local: AtomicU64,
-    pub(crate) forwarded: AtomicU64,
-    pub(crate) cached: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, Copy)]
-pub struct Stats {
-    /// Answered from memory.
-    pub local: u64,
-    /// Answered by an upstream.
-    pub forwarded: u64,
-    /// Answered by what an upstream said before.
-    pub cached: u64,
-    /// Answered SERVFAIL or REFUSED because no upstream did.
-    pub failed: u64,
-    /// Not answered at all.
-    pub dropped: u64,
-}
-
 /// One thread, as the owner holds it.
-struct Worker {
-    commands: Arc<Mutex<Vec<Command>>>,
-    wakeup: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+struct Thread {
+    mailbox: Arc<Mailbox>,
+    running: Option<JoinHandle<()>>,
 }
 
 struct Served {
-    worker: usize,
+    thread: usize,
     view: Arc<ArcSwap<View>>,
 }
 
 /// The name server.
 pub struct Server {
     shared: Arc<Shared>,
-    workers: Vec<Worker>,
+    threads: Vec<Thread>,
     zones: Mutex<HashMap<String, Arc<ArcSwap<Zone>>>>,
     served: Mutex<HashMap<String, Served>>,
 }
@@ -71,20 +37,13 @@ pub struct Server {
 impl Server {
     /// Starts `threads` threads in the calling thread's network namespace.
     pub fn start(threads: usize) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            host_upstreams: ArcSwap::from_pointee(Vec::new()),
-            local: AtomicU64::new(0),
-            forwarded: AtomicU64::new(0),
-            cached: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-        });
-        let workers = (0..threads.max(1))
-            .map(|_| Worker::start(shared.clone()))
+        let shared = Arc::<Shared>::default();
+        let threads = (0..threads.max(1))
+            .map(|_| Thread::start(shared.clone()))
             .collect::<Result<Vec<_>>>()?;
         Ok(Server {
             shared,
-            workers,
+            threads,
             zones: Mutex::default(),
             served: Mutex::default(),
         })
@@ -129,14 +88,14 @@ impl Server {
     pub fn listen(&self, container: &str, listener: Listener, view: View) {
         self.unlisten(container);
         let mut served = lock(&self.served);
-        let worker = served.len() % self.workers.len();
+        let thread = served.len() % self.threads.len();
         let view = Arc::new(ArcSwap::from_pointee(view));
-        self.workers[worker].send(Command::Listen {
+        self.threads[thread].mailbox.send(Command::Listen {
             container: container.to_string(),
             listener,
             view: view.clone(),
         });
-        served.insert(container.to_string(), Served { worker, view });
+        served.insert(container.to_string(), Served { thread, view });
     }
 
     /// Changes what a served container may see; false if it is not served.
@@ -153,7 +112,9 @@ impl Server {
     /// Stops serving a container.
     pub fn unlisten(&self, container: &str) {
         if let Some(served) = lock(&self.served).remove(container) {
-            self.workers[served.worker].send(Command::Unlisten(container.to_string()));
+            self.threads[served.thread]
+                .mailbox
+                .send(Command::Unlisten(container.to_string()));
         }
     }
 
@@ -191,32 +152,26 @@ impl Server {
         }
     }
 
+    /// What has happened since the start.
     pub fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Stats {
-            local: read(&self.shared.local),
-            forwarded: read(&self.shared.forwarded),
-            cached: read(&self.shared.cached),
-            failed: read(&self.shared.failed),
-            dropped: read(&self.shared.dropped),
-        }
+        self.shared.stats()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for worker in &self.workers {
-            worker.send(Command::Stop);
+        for thread in &self.threads {
+            thread.mailbox.send(Command::Stop);
         }
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take() {
-                let _ = thread.join();
+        for thread in &mut self.threads {
+            if let Some(running) = thread.running.take() {
+                let _ = running.join();
             }
         }
     }
 }
 
-impl Worker {
+impl Thread {
     fn start(shared: Arc<Shared>) -> Result<Self> {
         let system = |operation, errno: rustix::io::Errno| Error::System {
             operation,
@@ -224,33 +179,19 @@ impl Worker {
         };
         let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| system("make event descriptor", errno))?;
-        let wakeup = Arc::new(wakeup);
-        let commands = Arc::new(Mutex::new(Vec::new()));
-        let mut reactor = Reactor::new(shared, commands.clone(), wakeup.clone())
-            .map_err(|errno| system("make epoll", errno))?;
-        let thread = std::thread::Builder::new()
+        let mailbox = Arc::new(Mailbox::new(wakeup));
+        let mut worker =
+            Worker::new(shared, mailbox.clone()).map_err(|errno| system("make epoll", errno))?;
+        let running = std::thread::Builder::new()
             .name("netyard-dns".into())
-            .spawn(move || reactor.run())
+            .spawn(move || worker.run())
             .map_err(|source| Error::System {
                 operation: "start thread",
                 source,
             })?;
-        Ok(Worker {
-            commands,
-            wakeup,
-            thread: Some(thread),
+        Ok(Thread {
+            mailbox,
+            running: Some(running),
         })
     }
-
-    fn send(&self, command: Command) {
-        lock(&self.commands).push(command);
-        let _ = rustix::io::write(&*self.wakeup, &1u64.to_ne_bytes());
-    }
-}
-
-/// A thread that died while holding a lock left plain data behind: it is still good.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -3,233 +3,197 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags};
+use rustix::net::SocketFlags;
 
 use crate::answer::{answer, Outcome};
-use crate::forward::Asker;
-use crate::reactor::{Reactor, Source};
-use crate::sources::Token;
+use crate::connection::{Broken, Connection};
+use crate::context::Context;
+use crate::exchange::Asker;
+use crate::forward::Forwarder;
+use crate::poll::Target;
+use crate::slab::{Slab, Token};
 
-/// Connections one container may hold; one more closes the longest idle.
-const CLIENTS_MAX: usize = 128;
-/// Questions of one connection that may wait for upstreams; then no more are read.
-const PENDING_MAX: usize = 32;
+/// Connections one container may hold; one more closes the oldest.
+const CONNECTIONS_MAX: usize = 128;
 const IDLE: Duration = Duration::from_secs(10);
 const MESSAGE_MAX: usize = 65_535;
-/// Unsent answers of one connection beyond which it is closed: the client does not read.
-const OUTPUT_MAX: usize = 1 << 20;
 
-/// One connection of a container's.
-pub(crate) struct TcpClient {
-    socket: Arc<OwnedFd>,
-    service: Token,
-    input: Vec<u8>,
-    output: Vec<u8>,
-    pending: usize,
-    last_active: Instant,
+/// The connections of all containers of a thread.
+pub(crate) struct Connections {
+    connections: Slab<Connection>,
 }
 
-impl Reactor {
-    pub(crate) fn accept_tcp(&mut self, listener: Token) {
-        loop {
-            let Some(Source::TcpListener { socket, service }) = self.sources.get_mut(listener)
-            else {
-                return;
-            };
-            let service = *service;
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let Ok(socket) = rustix::net::accept_with(&**socket, flags) else {
-                return;
-            };
-            self.add_tcp_client(socket, service);
+impl Connections {
+    pub(crate) fn new() -> Self {
+        Connections {
+            connections: Slab::new(),
         }
     }
 
-    fn add_tcp_client(&mut self, socket: OwnedFd, service: Token) {
-        let crowded = match self.services.get_mut(service) {
+    /// Takes in the clients that wait at a container's listening socket.
+    pub(crate) fn accept(&mut self, context: &mut Context, service: Token) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while let Some(entry) = context.services.get_mut(service) {
+            let Ok(socket) = rustix::net::accept_with(&entry.tcp, flags) else {
+                return;
+            };
+            self.add(context, socket, service);
+        }
+    }
+
+    fn add(&mut self, context: &mut Context, socket: OwnedFd, service: Token) {
+        let crowded = match context.services.get_mut(service) {
             None => return,
-            Some(entry) if entry.tcp_clients.len() >= CLIENTS_MAX => {
-                entry.tcp_clients.first().copied()
+            Some(entry) if entry.connections.len() >= CONNECTIONS_MAX => {
+                entry.connections.first().copied()
             }
             Some(_) => None,
         };
         if let Some(oldest) = crowded {
-            self.close_tcp_client(oldest);
+            self.close(context, oldest);
         }
-        let socket = Arc::new(socket);
-        let client = TcpClient {
-            socket: socket.clone(),
-            service,
-            input: Vec::new(),
-            output: Vec::new(),
-            pending: 0,
-            last_active: Instant::now(),
-        };
-        let token = self.sources.insert(Source::TcpClient(client));
-        let _ = self.watch(socket.as_fd(), token, EventFlags::IN);
-        if let Some(entry) = self.services.get_mut(service) {
-            entry.tcp_clients.push(token);
+        let connection = Connection::new(socket, service);
+        let socket = connection.socket.clone();
+        let token = self.connections.insert(connection);
+        let target = Target::Connection(token);
+        let _ = context.poll.watch(socket.as_fd(), target, EventFlags::IN);
+        if let Some(entry) = context.services.get_mut(service) {
+            entry.connections.push(token);
         }
-        self.set_deadline(token, IDLE);
+        context.poll.set_deadline(target, IDLE);
     }
 
-    pub(crate) fn serve_tcp_client(&mut self, token: Token, flags: EventFlags) {
-        if flags.contains(EventFlags::OUT) && !self.flush_tcp_client(token) {
+    /// Goes on with a client that sent something, or takes answers again.
+    pub(crate) fn serve(
+        &mut self,
+        context: &mut Context,
+        forwarder: &mut Forwarder,
+        token: Token,
+        flags: EventFlags,
+    ) {
+        if flags.contains(EventFlags::OUT) && !self.act(context, token, Connection::flush) {
             return;
         }
-        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-            self.read_tcp_client(token);
+        if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            return;
         }
-    }
-
-    fn read_tcp_client(&mut self, token: Token) {
-        let Some(Source::TcpClient(client)) = self.sources.get_mut(token) else {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        if client.pending >= PENDING_MAX {
-            return;
+        match connection.read() {
+            Ok(true) => self.answer(context, forwarder, token),
+            Ok(false) => {}
+            Err(Broken) => self.close(context, token),
         }
-        let mut chunk = [0; 4096];
-        match rustix::net::recv(&*client.socket, &mut chunk[..], RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return self.close_tcp_client(token),
-            Ok((length, _)) => client.input.extend(&chunk[..length]),
-            Err(Errno::AGAIN | Errno::INTR) => return,
-            Err(_) => return self.close_tcp_client(token),
-        }
-        client.last_active = Instant::now();
-        self.answer_tcp_client(token);
     }
 
     /// Answers the whole messages that have arrived.
-    fn answer_tcp_client(&mut self, token: Token) {
+    fn answer(&mut self, context: &mut Context, forwarder: &mut Forwarder, token: Token) {
         let mut out = vec![0; MESSAGE_MAX];
-        loop {
-            let Some(Source::TcpClient(client)) = self.sources.get_mut(token) else {
+        while let Some(connection) = self.connections.get_mut(token) {
+            let (Some(message), service) = (connection.take_message(), connection.service) else {
                 return;
             };
-            let (Some(message), service) = (client.take_message(), client.service) else {
-                break;
+            let Some(view) = context.view_of(service) else {
+                return;
             };
-            let view = self
-                .services
-                .get_mut(service)
-                .map(|entry| entry.view.clone());
-            let Some(view) = view else { return };
-            self.turn = self.turn.wrapping_add(1);
-            match answer(&view.load(), &message, &mut out, true, self.turn) {
+            match answer(&view.load(), &message, &mut out, true, context.next_turn()) {
                 Outcome::Reply(length) => {
-                    self.shared.local.fetch_add(1, Ordering::Relaxed);
-                    self.reply_tcp(token, &out[..length]);
+                    context.shared.local.fetch_add(1, Ordering::Relaxed);
+                    self.reply(context, token, &out[..length]);
                 }
                 Outcome::Forward => {
-                    if let Some(length) = self.recall(service, &message, true, &mut out) {
-                        self.reply_tcp(token, &out[..length]);
+                    let known = forwarder.recall(context, service, &message, true, &mut out);
+                    if let Some(length) = known {
+                        self.reply(context, token, &out[..length]);
                         continue;
                     }
-                    if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
-                        client.pending += 1;
+                    connection.expect();
+                    let asker = Asker::Tcp(token);
+                    let refusal = forwarder.forward(context, service, asker, &message, MESSAGE_MAX);
+                    if let Some(refusal) = refusal {
+                        self.settle(context, token, &refusal.message);
                     }
-                    self.forward(service, Asker::Tcp(token), &message, MESSAGE_MAX);
                 }
-                Outcome::Drop => return self.close_tcp_client(token),
+                Outcome::Drop => return self.close(context, token),
             }
         }
     }
 
-    /// Queues an answer and sends what the connection takes.
-    pub(crate) fn reply_tcp(&mut self, token: Token, message: &[u8]) {
-        let Some(Source::TcpClient(client)) = self.sources.get_mut(token) else {
-            return;
-        };
-        client.output.extend((message.len() as u16).to_be_bytes());
-        client.output.extend(message);
-        if client.output.len() > OUTPUT_MAX {
-            return self.close_tcp_client(token);
-        }
-        self.flush_tcp_client(token);
+    /// An upstream's answer for a connection, which may now have more of its questions answered.
+    pub(crate) fn answered(
+        &mut self,
+        context: &mut Context,
+        forwarder: &mut Forwarder,
+        token: Token,
+        message: &[u8],
+    ) {
+        self.settle(context, token, message);
+        self.answer(context, forwarder, token);
     }
 
-    /// An upstream's answer for a connection.
-    pub(crate) fn reply_tcp_forwarded(&mut self, token: Token, message: &[u8]) {
-        if let Some(Source::TcpClient(client)) = self.sources.get_mut(token) {
-            client.settle();
-            client.last_active = Instant::now();
+    fn settle(&mut self, context: &mut Context, token: Token, message: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(token) {
+            connection.settle();
         }
-        self.reply_tcp(token, message);
-        self.answer_tcp_client(token);
+        self.reply(context, token, message);
     }
 
-    /// Sends; false if the connection is gone.
-    fn flush_tcp_client(&mut self, token: Token) -> bool {
-        let Some(Source::TcpClient(client)) = self.sources.get_mut(token) else {
+    fn reply(&mut self, context: &mut Context, token: Token, message: &[u8]) {
+        self.act(context, token, |connection| connection.reply(message));
+    }
+
+    /// Has a connection send; false if it is gone.
+    fn act(
+        &mut self,
+        context: &mut Context,
+        token: Token,
+        send: impl FnOnce(&mut Connection) -> Result<(), Broken>,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(token) else {
             return false;
         };
-        while !client.output.is_empty() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(&*client.socket, &client.output, flags) {
-                Ok(sent) => drop(client.output.drain(..sent)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(_) => {
-                    self.close_tcp_client(token);
-                    return false;
-                }
-            }
+        let outcome = send(connection);
+        let (socket, wanted) = (connection.socket.clone(), connection.wanted());
+        if outcome.is_err() {
+            self.close(context, token);
+            return false;
         }
-        let unsent = !client.output.is_empty();
-        let socket = client.socket.clone();
-        let wanted = if unsent {
-            EventFlags::IN | EventFlags::OUT
-        } else {
-            EventFlags::IN
-        };
-        self.rewatch(socket.as_fd(), token, wanted);
+        context
+            .poll
+            .rewatch(socket.as_fd(), Target::Connection(token), wanted);
         true
     }
 
-    pub(crate) fn tcp_client_timed_out(&mut self, token: Token) {
-        let Some(Source::TcpClient(client)) = self.sources.get_mut(token) else {
+    /// Closes a connection that has been idle for long enough.
+    pub(crate) fn timed_out(&mut self, context: &mut Context, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        let idle = client.last_active.elapsed();
-        if idle >= IDLE && client.pending == 0 {
-            return self.close_tcp_client(token);
+        let (idle, is_settled) = connection.idle();
+        if idle >= IDLE && is_settled {
+            return self.close(context, token);
         }
-        self.set_deadline(token, IDLE.saturating_sub(idle).max(Duration::from_secs(1)));
+        let left = IDLE.saturating_sub(idle).max(Duration::from_secs(1));
+        context.poll.set_deadline(Target::Connection(token), left);
     }
 
-    fn close_tcp_client(&mut self, token: Token) {
-        let Some(Source::TcpClient(client)) = self.sources.remove(token) else {
+    fn close(&mut self, context: &mut Context, token: Token) {
+        let Some(connection) = self.connections.remove(token) else {
             return;
         };
-        if let Some(entry) = self.services.get_mut(client.service) {
-            entry.tcp_clients.retain(|other| *other != token);
+        if let Some(entry) = context.services.get_mut(connection.service) {
+            entry.connections.retain(|other| *other != token);
         }
     }
-}
 
-impl TcpClient {
-    /// One question less to wait for.
-    pub(crate) fn settle(&mut self) {
-        self.pending = self.pending.saturating_sub(1);
-    }
-
-    /// The next whole message, if it has arrived and may be worked on.
-    fn take_message(&mut self) -> Option<Vec<u8>> {
-        let length = usize::from(u16::from_be_bytes([
-            *self.input.first()?,
-            *self.input.get(1)?,
-        ]));
-        if self.pending >= PENDING_MAX || self.input.len() < length + 2 {
-            return None;
+    /// Closes the connections of a container that is not served any more.
+    pub(crate) fn close_all(&mut self, connections: &[Token]) {
+        for token in connections {
+            self.connections.remove(*token);
         }
-        let message = self.input[2..length + 2].to_vec();
-        self.input.drain(..length + 2);
-        Some(message)
     }
 }

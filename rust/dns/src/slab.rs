@@ -1,4 +1,4 @@
-//! The things a thread waits for, found again by the token epoll gives back.
+//! Things found again by a token, which an event or a deadline can carry.
 
 /// A token: where the entry is, and which of the entries that were ever there it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
