@@ -6,9 +6,10 @@ use netlink_packet_core::Parseable;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_EXCL};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use netlink_packet_core::NetlinkSerializable;
 use netlink_packet_route::RouteNetlinkMessage;
 
-use crate::extack::{self, AttributeName};
+use crate::subject::Subject;
 
 pub(crate) const NLM_F_REQUEST: u16 = 1;
 pub(crate) const NLM_F_ACK: u16 = 4;
@@ -14,48 +14,6 @@ pub(crate) const NLM_F_EXCL: u16 = 0x200;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
 pub(crate) const NLM_F_REPLACE: u16 = 0x100;
 pub(crate) const NLM_F_APPEND: u16 = 0x800;
-
-/// What a request is about: enough to make its error readable.
-pub struct Subject {
-    pub operation: &'static str,
-    pub name: String,
-    /// Length of the family header between netlink's header and the attributes.
-    pub(crate) fixed_header: usize,
-    pub(crate) names: &'static [AttributeName],
-}
-
-impl Subject {
-    pub(crate) fn link(operation: &'static str, name: impl Into<String>) -> Self {
-        Self::new(operation, name, 16, extack::LINK)
-    }
-
-    pub(crate) fn address(operation: &'static str, name: impl Into<String>) -> Self {
-        Self::new(operation, name, 8, extack::ADDRESS)
-    }
-
-    pub(crate) fn route(operation: &'static str, name: impl Into<String>) -> Self {
-        Self::new(operation, name, 12, extack::ROUTE)
-    }
-
-    /// A request whose attribute names are not known to this crate.
-    pub fn other(operation: &'static str, name: impl Into<String>) -> Self {
-        Self::new(operation, name, 4, &[])
-    }
-
-    fn new(
-        operation: &'static str,
-        name: impl Into<String>,
-        fixed_header: usize,
-        names: &'static [AttributeName],
-    ) -> Self {
-        Subject {
-            operation,
-            name: name.into(),
-            fixed_header,
-            names,
-        }
-    }
-}
 
 /// Requests waiting to be sent together.
 #[derive(Default)]

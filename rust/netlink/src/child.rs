@@ -9,10 +9,11 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_EXCL};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
 use crate::error::Result;
 use crate::link::create;
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 /// A macvlan or ipvlan link to be made; modes and flags in the words of `ip link`.
 pub struct ChildSpec<'a> {

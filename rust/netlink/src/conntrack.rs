@@ -4,10 +4,11 @@
 
 use std::net::IpAddr;
 
-use crate::batch::{Batch, Subject};
+use crate::batch::Batch;
 use crate::error::Result;
 use crate::extack::attributes;
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 const CT_GET: u16 = 1 << 8 | 1;
 const CT_DELETE: u16 = 1 << 8 | 2;

@@ -14,10 +14,11 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage::{DelRoute, NewRoute};
 
 use crate::address::family_of;
-use crate::batch::{Batch, Subject, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use crate::batch::{Batch, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use crate::error::{Error, Result};
 use crate::route::{default_route, list_messages, IP6_METRIC};
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 /// Who made the route, as `ip route` shows it (`proto 121`); none of those in rt_protos(5).
 const OURS: RouteProtocol = RouteProtocol::Other(121);

@@ -5,8 +5,10 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::route::RouteMessage;
 
-use crate::extack::{attribute_path, ExtAck, LINK};
-use crate::{address, conntrack, link, route, socket, vxlan, wireguard, Subject};
+use crate::extack::{attribute_path, ExtAck};
+use crate::names::LINK;
+use crate::subject::Subject;
+use crate::{address, conntrack, link, route, socket, vxlan, wireguard};
 
 /// A datagram from the kernel, taken for an answer to each question there is.
 pub fn datagram(bytes: &[u8]) {

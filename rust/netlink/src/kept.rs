@@ -35,8 +35,9 @@ pub struct Lent {
     place: Option<Place>,
 }
 
-impl Lent {
-    pub(crate) fn take(protocol: Protocol) -> Result<Self> {
+impl Socket {
+    /// A socket of the calling thread's network namespace: one that was used before, or a new one.
+    pub fn open(protocol: Protocol) -> Result<Lent> {
         let place = place_of(protocol);
         let kept = place.and_then(take_kept);
         let socket = Some(match kept {

@@ -16,14 +16,16 @@ mod extack;
 pub mod fuzzing;
 mod kept;
 mod link;
+mod names;
 mod neighbour;
 mod route;
 mod socket;
+mod subject;
 mod vxlan;
 mod wireguard;
 
 pub use address::{add_address, delete_address, list_addresses, AddressInfo};
-pub use batch::{Batch, Subject};
+pub use batch::Batch;
 pub use child::{add_child, add_dummy, add_vlan, knows_kind, ChildSpec};
 pub use conntrack::{flush_conntrack, FlowMatch};
 pub use defaults::{give_back_defaults, run_with_defaults, without_defaults};
@@ -39,5 +41,6 @@ pub use link::{
 pub use neighbour::add_neighbour;
 pub use route::{add_link_route, await_local, delete_link_route, list_routes, RouteInfo};
 pub use socket::{Protocol, Socket};
+pub use subject::Subject;
 pub use vxlan::{add_remote, add_vxlan, delete_remote, list_remotes, Known, Remote, VxlanSpec};
 pub use wireguard::{Key, Peer, WireGuard};

@@ -12,9 +12,10 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_EXCL};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;

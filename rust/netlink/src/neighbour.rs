@@ -8,7 +8,8 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::address::family_of;
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::subject::Subject;
 
 /// Tells our namespace which MAC an address has, as a hint it may verify.
 ///

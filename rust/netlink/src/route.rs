@@ -10,9 +10,10 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::address::family_of;
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_REPLACE};
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;

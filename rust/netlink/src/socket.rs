@@ -8,7 +8,7 @@ use rustix::net::{netlink, sockopt, AddressFamily, RecvFlags, SendFlags, SocketF
 use crate::batch::{Batch, Request, NLM_F_DUMP};
 use crate::error::{Error, Result};
 use crate::extack::{attribute_path, ExtAck};
-use crate::kept::Lent;
+use crate::subject::Subject;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -58,11 +58,6 @@ pub(crate) struct Received<'a> {
 }
 
 impl Socket {
-    /// A socket of the calling thread's network namespace: one that was used before, or a new one.
-    pub fn open(protocol: Protocol) -> Result<Lent> {
-        Lent::take(protocol)
-    }
-
     pub(crate) fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -234,7 +229,7 @@ impl Socket {
         payload: &[u8],
     ) -> Result<(Batch, u32)> {
         let mut batch = Batch::new();
-        let subject = crate::Subject::other(operation, "");
+        let subject = Subject::other(operation, "");
         batch.push_raw(subject, kind, flags, payload, false);
         let sequence = self.number(&mut batch);
         self.send(&batch.bytes)?;

@@ -12,11 +12,12 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::address::family_of;
-use crate::batch::{Batch, Subject, NLM_F_CREATE, NLM_F_REPLACE};
+use crate::batch::{Batch, NLM_F_CREATE, NLM_F_REPLACE};
 use crate::error::{Error, Result};
 use crate::link::{create, set_port, up_message};
 use crate::neighbour::address_of;
 use crate::socket::Socket;
+use crate::subject::Subject;
 
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_GETNEIGH: u16 = 30;

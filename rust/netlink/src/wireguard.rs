@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::batch::{Batch, Subject};
+use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::extack::attributes;
 use crate::kept::Lent;
 use crate::socket::{Protocol, Socket};
+use crate::subject::Subject;
 
 /// A public, private or preshared key.
 pub type Key = [u8; 32];
