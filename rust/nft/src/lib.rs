@@ -4,20 +4,24 @@
 //! Knows how the kernel wants a rule written; what the rules are is decided in Python
 //! (`netyard.firewall`). Framing and sockets are `netyard-netlink`'s.
 
+mod compiler;
 mod consts;
 mod expr;
+mod family;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod listing;
 mod object;
+mod statement;
 mod transaction;
 mod userdata;
 mod value;
 mod wire;
 
-pub use expr::{Field, Statement, Verdict};
+pub use family::Family;
 pub use listing::{generation, list_chains, ChainInfo};
-pub use object::{Chain, Element, Family, Hook, Op, Rule, Set};
+pub use object::{Chain, Element, Hook, Op, Rule, Set};
+pub use statement::{Field, Statement, Verdict};
 pub use transaction::Transaction;
 pub use value::{Kind, Value};
 

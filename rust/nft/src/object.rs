@@ -1,20 +1,13 @@
 //! Tables, chains, sets, rules and elements, and the message each operation on them is.
 
+use crate::compiler::Compiler;
 use crate::consts::*;
-use crate::expr::{Compiler, Statement};
+use crate::family::Family;
+use crate::statement::Statement;
 use crate::userdata;
 use crate::value::{self, Kind, Value};
 use crate::wire::Writer;
 use crate::Result;
-
-/// The family of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    Inet,
-    Ip,
-    Netdev,
-    Bridge,
-}
 
 /// Where a base chain is hooked in.
 #[derive(Debug, Clone)]
@@ -89,17 +82,6 @@ pub(crate) struct Message {
 
 /// An attribute's length is 16 bits: longer lists of elements are cut into several messages.
 const ELEMENTS_BYTES: usize = 48 << 10;
-
-impl Family {
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Family::Inet => 1,
-            Family::Ip => 2,
-            Family::Netdev => 5,
-            Family::Bridge => 7,
-        }
-    }
-}
 
 impl Op {
     /// The messages this step is; more than one only for long lists of elements.

@@ -3,7 +3,8 @@
 use netyard_netlink::{Batch, Protocol, Socket, Subject};
 
 use crate::consts::*;
-use crate::object::{Family, Op};
+use crate::family::Family;
+use crate::object::Op;
 use crate::wire::Writer;
 use crate::Result;
 
