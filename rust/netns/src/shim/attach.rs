@@ -2,7 +2,7 @@
 //!
 //! Ends with the container's status; after the detach keys it reports `detached` and ends with 0.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
@@ -10,16 +10,17 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 
 use crate::frame::{self, CHUNK};
 use crate::options::Options;
-use crate::terminal::{self, Raw};
+use crate::terminal::{self, watch_size, write_all, Raw};
+use crate::{signals, status};
 
 /// Ctrl-P Ctrl-Q, as in Docker.
 const DETACH_KEYS: [u8; 2] = [0x10, 0x11];
 
 pub(crate) fn run(mut options: Options) -> Result<u8, String> {
-    let status = options.status.take();
+    let starter = options.status.take();
     let socket = connect(&options)?;
     // Signals of the terminal are for the container; netyard passes them on.
-    crate::exec::ignore_terminal_signals();
+    signals::ignore_terminal();
     let _raw = options.terminal.then(Raw::enter);
     let resized = watch_size(options.terminal)?;
     if options.terminal {
@@ -35,7 +36,7 @@ pub(crate) fn run(mut options: Options) -> Result<u8, String> {
     match client.relay(&resized)? {
         Some(status) => Ok(status),
         None => {
-            crate::supervise::report(status.as_ref(), "detached");
+            status::report(starter.as_ref(), "detached");
             Ok(0)
         }
     }
@@ -171,58 +172,6 @@ impl DetachKeys {
     }
 }
 
-/// Relays between our streams and a terminal we hold, until the other side hangs up.
-pub(crate) fn relay_terminal(ours: &OwnedFd) {
-    let _raw = Raw::enter();
-    let Ok(resized) = watch_size(true) else {
-        return;
-    };
-    let mut reads_input = true;
-    loop {
-        let stdin = rustix::stdio::stdin();
-        let mut waiting = vec![
-            PollFd::new(ours, PollFlags::IN),
-            PollFd::new(&resized, PollFlags::IN),
-        ];
-        if reads_input {
-            waiting.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
-        }
-        if !matches!(poll(&mut waiting, None), Ok(_) | Err(Errno::INTR)) {
-            return;
-        }
-        let ready: Vec<bool> = waiting
-            .iter()
-            .map(|entry| !entry.revents().is_empty())
-            .collect();
-        let mut bytes = vec![0; CHUNK];
-        if ready[1] {
-            let _ = rustix::io::read(&resized, &mut bytes[..128]);
-            if let Some((rows, columns)) = terminal::size() {
-                terminal::resize(ours, rows, columns);
-            }
-        }
-        if ready[0] {
-            match rustix::io::read(ours, &mut bytes) {
-                // EIO: nobody holds the other side any more.
-                Ok(0) | Err(Errno::IO) => return,
-                Ok(length) => write_all(rustix::stdio::stdout(), &bytes[..length]),
-                Err(_) => {}
-            }
-        }
-        if ready.get(2) == Some(&true) {
-            match rustix::io::read(stdin, &mut bytes) {
-                Ok(0) | Err(_) => reads_input = false,
-                Ok(length) => write_all(ours.as_fd(), &bytes[..length]),
-            }
-        }
-    }
-}
-
-/// A descriptor that becomes readable when the user's terminal changes its size.
-fn watch_size(wanted: bool) -> Result<OwnedFd, String> {
-    crate::supervise::signal_descriptor(if wanted { &[libc::SIGWINCH] } else { &[] })
-}
-
 fn send_size(socket: &OwnedFd) {
     if let Some((rows, columns)) = terminal::size() {
         let mut payload = rows.to_be_bytes().to_vec();
@@ -235,16 +184,6 @@ fn send(socket: &OwnedFd, kind: u8, payload: &[u8]) {
     let mut packet = vec![kind];
     packet.extend(payload);
     let _ = rustix::net::send(socket, &packet, SendFlags::NOSIGNAL);
-}
-
-fn write_all(to: impl AsFd, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::write(to.as_fd(), bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) => {}
-            Err(_) => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use netyard_netns::Terminal;
-use rustix::process::{pidfd_open, Pid, PidfdFlags, WaitOptions};
+use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
 use crate::options::Options;
-use crate::terminal;
+use crate::{signals, status, terminal};
 
 pub(crate) fn run(mut options: Options) -> Result<u8, String> {
     let target = options
@@ -14,7 +14,7 @@ pub(crate) fn run(mut options: Options) -> Result<u8, String> {
         .and_then(Pid::from_raw)
         .ok_or("--target needs a process id")?;
     let target = pidfd_open(target, PidfdFlags::empty()).map_err(|e| format!("container: {e}"))?;
-    let status = options.status.take();
+    let starter = options.status.take();
     let program = options.program()?;
     let wants_terminal = options.terminal;
     // Opened before entering: afterwards the container's files are all there is.
@@ -22,24 +22,24 @@ pub(crate) fn run(mut options: Options) -> Result<u8, String> {
     let child = match netyard_netns::exec(target.as_fd(), &program, &streams) {
         Ok(pid) => pid,
         Err(error) => {
-            crate::supervise::report(
-                status.as_ref(),
+            status::report(
+                starter.as_ref(),
                 &format!("error {} {}", error.errno, error.step),
             );
-            return Ok(crate::supervise::start_failure(&error));
+            return Ok(status::start_failure(&error));
         }
     };
     drop(streams);
-    crate::supervise::report(status.as_ref(), &format!("pid {child}"));
-    drop(status);
+    status::report(starter.as_ref(), &format!("pid {child}"));
+    drop(starter);
     if wants_terminal {
         if let Some(ours) = &ours {
-            crate::attach::relay_terminal(ours);
+            terminal::relay(ours);
         }
     } else {
-        ignore_terminal_signals();
+        signals::ignore_terminal();
     }
-    wait(child)
+    status::wait(child)
 }
 
 fn streams(options: &Options) -> Result<(Option<OwnedFd>, Terminal), String> {
@@ -55,24 +55,4 @@ fn streams(options: &Options) -> Result<(Option<OwnedFd>, Terminal), String> {
         let _ = rustix::stdio::dup2_stdin(&null);
     }
     Ok((None, Terminal::Inherited))
-}
-
-/// Ctrl-C goes to the whole foreground group, the command included: its answer is the status.
-pub(crate) fn ignore_terminal_signals() {
-    for signal in [libc::SIGINT, libc::SIGQUIT] {
-        // SAFETY: ignoring a signal is a plain setting.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
-}
-
-/// Waits for a child; its status as a shell would say it.
-pub(crate) fn wait(child: i32) -> Result<u8, String> {
-    let child = Pid::from_raw(child).ok_or("no process")?;
-    loop {
-        match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
-            Ok(Some((_, status))) => return Ok(crate::supervise::exit_code(status)),
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(format!("wait: {errno}")),
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::options::Options;
+use crate::{signals, status};
 
 pub(crate) fn run(options: &Options) -> Result<u8, String> {
     let flags = libc::CLONE_NEWNET
@@ -26,8 +27,8 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         eprintln!("netyard-shim: {message}");
         return Ok(125);
     }
-    crate::exec::ignore_terminal_signals();
-    crate::exec::wait(pid as i32)
+    signals::ignore_terminal();
+    status::wait(pid as i32)
 }
 
 pub(crate) fn enter(options: &Options) -> Result<u8, String> {

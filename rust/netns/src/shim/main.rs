@@ -10,11 +10,15 @@
 //! Started by `netyard.runtime.shim` only: the options are an internal interface.
 
 mod attach;
+mod client;
 mod exec;
 mod frame;
 mod isolate;
 mod log;
 mod options;
+mod signals;
+mod status;
+mod streams;
 mod supervise;
 mod terminal;
 

@@ -5,23 +5,21 @@
 //! time) at the end. Then it becomes the clean-up command, unless an attached client has promised
 //! to clean up and kept the promise.
 
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
-use netyard_netns::{SpawnError, Terminal};
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{waitpid, Pid, WaitOptions, WaitStatus};
+use rustix::net::RecvFlags;
+use rustix::process::{waitpid, Pid, WaitOptions};
 
+use crate::client::{accept, await_client, has_something, listen, Client};
 use crate::frame::{self, CHUNK};
 use crate::log::{now, Log, Stream};
 use crate::options::Options;
-use crate::terminal;
+use crate::signals;
+use crate::status::{exit_code, report};
+use crate::streams::Streams;
 
-/// A client that is further behind than this stops the container's output until it has caught up.
-const BACKLOG_MAX: usize = 256 << 10;
 /// How long a client may take to receive the end of the output and the status.
 const FLUSH_MILLISECONDS: i64 = 10_000;
 
@@ -72,31 +70,9 @@ fn become_clean_up(command: &[std::ffi::OsString]) -> Result<u8, String> {
     Err(format!("clean up: {error}"))
 }
 
-/// The container's streams, as the supervisor holds them.
-struct Streams {
-    /// Where input goes; closed at the end of input.
-    input: Option<OwnedFd>,
-    output: Option<OwnedFd>,
-    error: Option<OwnedFd>,
-    is_terminal: bool,
-}
-
-/// An attached client.
-struct Client {
-    socket: OwnedFd,
-    backlog: VecDeque<Vec<u8>>,
-    backlog_bytes: usize,
-    claims: bool,
-    cleaned: bool,
-    gone: bool,
-}
-
 struct Supervisor {
     child: Pid,
     streams: Streams,
-    /// Input for a container that does not take it as fast as clients send.
-    input_backlog: VecDeque<u8>,
-    input_ended: bool,
     clients: Vec<Client>,
     listener: OwnedFd,
     signals: OwnedFd,
@@ -113,7 +89,7 @@ impl Supervisor {
         let directory = std::mem::take(&mut options.directory);
         let listener = listen(&directory).map_err(|errno| internal("listen for attach", errno))?;
         let signals =
-            signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGHUP, libc::SIGINT])
+            signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGHUP, libc::SIGINT])
                 .map_err(|error| format!("error 5 {error}"))?;
         // SAFETY: ignoring a signal is a plain setting: a vanished client is no reason to die.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
@@ -126,7 +102,7 @@ impl Supervisor {
             clients.push(await_client(&listener, status)?);
         }
         let (streams, theirs) =
-            open_streams(&options).map_err(|errno| internal("open streams", errno))?;
+            Streams::open(&options).map_err(|errno| internal("open streams", errno))?;
         let program = options
             .program()
             .map_err(|error| format!("error 22 {error}"))?;
@@ -143,8 +119,6 @@ impl Supervisor {
             child,
             input_once: options.wait_attach > 0,
             streams,
-            input_backlog: VecDeque::new(),
-            input_ended: false,
             clients,
             listener,
             signals,
@@ -168,41 +142,30 @@ impl Supervisor {
 
     /// One round of the loop: waits, and handles whatever is ready.
     fn turn(&mut self) -> Option<u8> {
-        let behind = self
-            .clients
-            .iter()
-            .any(|client| client.backlog_bytes > BACKLOG_MAX);
-        let output = if behind {
-            PollFlags::empty()
-        } else {
-            PollFlags::IN
-        };
+        let behind = self.clients.iter().any(Client::is_behind);
         let mut waiting = vec![
             PollFd::new(&self.signals, PollFlags::IN),
             PollFd::new(&self.listener, PollFlags::IN),
         ];
         let mut sources = Vec::new();
-        for (stream, fd) in [
-            (Stream::Output, &self.streams.output),
-            (Stream::Error, &self.streams.error),
-        ] {
-            if let (Some(fd), false) = (fd, behind) {
+        for stream in [Stream::Output, Stream::Error] {
+            if let (Some(fd), false) = (self.streams.source(stream), behind) {
                 sources.push((waiting.len(), stream));
-                waiting.push(PollFd::new(fd, output));
+                waiting.push(PollFd::new(fd, PollFlags::IN));
             }
         }
         let mut input_at = None;
-        if let (Some(fd), false) = (&self.streams.input, self.input_backlog.is_empty()) {
+        if let Some(fd) = self.streams.blocked_input() {
             input_at = Some(waiting.len());
             waiting.push(PollFd::new(fd, PollFlags::OUT));
         }
         let first_client = waiting.len();
         for client in &self.clients {
             let mut wanted = PollFlags::empty();
-            if self.input_backlog.len() < BACKLOG_MAX {
+            if self.streams.takes_more() {
                 wanted |= PollFlags::IN;
             }
-            if !client.backlog.is_empty() {
+            if client.has_unsent() {
                 wanted |= PollFlags::OUT;
             }
             waiting.push(PollFd::new(&client.socket, wanted));
@@ -221,7 +184,7 @@ impl Supervisor {
             }
         }
         if input_at.is_some_and(|at| !ready[at].is_empty()) {
-            self.give_input();
+            self.streams.give_input();
         }
         if !ready[1].is_empty() {
             self.clients.extend(accept(&self.listener));
@@ -254,20 +217,12 @@ impl Supervisor {
     /// Does what a client's packet asks for.
     fn obey(&mut self, index: usize, kind: u8, payload: &[u8]) {
         match kind {
-            frame::INPUT if self.streams.input.is_some() && !self.input_ended => {
-                self.input_backlog.extend(payload);
-                self.give_input();
-            }
-            frame::INPUT_END if self.input_once => {
-                self.input_ended = true;
-                self.give_input();
-            }
-            frame::RESIZE if payload.len() == 4 && self.streams.is_terminal => {
-                if let Some(terminal) = &self.streams.input {
-                    let rows = u16::from_be_bytes([payload[0], payload[1]]);
-                    let columns = u16::from_be_bytes([payload[2], payload[3]]);
-                    terminal::resize(terminal, rows, columns);
-                }
+            frame::INPUT => self.streams.queue_input(payload),
+            frame::INPUT_END if self.input_once => self.streams.end_input(),
+            frame::RESIZE if payload.len() == 4 => {
+                let rows = u16::from_be_bytes([payload[0], payload[1]]);
+                let columns = u16::from_be_bytes([payload[2], payload[3]]);
+                self.streams.resize(rows, columns);
             }
             frame::CLAIM => self.clients[index].claims = true,
             frame::KILL => {
@@ -278,55 +233,22 @@ impl Supervisor {
         }
     }
 
-    /// Writes as much of the input as the container takes.
-    fn give_input(&mut self) {
-        let Some(input) = &self.streams.input else {
-            return;
-        };
-        while !self.input_backlog.is_empty() {
-            let (first, _) = self.input_backlog.as_slices();
-            match rustix::io::write(input, first) {
-                Ok(written) => drop(self.input_backlog.drain(..written)),
-                Err(Errno::AGAIN) => return,
-                Err(Errno::INTR) => {}
-                Err(_) => {
-                    self.input_backlog.clear();
-                    self.input_ended = true;
-                }
-            }
-        }
-        if self.input_ended && !self.streams.is_terminal {
-            self.streams.input = None;
-        }
-    }
-
-    /// Reads one piece of output; false when there is no more for now.
+    /// Reads one piece of output for log and clients; false when there is no more for now.
     fn take_output(&mut self, stream: Stream) -> bool {
-        let slot = match stream {
-            Stream::Output => &mut self.streams.output,
-            Stream::Error => &mut self.streams.error,
-        };
-        let Some(fd) = slot else { return false };
         let mut packet = vec![0; CHUNK + 1];
         packet[0] = match stream {
             Stream::Output => frame::OUTPUT,
             Stream::Error => frame::ERROR_OUTPUT,
         };
-        match rustix::io::read(&*fd, &mut packet[1..]) {
-            Ok(0) | Err(Errno::IO) => {
-                *slot = None;
-                false
-            }
-            Ok(length) => {
-                packet.truncate(length + 1);
-                self.log.write(stream, &packet[1..]);
-                for client in self.clients.iter_mut().filter(|client| !client.claims) {
-                    client.queue(packet.clone());
-                }
-                true
-            }
-            Err(_) => false,
+        let Some(length) = self.streams.read(stream, &mut packet[1..]) else {
+            return false;
+        };
+        packet.truncate(length + 1);
+        self.log.write(stream, &packet[1..]);
+        for client in self.clients.iter_mut().filter(|client| !client.claims) {
+            client.queue(packet.clone());
         }
+        true
     }
 
     /// Reads what the container left in its pipes. Its processes are all dead by now.
@@ -389,19 +311,16 @@ impl Supervisor {
         let claimed =
             |clients: &[Client]| clients.iter().any(|c| c.claims && !c.gone && !c.cleaned);
         loop {
-            let unsent = self
-                .clients
-                .iter()
-                .any(|c| !c.gone && !c.backlog.is_empty());
+            let unsent = self.clients.iter().any(|c| !c.gone && c.has_unsent());
             if !unsent && !claimed(&self.clients) {
                 break;
             }
             let mut waiting: Vec<PollFd<'_>> = Vec::new();
             for client in &self.clients {
-                let out = if client.backlog.is_empty() {
-                    PollFlags::empty()
-                } else {
+                let out = if client.has_unsent() {
                     PollFlags::OUT
+                } else {
+                    PollFlags::empty()
                 };
                 waiting.push(PollFd::new(&client.socket, out | PollFlags::IN));
             }
@@ -429,183 +348,5 @@ impl Supervisor {
             self.clients.retain(|client| !client.gone);
         }
         self.clients.iter().any(|client| client.cleaned)
-    }
-}
-
-impl Client {
-    fn queue(&mut self, packet: Vec<u8>) {
-        self.backlog_bytes += packet.len();
-        self.backlog.push_back(packet);
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        while let Some(packet) = self.backlog.front() {
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(&self.socket, packet, flags) {
-                Ok(_) => {
-                    self.backlog_bytes -= packet.len();
-                    self.backlog.pop_front();
-                }
-                Err(Errno::AGAIN | Errno::INTR) => return,
-                Err(_) => {
-                    self.gone = true;
-                    self.backlog.clear();
-                    self.backlog_bytes = 0;
-                }
-            }
-        }
-    }
-}
-
-fn listen(directory: &Path) -> rustix::io::Result<OwnedFd> {
-    let kind = SocketType::SEQPACKET;
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        kind,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
-    let _ = std::fs::remove_file(directory.join("attach.sock"));
-    // Through the directory's descriptor: a socket's path is limited to 108 bytes.
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    let at = rustix::fs::open(directory, flags, rustix::fs::Mode::empty())?;
-    let path = format!("/proc/self/fd/{}/attach.sock", at.as_raw_fd());
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = rustix::net::bind(&socket, &SocketAddrUnix::new(path)?);
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    bound?;
-    rustix::net::listen(&socket, 16)?;
-    Ok(socket)
-}
-
-fn has_something(fd: &OwnedFd) -> bool {
-    let now = rustix::time::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    matches!(
-        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)),
-        Ok(1)
-    )
-}
-
-/// Waits for the client that wants to see the container from its first byte.
-///
-/// Not for one whose starter has been killed: nobody reads the status any more.
-fn await_client(listener: &OwnedFd, status: Option<&OwnedFd>) -> Result<Client, String> {
-    let patience = rustix::time::Timespec {
-        tv_sec: 30,
-        tv_nsec: 0,
-    };
-    let mut awaited = vec![PollFd::new(listener, PollFlags::IN)];
-    awaited.extend(status.map(|fd| PollFd::new(fd, PollFlags::empty())));
-    let _ = poll(&mut awaited, Some(&patience));
-    if awaited[0].revents().is_empty() {
-        return Err(format!("error {} wait for attach", libc::ETIMEDOUT));
-    }
-    accept(listener).ok_or_else(|| format!("error {} wait for attach", libc::ETIMEDOUT))
-}
-
-fn accept(listener: &OwnedFd) -> Option<Client> {
-    let socket = rustix::net::accept_with(listener, SocketFlags::CLOEXEC).ok()?;
-    Some(Client {
-        socket,
-        backlog: VecDeque::new(),
-        backlog_bytes: 0,
-        claims: false,
-        cleaned: false,
-        gone: false,
-    })
-}
-
-/// Opens pipes or a terminal: our side, and the container's.
-fn open_streams(options: &Options) -> rustix::io::Result<(Streams, Terminal)> {
-    if options.terminal {
-        let (ours, theirs) = terminal::open()?;
-        set_nonblocking(&ours)?;
-        let streams = Streams {
-            input: Some(ours.try_clone().map_err(|_| Errno::MFILE)?),
-            output: Some(ours),
-            error: None,
-            is_terminal: true,
-        };
-        return Ok((streams, Terminal::Pty(theirs)));
-    }
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let (output, stdout) = pipe()?;
-    let (error, stderr) = pipe()?;
-    let (stdin, input) = if options.interactive {
-        let (stdin, input) = pipe()?;
-        set_nonblocking(&input)?;
-        (stdin, Some(input))
-    } else {
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-        (
-            rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?,
-            None,
-        )
-    };
-    set_nonblocking(&output)?;
-    set_nonblocking(&error)?;
-    let streams = Streams {
-        input,
-        output: Some(output),
-        error: Some(error),
-        is_terminal: false,
-    };
-    Ok((
-        streams,
-        Terminal::Streams {
-            stdin,
-            stdout,
-            stderr,
-        },
-    ))
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> rustix::io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(fd)?;
-    rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK)
-}
-
-/// Blocks the signals and makes them readable.
-pub(crate) fn signal_descriptor(signals: &[i32]) -> Result<OwnedFd, String> {
-    // SAFETY: the set is a plain value that lives through the calls; the descriptor is new.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in signals {
-            libc::sigaddset(&raw mut set, *signal);
-        }
-        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-        let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC);
-        if fd < 0 {
-            return Err(format!("signalfd: {}", std::io::Error::last_os_error()));
-        }
-        Ok(OwnedFd::from_raw_fd(fd))
-    }
-}
-
-/// Writes one line to whoever started us; false if nobody is there to read it.
-pub(crate) fn report(status: Option<&OwnedFd>, line: &str) -> bool {
-    status.is_none_or(|fd| rustix::io::write(fd.as_fd(), format!("{line}\n").as_bytes()).is_ok())
-}
-
-/// Docker's exit status for a wait status: the command's own, or 128 and the signal.
-pub(crate) fn exit_code(status: WaitStatus) -> u8 {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => code as u8,
-        (None, Some(signal)) => 128u8.wrapping_add(signal as u8),
-        (None, None) => 125,
-    }
-}
-
-/// Docker's exit status for a command that did not start.
-pub(crate) fn start_failure(error: &SpawnError) -> u8 {
-    match (error.step.as_str(), error.errno) {
-        ("exec", libc::ENOENT | libc::ENOTDIR) => 127,
-        ("exec", _) => 126,
-        _ => 125,
     }
 }
