@@ -3,16 +3,22 @@
 //! One call does one whole kernel job, takes plain data, lets other Python threads run, and
 //! returns plain data or raises what `errors.rs` makes of a failure. Documented in `_core.pyi`.
 
+mod bridges;
 mod children;
+mod conntrack;
 mod convert;
 mod dhcp;
 mod dns;
+mod endpoints;
 mod errors;
 mod firewall;
 mod links;
+mod listing;
 mod namespaces;
 mod overlay;
 mod retire;
+mod routes;
+mod wires;
 
 use pyo3::prelude::*;
 
@@ -35,8 +41,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", profile)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(shim_image, module)?)?;
-    module.add_class::<links::Link>()?;
-    module.add_class::<links::Route>()?;
+    module.add_class::<listing::Link>()?;
+    module.add_class::<listing::Route>()?;
     module.add_class::<firewall::ChainInfo>()?;
     module.add_class::<dns::NameServer>()?;
     module.add_class::<dhcp::DhcpClients>()?;
@@ -50,20 +56,20 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(children::set_host_routes, module)?,
         wrap_pyfunction!(children::change_addresses, module)?,
         wrap_pyfunction!(children::knows_link_kind, module)?,
-        wrap_pyfunction!(links::create_bridges, module)?,
+        wrap_pyfunction!(bridges::create_bridges, module)?,
         wrap_pyfunction!(links::set_aliases, module)?,
-        wrap_pyfunction!(links::attach, module)?,
+        wrap_pyfunction!(endpoints::attach, module)?,
         wrap_pyfunction!(links::delete_links, module)?,
         wrap_pyfunction!(retire::retire_pairs, module)?,
         wrap_pyfunction!(retire::retire_links, module)?,
         wrap_pyfunction!(retire::sweep, module)?,
-        wrap_pyfunction!(links::restore_ports, module)?,
-        wrap_pyfunction!(links::create_wire, module)?,
-        wrap_pyfunction!(links::set_default_routes, module)?,
-        wrap_pyfunction!(links::list_links, module)?,
-        wrap_pyfunction!(links::list_addresses, module)?,
-        wrap_pyfunction!(links::list_routes, module)?,
-        wrap_pyfunction!(links::flush_flows, module)?,
+        wrap_pyfunction!(bridges::restore_ports, module)?,
+        wrap_pyfunction!(wires::create_wire, module)?,
+        wrap_pyfunction!(routes::set_default_routes, module)?,
+        wrap_pyfunction!(listing::list_links, module)?,
+        wrap_pyfunction!(listing::list_addresses, module)?,
+        wrap_pyfunction!(listing::list_routes, module)?,
+        wrap_pyfunction!(conntrack::flush_flows, module)?,
         wrap_pyfunction!(overlay::create_vxlan, module)?,
         wrap_pyfunction!(overlay::change_remotes, module)?,
         wrap_pyfunction!(overlay::list_remotes, module)?,
