@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::builder::{refuse, Answer};
 use crate::view::{Upstreams, View};
 use crate::wire::*;
 

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::wire::{answer_ttls, Query, HEADER, NAME_MAX};
+use crate::upstream::answer_ttls;
+use crate::wire::{Query, HEADER, NAME_MAX};
 
 /// Answers in one generation, and bytes in them.
 const ENTRIES_MAX: usize = 2048;

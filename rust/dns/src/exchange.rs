@@ -15,7 +15,8 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use crate::cache::Key;
 use crate::datagrams::Address;
 use crate::slab::Token;
-use crate::wire::{repeats_question, HEADER};
+use crate::upstream::repeats_question;
+use crate::wire::HEADER;
 
 /// Tries of one question, over all servers; with the patience of each, a client that waits five
 /// seconds always hears something.

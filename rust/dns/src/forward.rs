@@ -22,6 +22,7 @@ use crate::exchange::{connect, Asker, Exchange, Heard};
 use crate::poll::Target;
 use crate::random::Random;
 use crate::slab::{Slab, Token};
+use crate::upstream::{rcode, truncate};
 use crate::view::Upstreams;
 use crate::wire::*;
 

@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 
 use crate::answer::{answer, Outcome};
 use crate::cache::{Cache, Key, Scope};
+use crate::upstream::{repeats_question, truncate};
 use crate::view::{Upstreams, View};
-use crate::wire::{parse, repeats_question, skip_name, truncate, Name, HEADER, UDP_MAX};
+use crate::wire::{parse, skip_name, Name, HEADER, UDP_MAX};
 use crate::zone::{EndpointNames, Zone};
 
 /// A view of one network with a few containers.

@@ -5,6 +5,7 @@
 //! epoll of its own; nothing on the path of a local answer allocates or takes a lock.
 
 mod answer;
+mod builder;
 mod cache;
 mod connection;
 mod context;
@@ -21,6 +22,7 @@ mod shared;
 mod slab;
 mod tcp;
 mod udp;
+mod upstream;
 mod view;
 mod wire;
 mod worker;

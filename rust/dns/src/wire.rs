@@ -1,4 +1,4 @@
-//! DNS messages on the wire: one question in, a handful of record types out (RFC 1035, RFC 6891).
+//! DNS messages on the wire: numbers, names, and the one question that is read (RFC 1035, RFC 6891).
 
 pub(crate) const HEADER: usize = 12;
 pub(crate) const NAME_MAX: usize = 255;
@@ -10,8 +10,8 @@ pub(crate) const UDP_MAX: usize = 4096;
 pub(crate) const TYPE_A: u16 = 1;
 pub(crate) const TYPE_PTR: u16 = 12;
 pub(crate) const TYPE_AAAA: u16 = 28;
-const TYPE_SOA: u16 = 6;
-const TYPE_OPT: u16 = 41;
+pub(crate) const TYPE_SOA: u16 = 6;
+pub(crate) const TYPE_OPT: u16 = 41;
 pub(crate) const CLASS_IN: u16 = 1;
 
 pub(crate) const NOERROR: u8 = 0;
@@ -21,13 +21,13 @@ pub(crate) const NXDOMAIN: u8 = 3;
 pub(crate) const NOTIMP: u8 = 4;
 pub(crate) const REFUSED: u8 = 5;
 /// Extended: its upper bits travel in the OPT record.
-const BADVERS: u16 = 16;
+pub(crate) const BADVERS: u16 = 16;
 
-const FLAG_QR: u8 = 0x80;
-const FLAG_AA: u8 = 0x04;
-const FLAG_TC: u8 = 0x02;
-const FLAG_RD: u8 = 0x01;
-const FLAG_RA: u8 = 0x80;
+pub(crate) const FLAG_QR: u8 = 0x80;
+pub(crate) const FLAG_AA: u8 = 0x04;
+pub(crate) const FLAG_TC: u8 = 0x02;
+pub(crate) const FLAG_RD: u8 = 0x01;
+pub(crate) const FLAG_RA: u8 = 0x80;
 
 /// A question that can be answered or forwarded.
 pub(crate) struct Query<'a> {
@@ -191,170 +191,6 @@ pub(crate) fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Where the question section of an upstream's answer ends, if it repeats the question asked.
-///
-/// Names are compared without regard to case; a server may answer in its own spelling.
-pub(crate) fn repeats_question(answer: &[u8], question: &[u8]) -> bool {
-    let Some(section) = answer.get(HEADER..HEADER + question.len()) else {
-        return false;
-    };
-    answer[4..6] == [0, 1]
-        && section.eq_ignore_ascii_case(question)
-        && section[section.len() - 4..] == question[question.len() - 4..]
-}
-
-/// Where an answer's records have their times to live, and for how many seconds it may be kept:
-/// the least of them, or, if there is no record, what the zone's SOA says (RFC 2308, 5). `None` for
-/// an answer that is not to be kept.
-pub(crate) fn answer_ttls(answer: &[u8]) -> Option<(Vec<u16>, u32)> {
-    const POSITIVE_MAX: u32 = 3600;
-    const NEGATIVE_MAX: u32 = 300;
-    let rcode = rcode(answer);
-    if answer.len() < HEADER || answer[2] & FLAG_TC != 0 || !matches!(rcode, NOERROR | NXDOMAIN) {
-        return None;
-    }
-    let count = |at: usize| usize::from(u16::from_be_bytes([answer[at], answer[at + 1]]));
-    let (answers, authority, additional) = (count(6), count(8), count(10));
-    let mut at = skip_name(answer, HEADER)? + 4;
-    let mut ttls = Vec::new();
-    let (mut least, mut negative) = (POSITIVE_MAX, None);
-    for index in 0..answers + authority + additional {
-        let fixed_at = skip_name(answer, at)?;
-        let fixed = answer.get(fixed_at..fixed_at + 10)?;
-        let kind = u16::from_be_bytes([fixed[0], fixed[1]]);
-        let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-        let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-        let data = answer.get(fixed_at + 10..fixed_at + 10 + length)?;
-        at = fixed_at + 10 + length;
-        if kind == TYPE_OPT {
-            continue;
-        }
-        ttls.push(u16::try_from(fixed_at + 4).ok()?);
-        if index < answers {
-            least = least.min(ttl);
-        } else if kind == TYPE_SOA && length >= 4 {
-            let minimum = u32::from_be_bytes(data[length - 4..].try_into().ok()?);
-            negative = Some(ttl.min(minimum).min(NEGATIVE_MAX));
-        }
-    }
-    let exists = rcode == NOERROR && answers > 0;
-    let seconds = if exists { least } else { negative? };
-    (seconds > 0).then_some((ttls, seconds))
-}
-
-/// Builds one answer in a buffer of the caller's.
-pub(crate) struct Answer<'b> {
-    out: &'b mut [u8],
-    length: usize,
-    limit: usize,
-    records: u16,
-    has_edns: bool,
-}
-
-/// Space kept for the OPT record.
-const OPT_LENGTH: usize = 11;
-/// A record whose name points at the question: pointer, type, class, TTL, length.
-const RECORD_FIXED: usize = 12;
-
-impl<'b> Answer<'b> {
-    /// Starts with the header and the question as the client spelled it.
-    pub(crate) fn new(query: &Query<'_>, out: &'b mut [u8], limit: usize) -> Self {
-        out[..query.question_end].copy_from_slice(&query.message[..query.question_end]);
-        // Recursion desired is echoed, checking disabled too; nothing here is authenticated.
-        out[2] = FLAG_QR | FLAG_AA | query.message[2] & FLAG_RD;
-        out[3] = FLAG_RA | query.message[3] & 0x10;
-        out[6..12].fill(0);
-        let has_edns = query.edns_size.is_some();
-        let limit = limit.min(out.len()) - if has_edns { OPT_LENGTH } else { 0 };
-        Answer {
-            out,
-            length: query.question_end,
-            limit,
-            records: 0,
-            has_edns,
-        }
-    }
-
-    /// Not ours: an answer that speaks for an upstream that could not be asked.
-    pub(crate) fn not_authoritative(self) -> Self {
-        self.out[2] &= !FLAG_AA;
-        self
-    }
-
-    pub(crate) fn record(&mut self, kind: u16, ttl: u32, data: &[u8]) {
-        let end = self.length + RECORD_FIXED + data.len();
-        if end > self.limit {
-            self.out[2] |= FLAG_TC;
-            return;
-        }
-        let at = &mut self.out[self.length..end];
-        at[..2].copy_from_slice(&[0xc0, HEADER as u8]);
-        at[2..4].copy_from_slice(&kind.to_be_bytes());
-        at[4..6].copy_from_slice(&CLASS_IN.to_be_bytes());
-        at[6..10].copy_from_slice(&ttl.to_be_bytes());
-        at[10..12].copy_from_slice(&(data.len() as u16).to_be_bytes());
-        at[12..].copy_from_slice(data);
-        self.length = end;
-        self.records += 1;
-    }
-
-    /// Completes the message and returns its length.
-    pub(crate) fn finish(self, rcode: u8) -> usize {
-        self.out[3] |= rcode;
-        self.out[6..8].copy_from_slice(&self.records.to_be_bytes());
-        if !self.has_edns {
-            return self.length;
-        }
-        self.out[10..12].copy_from_slice(&[0, 1]);
-        let opt = &mut self.out[self.length..self.length + OPT_LENGTH];
-        opt.copy_from_slice(&opt_record(0));
-        self.length + OPT_LENGTH
-    }
-}
-
-fn opt_record(extended_rcode: u8) -> [u8; OPT_LENGTH] {
-    let size = (UDP_MAX as u16).to_be_bytes();
-    [
-        0,
-        0,
-        TYPE_OPT as u8,
-        size[0],
-        size[1],
-        extended_rcode,
-        0,
-        0,
-        0,
-        0,
-        0,
-    ]
-}
-
-/// An error answer to a message that was judged unfit; returns its length.
-pub(crate) fn refuse(message: &[u8], rcode: u8, out: &mut [u8]) -> usize {
-    out[..HEADER].copy_from_slice(&message[..HEADER]);
-    out[2] = FLAG_QR | message[2] & (0x78 | FLAG_RD);
-    out[3] = FLAG_RA | rcode & 0xf;
-    out[4..12].fill(0);
-    if u16::from(rcode) != BADVERS {
-        return HEADER;
-    }
-    out[10..12].copy_from_slice(&[0, 1]);
-    out[HEADER..HEADER + OPT_LENGTH].copy_from_slice(&opt_record((BADVERS >> 4) as u8));
-    HEADER + OPT_LENGTH
-}
-
-/// Cuts an upstream's answer to what the client takes: header and question, marked truncated.
-pub(crate) fn truncate(answer: &mut Vec<u8>, question_length: usize) {
-    answer.truncate(HEADER + question_length);
-    answer[2] |= FLAG_TC;
-    answer[6..12].fill(0);
-}
-
-/// The code of a received answer.
-pub(crate) fn rcode(answer: &[u8]) -> u8 {
-    answer[3] & 0xf
-}
-
 /// A domain name as text into wire format, lower case.
 pub(crate) fn encode_name(text: &str) -> Option<Box<[u8]>> {
     let mut wire = Vec::with_capacity(text.len() + 2);
@@ -461,19 +297,5 @@ mod tests {
             }
             check_query(&message);
         }
-    }
-
-    #[test]
-    fn an_answer_must_repeat_the_question() {
-        let asked = question("web.example", TYPE_A);
-        let mut answer = question("WEB.example", TYPE_A);
-        assert!(repeats_question(&answer, &asked[HEADER..]));
-        *answer.last_mut().unwrap() = 2;
-        assert!(!repeats_question(&answer, &asked[HEADER..]));
-        assert!(!repeats_question(
-            &question("wob.example", TYPE_A),
-            &asked[HEADER..]
-        ));
-        assert!(!repeats_question(&answer[..20], &asked[HEADER..]));
     }
 }
