@@ -8,7 +8,7 @@ use netlink_packet_route::route::RouteMessage;
 use crate::extack::{attribute_path, ExtAck};
 use crate::names::LINK;
 use crate::subject::Subject;
-use crate::{address, conntrack, link, route, socket, vxlan, wireguard};
+use crate::{address, conntrack, link_info, route, socket, vxlan, wireguard};
 
 /// A datagram from the kernel, taken for an answer to each question there is.
 pub fn datagram(bytes: &[u8]) {
@@ -19,7 +19,7 @@ pub fn datagram(bytes: &[u8]) {
 }
 
 fn payload(bytes: &[u8]) {
-    let _ = link::parse("fuzz", bytes);
+    let _ = link_info::parse("fuzz", bytes);
     if let Ok(message) = AddressMessage::parse(bytes) {
         address::describe(&message);
     }

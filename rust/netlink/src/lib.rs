@@ -16,6 +16,7 @@ mod extack;
 pub mod fuzzing;
 mod kept;
 mod link;
+mod link_info;
 mod names;
 mod neighbour;
 mod route;
@@ -33,10 +34,12 @@ pub use error::{Error, Result};
 pub use extack::attributes;
 pub use kept::Lent;
 pub use link::{
-    add_bridge, add_veth, add_wireguard, delete_group, delete_link, find_link, find_link_by_index,
-    leave_bridge, list_links, list_links_without_master, open_port, rename_link, set_alias,
-    set_arp_notify, set_group, set_group_down, set_hairpin, set_link_up, set_mac, set_state,
-    BridgeSpec, FarEnd, LinkInfo, NearEnd,
+    add_bridge, add_veth, add_wireguard, delete_group, delete_link, leave_bridge, open_port,
+    rename_link, set_alias, set_arp_notify, set_group, set_group_down, set_hairpin, set_link_up,
+    set_mac, set_state, BridgeSpec, FarEnd, NearEnd,
+};
+pub use link_info::{
+    find_link, find_link_by_index, list_links, list_links_without_master, LinkInfo,
 };
 pub use neighbour::add_neighbour;
 pub use route::{add_link_route, await_local, delete_link_route, list_routes, RouteInfo};
