@@ -6,13 +6,14 @@ structures are read by attribute, so any object with these attributes will do.
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol, final
+from typing import Any, ClassVar, Protocol, final
 
 _Address = IPv4Address | IPv6Address
 
 __all__ = [
     "ChainInfo",
     "DhcpClients",
+    "FailureKind",
     "Link",
     "NameServer",
     "Route",
@@ -62,6 +63,29 @@ __all__ = [
 ]
 __version__: str
 build_profile: str
+
+@final
+class FailureKind:
+    """What kind of failure it is, for `netyard.errors.kernel_error`.
+
+    `NO_…` name what this kernel lacks; of `NOT_SUPPORTED` that is not known.
+    """
+
+    OTHER: ClassVar[FailureKind]
+    NOT_PERMITTED: ClassVar[FailureKind]
+    NOT_SUPPORTED: ClassVar[FailureKind]
+    NO_NFTABLES: ClassVar[FailureKind]
+    NO_BRIDGE: ClassVar[FailureKind]
+    NO_VETH: ClassVar[FailureKind]
+    NO_VLAN: ClassVar[FailureKind]
+    NO_DUMMY: ClassVar[FailureKind]
+    NO_MACVLAN: ClassVar[FailureKind]
+    NO_IPVLAN: ClassVar[FailureKind]
+    NO_VXLAN: ClassVar[FailureKind]
+    NO_WIREGUARD: ClassVar[FailureKind]
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 class _BridgeSpec(Protocol):
     @property

@@ -28,9 +28,13 @@ do about it.
 
 from __future__ import annotations
 
-import errno as errno_names
 import os
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netyard._core import FailureKind
 
 
 class NetyardError(Exception):
@@ -199,21 +203,45 @@ def raise_all(errors: Sequence[NetyardError]) -> None:
         raise Several(errors)
 
 
-_UNSUPPORTED = {errno_names.EOPNOTSUPP, errno_names.EPROTONOSUPPORT, errno_names.EAFNOSUPPORT}
-_FORBIDDEN = {errno_names.EPERM, errno_names.EACCES}
-_FIREWALL_WORDS = ("table", "chain", "ruleset", "element", "rule", " set")
+_NOT_PERMITTED = "run netyard as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN"
+_LACKING = "this kernel lacks {}: load the module {}"
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> dict[FailureKind, tuple[type[KernelError], str | None]]:
+    """The class and the hint of each kind of failure."""
+    from netyard._core import FailureKind
+
+    lacking = {
+        FailureKind.NO_BRIDGE: ("bridges", "bridge"),
+        FailureKind.NO_VETH: ("veth", "veth"),
+        FailureKind.NO_VLAN: ("VLANs", "8021q"),
+        FailureKind.NO_DUMMY: ("dummy interfaces", "dummy"),
+        FailureKind.NO_MACVLAN: ("macvlan", "macvlan"),
+        FailureKind.NO_IPVLAN: ("ipvlan", "ipvlan"),
+        FailureKind.NO_VXLAN: ("VXLAN", "vxlan"),
+        FailureKind.NO_WIREGUARD: ("WireGuard", "wireguard"),
+    }
+    nf_tables = "this kernel lacks nf_tables: load the modules nf_tables, nft_chain_nat and nft_fib"
+    return {
+        FailureKind.OTHER: (KernelError, None),
+        FailureKind.NOT_PERMITTED: (PermissionDenied, _NOT_PERMITTED),
+        FailureKind.NOT_SUPPORTED: (Unsupported, None),
+        FailureKind.NO_NFTABLES: (Unsupported, nf_tables),
+        **{kind: (Unsupported, _LACKING.format(*what)) for kind, what in lacking.items()},
+    }
 
 
 def kernel_error(
     *,
+    kind: FailureKind,
     operation: str,
     subject: str = "",
     errno: int | None = None,
     message: str | None = None,
     attribute: str | None = None,
-    request: int | None = None,
 ) -> KernelError:
-    """Make the exception for a failure in `netyard._core`; called from Rust only."""
+    """Make the exception for a failure in `netyard._core`, which says what kind it is."""
     about = f"{operation} {subject}".strip()
     reason = os.strerror(errno) if errno else "failed"
     details = [reason]
@@ -221,8 +249,8 @@ def kernel_error(
         details.append(f"kernel: {message}" if errno else message)
     if attribute:
         details.append(f"at {attribute}")
-    kind, hint = _classify(errno, operation)
-    return kind(
+    error, hint = _kinds()[kind]
+    return error(
         f"{about}: {', '.join(details)}",
         errno=errno or 0,
         operation=operation,
@@ -231,22 +259,3 @@ def kernel_error(
         attribute=attribute,
         hint=hint,
     )
-
-
-def _classify(errno: int | None, operation: str) -> tuple[type[KernelError], str | None]:
-    if errno in _FORBIDDEN:
-        return PermissionDenied, "run netyard as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN"
-    if errno in _UNSUPPORTED:
-        return Unsupported, _missing_module(operation)
-    is_firewall = any(word in operation for word in _FIREWALL_WORDS)
-    if errno == errno_names.EINVAL and operation == "apply ruleset" and is_firewall:
-        return Unsupported, _missing_module(operation)
-    return KernelError, None
-
-
-def _missing_module(operation: str) -> str:
-    if any(word in operation for word in _FIREWALL_WORDS) or "netlink socket" in operation:
-        return "this kernel lacks nf_tables: load the modules nf_tables, nft_chain_nat and nft_fib"
-    if "bridge" in operation:
-        return "this kernel lacks bridges: load the module bridge"
-    return "this kernel lacks veth: load the module veth"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
+
+import pytest
 
 from lab import HOST6, SERVER, Machine
 
@@ -82,6 +85,29 @@ def test_kernel_errors_carry_the_kernels_words(host: Machine) -> None:
     assert shown.startswith("create bridge br-x 22 ")
     assert "mtu" in shown
     assert "br-x" not in host.links()
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "module"),
+    [
+        ("_core.create_dummy('d0', [])", "dummy", "dummy interfaces: load the module dummy"),
+        ("_core.create_vlan('v0', 'lo', 7, [])", "vlan", "VLANs: load the module 8021q"),
+    ],
+)
+def test_a_lack_is_told_by_what_was_asked(host: Machine, call: str, kind: str, module: str) -> None:
+    """By the module of the link, not by words; where it is there, nothing is said of it."""
+    code = (
+        "from netyard import _core, errors\n"
+        f"try: {call}\n"
+        "except errors.Unsupported as error: print(error.errno, error.hint)\n"
+        "except errors.KernelError as error: print(type(error).__name__, error.hint)\n"
+        f"else: print('made')\nprint(_core.knows_link_kind('{kind}'))\n"
+    )
+    said, known = host.python(code).splitlines()
+    if known == "True":
+        assert "lacks" not in said
+    else:
+        assert said == f"{errno.EOPNOTSUPP} this kernel lacks {module}"
 
 
 def test_other_threads_run_during_kernel_work(host: Machine) -> None:

@@ -280,7 +280,8 @@ def test_kernel_without_nf_tables(host: Machine) -> None:
     code = (
         "import sys\nfrom netyard import _core, errors\n"
         "def apply_nft(tables):\n"
-        "    raise errors.kernel_error(operation='open netlink socket', errno=93)\n"
+        "    kind = _core.FailureKind.NO_NFTABLES\n"
+        "    raise errors.kernel_error(kind=kind, operation='open netlink socket', errno=93)\n"
         "_core.apply_nft = apply_nft\n"
         "sys.argv = ['netyard', 'network', 'create', 'x']\n"
         "from netyard.cli.main import main\nmain()\n"

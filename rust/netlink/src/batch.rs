@@ -39,6 +39,11 @@ impl Batch {
         self.requests.is_empty()
     }
 
+    /// The number of requests.
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Appends an rtnetlink request that is to be acknowledged.
     pub(crate) fn push(&mut self, subject: Subject, message: &RouteNetlinkMessage, flags: u16) {
         let start = self.begin(message.message_type(), flags | NLM_F_ACK);

@@ -11,6 +11,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
 use crate::error::Result;
+use crate::feature::Feature;
 use crate::link::create;
 use crate::socket::Socket;
 use crate::subject::Subject;
@@ -35,9 +36,10 @@ pub struct ChildSpec<'a> {
 /// Creates a child of a parent interface, down, inside the namespace it is for.
 /// Same as `ip link add NAME link PARENT netns NS type KIND mode MODE`.
 pub fn add_child(batch: &mut Batch, spec: &ChildSpec<'_>) {
-    let (operation, kind, data) = match spec.kind {
+    let (operation, feature, kind, data) = match spec.kind {
         "ipvlan" => (
             "create ipvlan",
+            Feature::Ipvlan,
             InfoKind::IpVlan,
             InfoData::IpVlan(vec![
                 InfoIpVlan::Mode(ipvlan_mode(spec.mode)),
@@ -46,6 +48,7 @@ pub fn add_child(batch: &mut Batch, spec: &ChildSpec<'_>) {
         ),
         _ => (
             "create macvlan",
+            Feature::Macvlan,
             InfoKind::MacVlan,
             InfoData::MacVlan(vec![InfoMacVlan::Mode(macvlan_mode(spec.mode))]),
         ),
@@ -65,7 +68,8 @@ pub fn add_child(batch: &mut Batch, spec: &ChildSpec<'_>) {
         spec.namespace
             .map(|fd| LinkAttribute::NetNsFd(fd.as_raw_fd())),
     );
-    create(batch, operation, spec.name, message);
+    let subject = Subject::link(operation, spec.name).needing(feature);
+    create(batch, subject, message);
 }
 
 fn macvlan_mode(word: &str) -> MacVlanMode {
@@ -104,7 +108,8 @@ pub fn add_vlan(batch: &mut Batch, name: &str, base_index: u32, id: u16) {
             Info::Data(InfoData::Vlan(vec![InfoVlan::Id(id)])),
         ]),
     ];
-    create(batch, "create VLAN subinterface", name, message);
+    let subject = Subject::link("create VLAN subinterface", name).needing(Feature::Vlan);
+    create(batch, subject, message);
 }
 
 /// Creates a dummy interface, down. Same as `ip link add NAME type dummy`.
@@ -114,7 +119,8 @@ pub fn add_dummy(batch: &mut Batch, name: &str) {
         LinkAttribute::IfName(name.into()),
         LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Dummy)]),
     ];
-    create(batch, "create dummy", name, message);
+    let subject = Subject::link("create dummy", name).needing(Feature::Dummy);
+    create(batch, subject, message);
 }
 
 /// Whether the kernel has a driver of these kinds, loading its module if need be.

@@ -1,5 +1,7 @@
 //! What can go wrong between us and the kernel.
 
+use crate::feature::Feature;
+
 /// A failed exchange with the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,12 +20,16 @@ pub enum Error {
         attribute: Option<String>,
         /// Which request of the batch it was, from 0.
         request: usize,
+        /// The part of the kernel that was asked.
+        feature: Option<Feature>,
     },
     /// The socket itself failed.
     #[error("{operation}: {source}")]
     Socket {
         operation: &'static str,
         source: std::io::Error,
+        /// What the socket is for.
+        feature: Option<Feature>,
     },
     /// The kernel's answer could not be understood.
     #[error("{operation}: the kernel's answer is malformed: {detail}")]
@@ -46,10 +52,19 @@ impl Error {
         }
     }
 
+    /// The part of the kernel that failed, where it may be missing.
+    pub fn feature(&self) -> Option<Feature> {
+        match self {
+            Error::Refused { feature, .. } | Error::Socket { feature, .. } => *feature,
+            Error::Malformed { .. } => None,
+        }
+    }
+
     pub(crate) fn socket(operation: &'static str, errno: rustix::io::Errno) -> Self {
         Error::Socket {
             operation,
             source: errno.into(),
+            feature: None,
         }
     }
 }

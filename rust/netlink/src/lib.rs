@@ -12,6 +12,7 @@ mod conntrack;
 mod defaults;
 mod error;
 mod extack;
+mod feature;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod kept;
@@ -32,6 +33,7 @@ pub use conntrack::{flush_conntrack, FlowMatch};
 pub use defaults::{give_back_defaults, run_with_defaults, without_defaults};
 pub use error::{Error, Result};
 pub use extack::attributes;
+pub use feature::Feature;
 pub use kept::Lent;
 pub use link::{
     add_bridge, add_veth, add_wireguard, delete_group, delete_link, leave_bridge, open_port,

@@ -12,6 +12,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
+use crate::feature::Feature;
 use crate::link_info::bytes_of;
 use crate::subject::Subject;
 
@@ -59,7 +60,8 @@ pub fn add_bridge(batch: &mut Batch, spec: &BridgeSpec<'_>) {
         ]),
     ];
     message.attributes.extend(spec.mtu.map(LinkAttribute::Mtu));
-    create(batch, "create bridge", spec.name, message);
+    let subject = Subject::link("create bridge", spec.name).needing(Feature::Bridge);
+    create(batch, subject, message);
 }
 
 /// Creates a WireGuard device, without key, peers or addresses. Same as
@@ -71,7 +73,8 @@ pub fn add_wireguard(batch: &mut Batch, name: &str, mtu: u32) {
         LinkAttribute::Mtu(mtu),
         LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Wireguard)]),
     ];
-    create(batch, "create WireGuard device", name, message);
+    let subject = Subject::link("create WireGuard device", name).needing(Feature::WireGuard);
+    create(batch, subject, message);
 }
 
 /// Creates a veth pair whose far end is born inside the container's namespace.
@@ -114,7 +117,8 @@ pub fn add_veth(batch: &mut Batch, near: &NearEnd<'_>, far: &FarEnd<'_>) {
     message
         .attributes
         .extend(near.bridge_index.map(LinkAttribute::Controller));
-    create(batch, "create veth", near.name, message);
+    let subject = Subject::link("create veth", near.name).needing(Feature::Veth);
+    create(batch, subject, message);
     if is_quiet {
         give_no_address(batch, near.name);
         set_state(batch, near.name, None);
@@ -194,7 +198,7 @@ pub(crate) fn set_port(batch: &mut Batch, name: &str, setting: InfoBridgePort) {
             Info::PortData(InfoPortData::BridgePort(vec![setting])),
         ]),
     ];
-    let subject = Subject::link("set bridge port", name);
+    let subject = Subject::link("set bridge port", name).needing(Feature::Bridge);
     // Port attributes are only taken by NEWLINK, as a change of the slave's link info.
     batch.push(subject, &RouteNetlinkMessage::NewLink(message), 0);
 }
@@ -296,12 +300,11 @@ pub fn leave_bridge(batch: &mut Batch, index: u32, name: &str) {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes = vec![LinkAttribute::Controller(0)];
-    let subject = Subject::link("take out of bridge", name);
+    let subject = Subject::link("take out of bridge", name).needing(Feature::Bridge);
     batch.push(subject, &RouteNetlinkMessage::SetLink(message), 0);
 }
 
-pub(crate) fn create(batch: &mut Batch, operation: &'static str, name: &str, message: LinkMessage) {
-    let subject = Subject::link(operation, name);
+pub(crate) fn create(batch: &mut Batch, subject: Subject, message: LinkMessage) {
     let flags = NLM_F_CREATE | NLM_F_EXCL;
     batch.push(subject, &RouteNetlinkMessage::NewLink(message), flags);
 }

@@ -8,6 +8,7 @@ use rustix::net::{netlink, sockopt, AddressFamily, RecvFlags, SendFlags, SocketF
 use crate::batch::{Batch, Request, NLM_F_DUMP};
 use crate::error::{Error, Result};
 use crate::extack::{attribute_path, ExtAck};
+use crate::feature::Feature;
 use crate::subject::Subject;
 
 const NLMSG_ERROR: u16 = 2;
@@ -29,9 +30,20 @@ pub enum Protocol {
     Generic,
 }
 
+impl Protocol {
+    /// What it is there for.
+    fn feature(self) -> Option<Feature> {
+        match self {
+            Protocol::Netfilter => Some(Feature::NfTables),
+            Protocol::Route | Protocol::Generic => None,
+        }
+    }
+}
+
 /// A netlink socket of the namespace the calling thread was in when it was opened.
 pub struct Socket {
     fd: OwnedFd,
+    protocol: Protocol,
     sequence: u32,
     buffer: Vec<u8>,
     /// Everything that was asked has been answered.
@@ -76,7 +88,11 @@ impl Socket {
             SocketFlags::CLOEXEC,
             family,
         )
-        .map_err(|errno| Error::socket("open netlink socket", errno))?;
+        .map_err(|errno| Error::Socket {
+            operation: "open netlink socket",
+            source: errno.into(),
+            feature: protocol.feature(),
+        })?;
         // Best effort: without these large batches are cut and errors lose their text.
         for option in [libc::NETLINK_CAP_ACK, libc::NETLINK_EXT_ACK] {
             set_netlink_option(&fd, option);
@@ -85,6 +101,7 @@ impl Socket {
         let _ = set_send_buffer(&fd, 32 << 20);
         Ok(Socket {
             fd,
+            protocol,
             sequence: 0,
             buffer: vec![0; 1 << 16],
             is_settled: true,
@@ -229,7 +246,10 @@ impl Socket {
         payload: &[u8],
     ) -> Result<(Batch, u32)> {
         let mut batch = Batch::new();
-        let subject = Subject::other(operation, "");
+        let subject = Subject {
+            feature: self.protocol.feature(),
+            ..Subject::other(operation, "")
+        };
         batch.push_raw(subject, kind, flags, payload, false);
         let sequence = self.number(&mut batch);
         self.send(&batch.bytes)?;
@@ -372,6 +392,7 @@ fn refusal(message: &Received<'_>, batch: &Batch, index: usize) -> Option<Error>
         message: ack.message,
         attribute,
         request: index,
+        feature: request.subject.feature,
     })
 }
 

@@ -1,5 +1,6 @@
 //! What a request is about, so that its error can be read.
 
+use crate::feature::Feature;
 use crate::names::{self, AttributeName};
 
 /// What a request is about: enough to make its error readable.
@@ -9,6 +10,7 @@ pub struct Subject {
     /// Length of the family header between netlink's header and the attributes.
     pub(crate) fixed_header: usize,
     pub(crate) names: &'static [AttributeName],
+    pub(crate) feature: Option<Feature>,
 }
 
 impl Subject {
@@ -29,6 +31,14 @@ impl Subject {
         Self::new(operation, name, 4, &[])
     }
 
+    /// The same, of a part of the kernel that may be missing.
+    pub fn needing(self, feature: Feature) -> Self {
+        Subject {
+            feature: Some(feature),
+            ..self
+        }
+    }
+
     fn new(
         operation: &'static str,
         name: impl Into<String>,
@@ -40,6 +50,7 @@ impl Subject {
             name: name.into(),
             fixed_header,
             names,
+            feature: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::address::family_of;
 use crate::batch::{Batch, NLM_F_CREATE, NLM_F_REPLACE};
 use crate::error::{Error, Result};
+use crate::feature::Feature;
 use crate::link::{create, set_port, up_message};
 use crate::neighbour::address_of;
 use crate::socket::Socket;
@@ -74,7 +75,8 @@ pub fn add_vxlan(batch: &mut Batch, spec: &VxlanSpec<'_>) {
             Info::Data(InfoData::Vxlan(data)),
         ]),
     ];
-    create(batch, "create VXLAN device", spec.name, message);
+    let subject = Subject::link("create VXLAN device", spec.name).needing(Feature::Vxlan);
+    create(batch, subject, message);
     for setting in [
         InfoBridgePort::Learning(false),
         InfoBridgePort::UnicastFlood(false),

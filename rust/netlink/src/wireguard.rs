@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::extack::attributes;
+use crate::feature::Feature;
 use crate::kept::Lent;
 use crate::socket::{Protocol, Socket};
 use crate::subject::Subject;
@@ -129,13 +130,8 @@ impl WireGuard {
 
     fn set(&mut self, operation: &'static str, name: &str, payload: &[u8]) -> Result<()> {
         let mut batch = Batch::new();
-        batch.push_raw(
-            Subject::other(operation, name),
-            self.family,
-            0,
-            payload,
-            true,
-        );
+        let subject = Subject::other(operation, name).needing(Feature::WireGuard);
+        batch.push_raw(subject, self.family, 0, payload, true);
         self.socket.run(batch)
     }
 }

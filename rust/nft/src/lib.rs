@@ -38,6 +38,9 @@ pub enum Error {
         got: usize,
         wanted: usize,
     },
+    /// The kernel does not know what a transaction is.
+    #[error(transparent)]
+    NoNfTables(netyard_netlink::Error),
     /// The exchange with the kernel failed.
     #[error(transparent)]
     Netlink(#[from] netyard_netlink::Error),

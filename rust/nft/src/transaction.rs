@@ -1,12 +1,12 @@
 //! A transaction: steps that all happen or none does.
 
-use netyard_netlink::{Batch, Protocol, Socket, Subject};
+use netyard_netlink::{Batch, Feature, Protocol, Socket, Subject};
 
 use crate::consts::*;
 use crate::family::Family;
 use crate::object::Op;
 use crate::wire::Writer;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Steps on one table.
 pub struct Transaction {
@@ -30,7 +30,16 @@ impl Transaction {
     /// (`nfnetlink_rcv_batch`).
     pub fn apply_all(transactions: &[Transaction]) -> Result<()> {
         let batch = Self::batch(transactions)?;
-        Ok(Socket::open(Protocol::Netfilter)?.run(batch)?)
+        let markers = [0, batch.len() - 1];
+        let outcome = Socket::open(Protocol::Netfilter)?.run(batch);
+        outcome.map_err(|error| match error {
+            netyard_netlink::Error::Refused {
+                errno: libc::EINVAL,
+                request,
+                ..
+            } if markers.contains(&request) => Error::NoNfTables(error),
+            other => other.into(),
+        })
     }
 
     /// The netlink batch, between the markers that make it atomic.
@@ -45,7 +54,7 @@ impl Transaction {
         let mut batch = Batch::new();
         let marker = |batch: &mut Batch, kind| {
             let body = Writer::with_family(0, NFNL_SUBSYS_NFTABLES).bytes();
-            let subject = Subject::other("apply ruleset", "");
+            let subject = Subject::other("apply ruleset", "").needing(Feature::NfTables);
             batch.push_raw(subject, kind, 0, &body, false);
         };
         marker(&mut batch, NFNL_MSG_BATCH_BEGIN);
@@ -53,6 +62,7 @@ impl Transaction {
         for (index, message) in messages.into_iter().enumerate() {
             // Only the last step is acknowledged: errors of the others come before it, unasked.
             let subject = Subject::other(message.operation, message.subject);
+            let subject = subject.needing(Feature::NfTables);
             let kind = NFNL_SUBSYS_NFTABLES << 8 | message.kind;
             batch.push_raw(subject, kind, message.flags, &message.body, index == last);
         }

@@ -215,11 +215,7 @@ fn open_door(namespace: BorrowedFd<'_>, address: Ipv4Addr) -> Outcome<Listener> 
     let keep = namespace
         .as_fd()
         .try_clone_to_owned()
-        .map_err(|error| Failure {
-            operation: "keep namespace".to_string(),
-            errno: error.raw_os_error(),
-            ..Failure::default()
-        })?;
+        .map_err(|error| Failure::system("keep namespace", "", error.raw_os_error()))?;
     let (udp, tcp) = netyard_netns::inside(namespace, || -> Outcome<_> {
         let (udp, udp_port) = bind(address, SocketType::DGRAM)?;
         let (tcp, tcp_port) = bind(address, SocketType::STREAM)?;
@@ -250,11 +246,7 @@ fn bind(address: Ipv4Addr, kind: SocketType) -> Outcome<(OwnedFd, u16)> {
 }
 
 fn failed(operation: &str, errno: rustix::io::Errno) -> Failure {
-    Failure {
-        operation: operation.to_string(),
-        errno: Some(errno.raw_os_error()),
-        ..Failure::default()
-    }
+    Failure::system(operation, "", Some(errno.raw_os_error()))
 }
 
 /// Fills the table of the calling thread's namespace, in place of what was in it.

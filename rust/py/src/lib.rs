@@ -41,6 +41,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", profile)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(shim_image, module)?)?;
+    module.add_class::<errors::FailureKind>()?;
     module.add_class::<listing::Link>()?;
     module.add_class::<listing::Route>()?;
     module.add_class::<firewall::ChainInfo>()?;

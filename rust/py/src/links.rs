@@ -97,12 +97,10 @@ pub(crate) fn index_of(name: &str) -> Outcome<u32> {
         .map_err(|_| Failure::new("find interface", name, "the name holds a NUL"))?;
     // SAFETY: the string ends in NUL and outlives the call.
     match unsafe { libc::if_nametoindex(bytes.as_ptr()) } {
-        0 => Err(Failure {
-            operation: "find interface".to_string(),
-            subject: name.to_string(),
-            errno: Some(libc::ENODEV),
-            ..Failure::default()
-        }),
+        0 => {
+            let errno = Some(libc::ENODEV);
+            Err(Failure::system("find interface", name, errno))
+        }
         index => Ok(index),
     }
 }
