@@ -13,7 +13,7 @@
     ├── Forbidden                never allowed
     ├── Exhausted                no address, subnet or port left
     ├── KernelError              the kernel refused (also OSError): .errno .operation .subject
-    │   ├── PermissionDenied
+    │   ├── PermissionDenied     (also PermissionError)
     │   └── Unsupported
     ├── StartFailed              a container's command did not start: .exit_code
     ├── StateError               what netyard itself leans on is unwell
@@ -28,10 +28,11 @@ do about it.
 
 from __future__ import annotations
 
+import errno as errno_names
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netyard._core import FailureKind
@@ -55,6 +56,20 @@ class NetyardError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied by calling their class with `args`, which leaves out the rest.
+        return _revive, (type(self), self.args), self._state()
+
+    def _state(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def _revive(kind: type[NetyardError], args: tuple[Any, ...]) -> NetyardError:
+    """An error as it is before its attributes are set: for `pickle` and `copy`."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
 
 
 class Invalid(NetyardError, ValueError):
@@ -119,6 +134,7 @@ class KernelError(NetyardError, OSError):
 
     Attributes:
         errno: The error number, 0 if there was none.
+        strerror: What the number means, ``None`` if there was none.
         operation: What was asked, as a verb phrase.
         subject: What it was asked about.
         kernel_message: The kernel's own text (extended acknowledgement), or ``None``.
@@ -126,6 +142,7 @@ class KernelError(NetyardError, OSError):
     """
 
     kind = "kernel"
+    _usual_errno = 0
 
     def __init__(
         self,
@@ -139,15 +156,25 @@ class KernelError(NetyardError, OSError):
         hint: str | None = None,
     ) -> None:
         NetyardError.__init__(self, message, hint=hint)
-        self.errno = errno
+        self.errno = errno or self._usual_errno
+        self.strerror = os.strerror(self.errno) if self.errno else None
         self.operation = operation
         self.subject = subject
         self.kernel_message = kernel_message
         self.attribute = attribute
 
+    def _state(self) -> dict[str, Any]:
+        # Those two are no part of `__dict__`.
+        return {**super()._state(), "errno": self.errno, "strerror": self.strerror}
 
-class PermissionDenied(KernelError):
-    """The kernel wants a privilege this process does not have."""
+
+class PermissionDenied(KernelError, PermissionError):
+    """The kernel wants a privilege this process does not have (also PermissionError).
+
+    ``errno`` is ``EPERM`` or ``EACCES``; ``EPERM`` where nothing else is said.
+    """
+
+    _usual_errno = errno_names.EPERM
 
 
 class Unsupported(KernelError):

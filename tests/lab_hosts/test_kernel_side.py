@@ -110,6 +110,32 @@ def test_a_lack_is_told_by_what_was_asked(host: Machine, call: str, kind: str, m
         assert said == f"{errno.EOPNOTSUPP} this kernel lacks {module}"
 
 
+def test_permission_is_denied_by_the_kernel(host: Machine) -> None:
+    """What a user may not is a `PermissionError` with the kernel's number, from any part of it."""
+    code = (
+        "import os\nfrom netyard import _core, errors\n"
+        "os.setuid(65534)\n"
+        "def refused(call, *given):\n"
+        "    try: call(*given)\n"
+        "    except PermissionError as error:\n"
+        "        assert isinstance(error, errors.PermissionDenied)\n"
+        "        print(error.errno, error.strerror, error.operation, error.hint, sep='; ')\n"
+        "refused(_core.set_aliases, ['lo'], 'x')\n"
+        "refused(_core.apply_nft, [('inet', 'x', [('add table',)])])\n"
+        "refused(_core.create_namespace, '/run/x')\n"
+    )
+    hint = "run netyard as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN"
+    lines = host.python(code).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        number, meaning, _, told = line.split("; ")
+        assert (int(number), meaning) in {
+            (errno.EPERM, "Operation not permitted"),
+            (errno.EACCES, "Permission denied"),
+        }
+        assert told == hint
+
+
 def test_other_threads_run_during_kernel_work(host: Machine) -> None:
     """Every long call lets go of the interpreter."""
     code = (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import os
+import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -78,6 +82,7 @@ def test_kernel_errors(given: dict, kind: type, text: str, hint: str | None) -> 
     assert type(error) is kind
     assert str(error) == text
     assert error.errno == given["errno"]
+    assert error.strerror == os.strerror(given["errno"])
     assert isinstance(error, OSError)
     assert error.hint == hint
 
@@ -112,6 +117,81 @@ def test_errors_load_without_the_core() -> None:
     """What only catches errors does not wait for 20 MB of kernel work to be mapped."""
     code = "import sys, netyard.errors; sys.exit('netyard._core' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
+def test_permission_denied_is_the_builtin(number: int) -> None:
+    """Programs that know nothing of netyard catch it, and find what they expect in it."""
+    with pytest.raises(PermissionError, match=r"^no$") as caught:
+        raise errors.PermissionDenied("no", errno=number, hint="ask")
+    assert isinstance(caught.value, errors.KernelError)
+    assert (caught.value.errno, caught.value.strerror) == (number, os.strerror(number))
+    assert errors.PermissionDenied("no").errno == errno.EPERM
+    # Other failures of the kernel are not one.
+    assert not isinstance(errors.KernelError("no", errno=number), PermissionError)
+
+
+def test_without_root_permission_is_denied() -> None:
+    """`Host()` raises what Python's own functions would."""
+    code = (
+        "import os\nfrom netyard import Host\n"
+        "os.geteuid() or os.seteuid(65534)\n"
+        "try:\n    Host()\n"
+        "except PermissionError as error:\n"
+        "    print(error.errno, error.strerror, error, error.hint, sep='; ')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    number, meaning, text, hint = done.stdout.strip().split("; ")
+    assert (int(number), meaning) == (errno.EPERM, "Operation not permitted")
+    assert text.startswith("netyard needs root to work on networks, and this is user ")
+    assert hint == "run it with sudo"
+
+
+def every_class() -> list[type[errors.NetyardError]]:
+    """All that netyard raises."""
+    found = [errors.NetyardError]
+    for each in found:
+        found += each.__subclasses__()
+    return found
+
+
+# What some of them are made with, beside message and hint.
+MADE_WITH: dict[type, dict[str, Any]] = {
+    errors.Invalid: {"field": "--mtu", "value": (1, "a")},
+    errors.Conflict: {"holder": "web"},
+    errors.StartFailed: {"exit_code": 127},
+    errors.KernelError: {
+        "errno": errno.EACCES,
+        "operation": "open",
+        "subject": "eth0",
+        "kernel_message": "No",
+        "attribute": "IFLA_MTU",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", every_class(), ids=lambda kind: kind.__name__)
+def test_errors_survive_copies(kind: type[errors.NetyardError]) -> None:
+    """Between processes too, where `concurrent.futures` pickles them."""
+    if kind is errors.Several:
+        one = errors.PermissionDenied("one", errno=errno.EACCES, hint="ask")
+        error: errors.NetyardError = errors.Several([one, errors.Conflict("two", holder="web")])
+    else:
+        settings = next((MADE_WITH[base] for base in kind.__mro__ if base in MADE_WITH), {})
+        error = kind("it is so", hint="do this", **settings)
+    pickled = [pickle.dumps(error, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for other in [copy.copy(error), copy.deepcopy(error), *map(pickle.loads, pickled)]:
+        assert type(other) is kind
+        assert described(other) == described(error)
+
+
+def described(error: errors.NetyardError) -> dict[str, Any]:
+    """All there is to an error, and to those in it."""
+    values = {name: getattr(error, name, None) for name in dir(error) if name[:2] != "__"}
+    found = {name: value for name, value in values.items() if not callable(value)}
+    if isinstance(error, errors.Several):
+        found["errors"] = [(type(each), described(each)) for each in error.errors]
+    return {**found, "str": str(error), "repr": repr(error)}
 
 
 def test_kinds_are_stable() -> None:

@@ -207,6 +207,7 @@ def check_privileges() -> None:
     if os.geteuid() != 0:
         raise PermissionDenied(
             f"netyard needs root to work on networks, and this is user {os.geteuid()}",
+            errno=errno.EPERM,
             hint="run it with sudo",
         )
 
