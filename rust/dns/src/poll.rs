@@ -89,6 +89,10 @@ impl Poll {
         let _ = epoll::modify(&self.epoll, fd, data, flags);
     }
 
+    pub(crate) fn forget(&self, fd: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
     /// Has `expired` give a target after a while.
     pub(crate) fn set_deadline(&mut self, target: Target, after: Duration) {
         self.deadlines

@@ -142,7 +142,66 @@ impl Worker {
         let Some(service) = self.context.services.remove(token) else {
             return;
         };
+        // Questions on their way hold the socket open, and nobody reads it any more.
+        self.context.poll.forget(&*service.udp);
         self.connections.close_all(&service.connections);
         // Its questions to upstreams end by themselves: their answers find no service any more.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, UdpSocket};
+
+    use crate::view::Upstreams;
+
+    const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03web\0\0\x01\0\x01";
+
+    /// A thread that serves one container, whose upstream never answers.
+    fn worker(silent: &UdpSocket, udp: UdpSocket) -> Worker {
+        let shared = Arc::<Shared>::default();
+        let upstreams = vec![silent.local_addr().unwrap()];
+        shared.host_upstreams.store(Arc::new(upstreams));
+        let flags = rustix::event::EventfdFlags::NONBLOCK;
+        let wakeup = rustix::event::eventfd(0, flags).unwrap();
+        let mut worker = Worker::new(shared, Arc::new(Mailbox::new(wakeup))).unwrap();
+        let listener = Listener {
+            udp: udp.into(),
+            tcp: TcpListener::bind("127.0.0.1:0").unwrap().into(),
+            namespace: std::fs::File::open("/proc/self/ns/net").unwrap().into(),
+        };
+        let view = View {
+            zones: Vec::new(),
+            upstreams: Upstreams::Host,
+            keeps_single_labels: false,
+            ttl_seconds: 0,
+            links: Vec::new(),
+        };
+        worker.add_service(
+            "web".into(),
+            listener,
+            Arc::new(ArcSwap::from_pointee(view)),
+        );
+        worker
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "sockets and epoll")]
+    fn a_container_that_is_gone_wakes_nobody() {
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (silent, client, udp) = (bind(), bind(), bind());
+        let address = udp.local_addr().unwrap();
+        let mut worker = worker(&silent, udp);
+        let mut events = Vec::with_capacity(8);
+        client.send_to(QUESTION, address).unwrap();
+        worker.context.poll.wait(&mut events).unwrap();
+        assert_eq!(events.len(), 1);
+        worker.handle(Target::of(&events[0]), events[0].flags);
+        worker.remove_service("web");
+        // The question that is on its way holds the socket: this one arrives, at nobody.
+        client.send_to(QUESTION, address).unwrap();
+        worker.context.poll.wait(&mut events).unwrap();
+        assert!(events.is_empty(), "until the deadline of the first");
     }
 }
