@@ -108,8 +108,13 @@ def _imported(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def room_of(name: str) -> str:
-    """The room of a file."""
-    return name.partition(".")[0]
+    """The room of a file.
+
+    ``errors`` and ``_core`` are one: Rust raises the classes of the one, and says by an enum of the
+    other which it is to be.
+    """
+    room = name.partition(".")[0]
+    return "errors" if room == "_core" else room
 
 
 def arrows_up(house: House) -> list[str]:

@@ -83,4 +83,4 @@ def _groups() -> list[list[str]]:
     text = (ROOT / "pyproject.toml").read_text()
     found = re.findall(r"^(?:build|dev|docs) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
     assert len(found) == 3
-    return [re.findall(r'"([\w-]+)', body) for body in found]
+    return [re.findall(r'"([\w-]+)>=', body) for body in found]
