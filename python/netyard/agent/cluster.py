@@ -16,17 +16,17 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from netyard.agent.cluster_networks import Catalogue
-from netyard.agent.host_identity import Identity
-from netyard.agent.remote_endpoints import Remotes
-from netyard.agent.wireguard import Mesh
+from netyard.agent.cluster_networks import ClusterNetworks
+from netyard.agent.host_identity import HostIdentity
+from netyard.agent.remote_endpoints import RemoteEndpoints
+from netyard.agent.wireguard import WireguardTunnel
 from netyard.agent.zones import Zones
 from netyard.api.host import Host
 from netyard.cluster import entries
 from netyard.cluster.entries import EndpointEntry, HostEntry
 from netyard.cluster.etcd import Etcd, LeaseLost
 from netyard.cluster.registry import Registry
-from netyard.cluster.watch import Follower
+from netyard.cluster.watch import Watch
 from netyard.errors import ClusterError, Conflict, NetyardError
 from netyard.lifecycle.readdress import give_new_addresses
 from netyard.resolver import names
@@ -54,14 +54,14 @@ class Cluster:
         self._layout = layout
         self._store = store
         self._zones = zones
-        self._own = Identity(layout.cluster)
+        self._own = HostIdentity(layout.cluster)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._member: Membership | None = None
         self._registry: Registry | None = None
-        self._mesh: tuple[Mesh, Follower] | None = None
-        self._catalogue: tuple[Catalogue, Follower] | None = None
-        self._followed: dict[str, tuple[Remotes, Follower]] = {}
+        self._tunnel: tuple[WireguardTunnel, Watch] | None = None
+        self._networks: tuple[ClusterNetworks, Watch] | None = None
+        self._followed: dict[str, tuple[RemoteEndpoints, Watch]] = {}
         self._mine: dict[str, EndpointEntry] = {}
         # Endpoints that were not yet in the store when they were last looked for.
         self._claimed: set[str] = set()
@@ -132,7 +132,7 @@ class Cluster:
     def _resume(self) -> None:
         """Follow what was followed before, with etcd or without."""
         for network in self._used_networks():
-            self._begin_following(network)
+            self._watch(network)
 
     def _keep(self) -> float:
         """Keep the lease and catch up; in how many seconds to do so again."""
@@ -169,11 +169,11 @@ class Cluster:
         registry.register_host()
         self._own.keep(lease=lease)
         self._registry = registry
-        if self._catalogue is None:
-            tunnel = str(entries.tunnel_address(self._own.id))
-            catalogue = Catalogue(self._layout, member.advertise, tunnel)
-            follower = Follower(lambda: Etcd(member.access), entries.NETWORKS, catalogue)
-            self._catalogue = catalogue, follower
+        if self._networks is None:
+            own = str(entries.tunnel_address(self._own.id))
+            networks = ClusterNetworks(self._layout, member.advertise, own)
+            watch = Watch(lambda: Etcd(member.access), entries.NETWORKS, networks)
+            self._networks = networks, watch
         self._catch_up()
 
     def _describe(self, member: Membership) -> HostEntry:
@@ -230,7 +230,7 @@ class Cluster:
             case "self":
                 return {"host": registry.host.to_json()}
             case "prepare":
-                self._prepare_mesh(registry)
+                self._prepare_tunnel(registry)
                 return {}
             case "rotate-key":
                 self._rotate_key(registry)
@@ -270,18 +270,18 @@ class Cluster:
         except BaseException:
             self._leave()
             raise
-        if self._catalogue is not None:
-            self._catalogue[0].wait_until_current(_SNAPSHOT_SECONDS)
+        if self._networks is not None:
+            self._networks[0].wait_until_current(_SNAPSHOT_SECONDS)
         return {}
 
     def _leave(self) -> Message:
         registry, self._registry, self._member = self._registry, None, None
         for network_id in list(self._followed):
             self._unfollow(network_id)
-        if self._catalogue is not None:
-            self._catalogue[1].stop()
-            self._catalogue = None
-        self._close_mesh()
+        if self._networks is not None:
+            self._networks[1].stop()
+            self._networks = None
+        self._close_tunnel()
         self._mine.clear()
         self._own.keep(lease=0)
         try:
@@ -408,7 +408,7 @@ class Cluster:
         self._mine |= {each.id: each for each in shared if each.id in local}
         for network in self._used_networks():
             if network.is_encrypted:
-                self._prepare_mesh(registry)
+                self._prepare_tunnel(registry)
         self._resume()
         for endpoint in local.values():
             self._restore(registry, endpoint)
@@ -460,8 +460,8 @@ class Cluster:
 
     def _follow(self, network: NetworkRecord) -> None:
         """Know the network's containers on other hosts, and have the kernel know them."""
-        remotes, follower = self._begin_following(network)
-        if not follower.wait_until_begun(_SNAPSHOT_SECONDS):
+        remotes, watch = self._watch(network)
+        if not watch.wait_until_begun(_SNAPSHOT_SECONDS):
             raise ClusterError(self._why or "etcd does not answer in time")
         remotes.program()
 
@@ -473,10 +473,10 @@ class Cluster:
             if network.spans_hosts and self._store.endpoints_on(network.id)
         ]
 
-    def _begin_following(self, network: NetworkRecord) -> tuple[Remotes, Follower]:
+    def _watch(self, network: NetworkRecord) -> tuple[RemoteEndpoints, Watch]:
         member = self._member
         if network.id not in self._followed and member is not None:
-            remotes = Remotes(
+            remotes = RemoteEndpoints(
                 network,
                 self._own.id,
                 self._zones,
@@ -484,38 +484,41 @@ class Cluster:
                 memory=self._layout.remotes(network.id),
             )
             prefix = entries.endpoints_prefix(network.id)
-            follower = Follower(lambda: Etcd(member.access), prefix, remotes)
-            self._followed[network.id] = remotes, follower
+            watch = Watch(lambda: Etcd(member.access), prefix, remotes)
+            self._followed[network.id] = remotes, watch
         return self._followed[network.id]
 
-    def _prepare_mesh(self, registry: Registry) -> None:
+    def _prepare_tunnel(self, registry: Registry) -> None:
         """Have the tunnel, with this host's key known to the others and theirs to it."""
         member = self._member
         if member is None:
             return
-        mesh, follower = self._mesh or (Mesh(self._layout, self._own.id, member.advertise), None)
-        public_key = mesh.ensure_device()
+        tunnel, watch = self._tunnel or (
+            WireguardTunnel(self._layout, self._own.id, member.advertise),
+            None,
+        )
+        public_key = tunnel.ensure_device()
         if registry.host.public_key != public_key:
             self._announce_key(public_key)
-        if follower is None:
-            follower = Follower(lambda: Etcd(member.access), entries.HOSTS, mesh)
-            self._mesh = mesh, follower
-        if not follower.wait_until_begun(_SNAPSHOT_SECONDS):
+        if watch is None:
+            watch = Watch(lambda: Etcd(member.access), entries.HOSTS, tunnel)
+            self._tunnel = tunnel, watch
+        if not watch.wait_until_begun(_SNAPSHOT_SECONDS):
             raise ClusterError(self._why or "etcd does not answer in time")
-        mesh.program()
+        tunnel.program()
 
-    def _close_mesh(self) -> None:
-        if self._mesh is not None:
-            self._mesh[1].stop()
-            self._mesh[0].remove()
-            self._mesh = None
+    def _close_tunnel(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel[1].stop()
+            self._tunnel[0].remove()
+            self._tunnel = None
 
     def _forget(self, network_id: str) -> None:
         """A network is gone, and with the last encrypted one the tunnel."""
         self._unfollow(network_id)
         networks = self._store.networks()
         if not any(each.is_encrypted and each.state != "planned" for each in networks):
-            self._close_mesh()
+            self._close_tunnel()
 
     def _announce_key(self, public_key: str) -> None:
         registry = self._present()
@@ -523,19 +526,19 @@ class Cluster:
         registry.register_host()
 
     def _rotate_key(self, registry: Registry) -> None:
-        if self._mesh is None:
+        if self._tunnel is None:
             raise Conflict(
                 "this host has no part in the tunnel: no encrypted network is used on it"
             )
         before = registry.host
         try:
-            self._mesh[0].change_key(self._announce_key)
+            self._tunnel[0].change_key(self._announce_key)
         except BaseException:
             registry.host = before
             raise
 
     def _unfollow(self, network_id: str) -> None:
-        remotes, follower = self._followed.pop(network_id, (None, None))
-        if remotes is not None and follower is not None:
-            follower.stop()
+        remotes, watch = self._followed.pop(network_id, (None, None))
+        if remotes is not None and watch is not None:
+            watch.stop()
             remotes.drop()

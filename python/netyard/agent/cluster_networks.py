@@ -22,8 +22,8 @@ from netyard.state.records import NetworkRecord
 _LOG = logging.getLogger("netyard.agent")
 
 
-class Catalogue:
-    """See the module; a `netyard.cluster.watch.Reader`.
+class ClusterNetworks:
+    """See the module; a `netyard.cluster.watch.WatchHandler`.
 
     Args:
         underlay: This host's address between the hosts.
@@ -41,15 +41,15 @@ class Catalogue:
         return self._is_current.wait(seconds)
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """See `Reader.replace`."""
+        """See `WatchHandler.replace`."""
         self._record(list(decode.networks(entries)), gone=None)
         self._is_current.set()
 
     def resume(self) -> None:
-        """See `Reader.resume`: nothing to be done."""
+        """See `WatchHandler.resume`: nothing to be done."""
 
     def change(self, batch: Batch) -> None:
-        """See `Reader.change`."""
+        """See `WatchHandler.change`."""
         self._record(
             list(decode.networks(batch.puts)),
             gone={key.removeprefix(NETWORKS) for key in batch.deletes},

@@ -12,7 +12,7 @@ from contextlib import suppress
 _LOG = logging.getLogger("netyard.agent")
 
 
-class Errand:
+class Coalescer:
     """An action with a thread of its own.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from netyard.agent.coalesce import Errand
+from netyard.agent.coalesce import Coalescer
 from netyard.firewall import other_firewalls
 from netyard.state.layout import Layout
 from netyard.state.store import Store
@@ -28,16 +28,16 @@ class Firewalls:
         self._store = store
         self.has_others = self.matter = False
         self._stamp: object = None
-        self._errand = Errand("firewalls", self._look)
+        self._looks = Coalescer("firewalls", self._look)
 
     def look(self) -> None:
         """Look again, soon, unless it is certain that there is nothing new."""
         if self.has_others or other_firewalls.stamp() != self._stamp:
-            self._errand.ask()
+            self._looks.ask()
 
     def stop(self) -> None:
         """The store is about to be closed."""
-        self._errand.end()
+        self._looks.end()
 
     def _look(self) -> None:
         stamp = other_firewalls.stamp()

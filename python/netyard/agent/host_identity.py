@@ -13,7 +13,7 @@ from pathlib import Path
 from netyard.state.random_ids import new_id
 
 
-class Identity:
+class HostIdentity:
     """See the module."""
 
     def __init__(self, path: Path) -> None:

@@ -32,8 +32,8 @@ _GONE = "-"
 _FEW = 1000
 
 
-class Remotes:
-    """See the module; a `netyard.cluster.watch.Reader`.
+class RemoteEndpoints:
+    """See the module; a `netyard.cluster.watch.WatchHandler`.
 
     Args:
         host_id: Whose containers are not remote.
@@ -66,7 +66,7 @@ class Remotes:
         self._recall()
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """See `Reader.replace`."""
+        """See `WatchHandler.replace`."""
         present = list(decode.endpoints(entries))
         with self._lock:
             ids = {each.id for each in present}
@@ -74,7 +74,7 @@ class Remotes:
             self._repair()
 
     def change(self, batch: Batch) -> None:
-        """See `Reader.change`."""
+        """See `WatchHandler.change`."""
         with self._lock:
             # What is put there and cannot be read is no more what it was.
             keys = (*batch.deletes, *(entry.key for entry in batch.puts))
@@ -82,7 +82,7 @@ class Remotes:
             self._apply(gone, list(decode.endpoints(batch.puts)))
 
     def resume(self) -> None:
-        """See `Reader.resume`."""
+        """See `WatchHandler.resume`."""
         self.repair()
 
     def repair(self) -> None:

@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from netyard import _core
 from netyard.agent.cluster import Cluster
-from netyard.agent.coalesce import Errand
+from netyard.agent.coalesce import Coalescer
+from netyard.agent.firewall_watch import FirewallWatch
 from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
-from netyard.agent.watch import FirewallWatch
 from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.firewall import conntrack
@@ -83,10 +83,10 @@ class Agent:
         self.cluster = Cluster(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
-        self._forgetter = Errand(
+        self._forgetter = Coalescer(
             "forgetter", lambda: conntrack.forget(layout), delay_seconds=_FORGET_SECONDS
         )
-        self._sweeper = Errand("sweeper", _core.sweep, delay_seconds=_SWEEP_SECONDS)
+        self._sweeper = Coalescer("sweeper", _core.sweep, delay_seconds=_SWEEP_SECONDS)
         self._resolv_stamp: object = None
         self._host = ResolvConf()
         self.follow_resolv_conf()

@@ -43,8 +43,8 @@ class _TunnelSpec(NamedTuple):
     sysctls: Sequence[tuple[str, str]]
 
 
-class Mesh:
-    """See the module; a `netyard.cluster.watch.Reader` of the hosts.
+class WireguardTunnel:
+    """See the module; a `netyard.cluster.watch.WatchHandler` of the hosts.
 
     Args:
         host_id: This host's.
@@ -100,18 +100,18 @@ class Mesh:
         _core.delete_links([self._device])
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """See `Reader.replace`."""
+        """See `WatchHandler.replace`."""
         present = list(entries)
         with self._lock:
             ids = {entry.key.removeprefix(HOSTS) for entry in present}
             self._apply([each for each in self._known if each not in ids], present)
 
     def resume(self) -> None:
-        """See `Reader.resume`."""
+        """See `WatchHandler.resume`."""
         self.program()
 
     def change(self, batch: Batch) -> None:
-        """See `Reader.change`."""
+        """See `WatchHandler.change`."""
         with self._lock:
             # What is put there and cannot be read is no more what it was.
             keys = (*batch.deletes, *(entry.key for entry in batch.puts))

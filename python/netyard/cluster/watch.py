@@ -19,8 +19,8 @@ _LOG = logging.getLogger("netyard.cluster")
 _PAUSE_MIN, _PAUSE_MAX = 0.1, 2.0
 
 
-class Reader(Protocol):
-    """Who is told; called from the follower's thread only."""
+class WatchHandler(Protocol):
+    """Who is told; called from the watch's thread only."""
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """This is all there is."""
@@ -32,14 +32,14 @@ class Reader(Protocol):
         """The connection was lost, and is there again: time to look at what was done meanwhile."""
 
 
-class Follower:
-    """A thread that follows one prefix.
+class Watch:
+    """A thread that follows one prefix of keys.
 
     Args:
         connect: Makes a connection for the thread's own use.
     """
 
-    def __init__(self, connect: Callable[[], Etcd], prefix: str, reader: Reader) -> None:
+    def __init__(self, connect: Callable[[], Etcd], prefix: str, reader: WatchHandler) -> None:
         self._connect = connect
         self._prefix = prefix
         self._reader = reader
