@@ -208,7 +208,7 @@ def test_networks_are_apart(etcd: FakeEtcd) -> None:
         alpha.add_network(other._replace(pools=(Pool(ip_network("10.7.0.0/16")),)))
     alpha.add_network(other)
     alpha.add_network(other)
-    assert {network.name for network in alpha.cluster().networks} == {"net", "other"}
+    assert {network.name for network in alpha.networks().records} == {"net", "other"}
 
 
 def test_a_host_name_is_one_hosts(etcd: FakeEtcd) -> None:

@@ -113,7 +113,7 @@ class RemoteEndpoints:
             self._unsaved.clear()
             self._saved = 0
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Write to the file what has changed; all of it, when half of what it holds is old."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from netyard import _core
-from netyard.agent.cluster import Cluster
+from netyard.agent.cluster_worker import ClusterWorker
 from netyard.agent.coalesce import Coalescer
 from netyard.agent.firewall_watch import FirewallWatch
 from netyard.agent.firewalls import Firewalls
@@ -80,7 +80,7 @@ class Agent:
         self._server = _core.NameServer(_THREADS)
         self._known: dict[str, _Known] = {}
         self._zones = Zones(self._server)
-        self.cluster = Cluster(layout, self._store, self._zones)
+        self.cluster = ClusterWorker(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
         self._forgetter = Coalescer(
@@ -194,7 +194,7 @@ class Agent:
         networks = {each.network.id: each.network for each in joined}
         known = self._known.setdefault(container_id, _Known())
         self._publish_names(container, attached, networks, known)
-        self.cluster.look(container_id)
+        self.cluster.update(container_id)
         needs_names = any(network.has_name_service for network in networks.values())
         if container is not None and needs_names:
             self._serve(container, attached, networks, known)

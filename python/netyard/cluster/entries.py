@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
-from netyard.state.records import NetworkRecord
+from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.values.ids import bridge_name
 from netyard.values.parse import Address, parse_name
 from netyard.values.pool import Pool
@@ -171,6 +171,44 @@ class EndpointEntry(NamedTuple):
     mac: str
     addresses: Sequence[str]
     is_up: bool
+
+    @classmethod
+    def planned(
+        cls, host: HostEntry, network_id: str, *, id: str, container: str, names: Sequence[str]
+    ) -> EndpointEntry:
+        """An endpoint whose addresses are being claimed, and of which no more is known."""
+        return cls(
+            id=id,
+            network=network_id,
+            host=host.id,
+            host_name=host.name,
+            host_address=host.address,
+            via="",
+            container=container,
+            names=names,
+            mac="",
+            addresses=(),
+            is_up=False,
+        )
+
+    @classmethod
+    def of(
+        cls, host: HostEntry, network: NetworkRecord, endpoint: EndpointRecord, names: Sequence[str]
+    ) -> EndpointEntry:
+        """An endpoint of this host as the other hosts are to know it."""
+        return cls(
+            id=endpoint.id,
+            network=network.id,
+            host=host.id,
+            host_name=host.name,
+            host_address=host.address,
+            via=network.underlay,
+            container=endpoint.container_id,
+            names=names,
+            mac=endpoint.mac,
+            addresses=[str(each) for each in endpoint.addresses],
+            is_up=endpoint.is_joined,
+        )
 
     def to_json(self) -> str:
         """As etcd keeps it."""

@@ -33,10 +33,14 @@ _PAGE = 256
 _BATCH = 100
 
 
-class Cluster(NamedTuple):
-    """The networks there were at one moment."""
+class Networks(NamedTuple):
+    """The shared networks at one moment.
 
-    networks: Sequence[NetworkRecord]
+    Attributes:
+        generation: The revision of the last change of any; 0 if there has been none.
+    """
+
+    records: Sequence[NetworkRecord]
     generation: int
 
 
@@ -92,6 +96,15 @@ class Registry:
                 return
         raise _crowded(f"host {host.name!r}")
 
+    def announce_key(self, public_key: str) -> None:
+        """Have the other hosts know this host's public key.
+
+        Raises:
+            ClusterError: if etcd cannot be used.
+        """
+        self.host = self.host._replace(public_key=public_key)
+        self.register_host()
+
     def hosts(self) -> dict[str, HostEntry]:
         """The hosts that are there, by id."""
         found = decode.hosts(self._etcd.read(entries.HOSTS).entries)
@@ -99,11 +112,11 @@ class Registry:
 
     # -- networks ---------------------------------------------------------------------------
 
-    def cluster(self) -> Cluster:
+    def networks(self) -> Networks:
         """The networks there are."""
         found = self._etcd.read(entries.NETWORKS, entries.GENERATION).entries
         networks = [entry for entry in found if entry.key.startswith(entries.NETWORKS)]
-        return Cluster(list(decode.networks(networks)), _revision_of(found, entries.GENERATION))
+        return Networks(list(decode.networks(networks)), _revision_of(found, entries.GENERATION))
 
     def add_network(self, network: NetworkRecord) -> None:
         """Make a network known to all hosts.
@@ -113,11 +126,11 @@ class Registry:
         """
         key = entries.network_key(network.id)
         for _ in range(_TRIES):
-            known = self.cluster()
-            if any(other.id == network.id for other in known.networks):
+            known = self.networks()
+            if any(other.id == network.id for other in known.records):
                 # An attempt before, whose answer was lost.
                 return
-            for other in known.networks:
+            for other in known.records:
                 _check_apart(network, other)
             unchanged: Condition = (
                 Present(entries.GENERATION, known.generation)
