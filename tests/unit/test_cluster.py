@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netyard.cluster import decode, registry
+from netyard.cluster import decode, entries, registry
 from netyard.cluster.entries import (
     PREFIX,
     EndpointEntry,
@@ -219,6 +219,21 @@ def test_a_host_name_is_one_hosts(etcd: FakeEtcd) -> None:
     stranger.host = stranger.host._replace(id="f" * 64)
     with pytest.raises(NameInUse, match="another host of this cluster is called 'alpha'"):
         stranger.register_host()
+
+
+def test_a_key_that_could_not_be_announced(etcd: FakeEtcd) -> None:
+    """It counts as not announced, so that the next attempt does it."""
+    alpha = member(etcd, "alpha", 1)
+    alpha.register_host()
+    alpha.announce_key("a1" * 32)
+    name_key = entries.host_name_key("alpha")
+    etcd.change([], [Put(name_key, "f" * 64)])
+    with pytest.raises(NameInUse):
+        alpha.announce_key("b2" * 32)
+    assert alpha.host.public_key == "a1" * 32
+    etcd.change([], [Delete(name_key)])
+    alpha.announce_key("b2" * 32)
+    assert alpha.hosts()[alpha.host.id].public_key == alpha.host.public_key == "b2" * 32
 
 
 def test_vnis_run_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,12 +166,7 @@ class ClusterWatches:
             raise Conflict(
                 "this host has no part in the tunnel: no encrypted network is used on it"
             )
-        before = registry.host
-        try:
-            self._tunnel[0].change_key(registry.announce_key)
-        except BaseException:
-            registry.host = before
-            raise
+        self._tunnel[0].change_key(registry.announce_key)
 
     def _close_tunnel(self) -> None:
         if self._tunnel is not None:

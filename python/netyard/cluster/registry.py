@@ -100,10 +100,16 @@ class Registry:
         """Have the other hosts know this host's public key.
 
         Raises:
-            ClusterError: if etcd cannot be used.
+            ClusterError: if that fails; `host` has the key before then, which is the one
+                that the others know.
         """
-        self.host = self.host._replace(public_key=public_key)
-        self.register_host()
+        before = self.host
+        self.host = before._replace(public_key=public_key)
+        try:
+            self.register_host()
+        except BaseException:
+            self.host = before
+            raise
 
     def hosts(self) -> dict[str, HostEntry]:
         """The hosts that are there, by id."""
