@@ -16,11 +16,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from netyard import _core
-from netyard.agent.fdb_diff import Remote, difference
 from netyard.agent.zones import Zones
 from netyard.cluster import decode
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix
 from netyard.cluster.etcd import Batch, Entry
+from netyard.drivers.overlay.fdb_diff import Remote, difference
 from netyard.errors import KernelError
 from netyard.state.records import NetworkRecord
 from netyard.values.ids import vxlan_name

@@ -26,14 +26,13 @@ from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.firewall import conntrack
 from netyard.ipc import protocol
-from netyard.resolver import names
+from netyard.resolver import names, views
 from netyard.resolver.files import NAME_SERVER, ResolvConf, upstreams_of
+from netyard.resolver.views import View
 from netyard.state import config
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.store import Store
-from netyard.values.parse import Address
-from netyard.values.spec import ContainerSpec
 
 _LOG = logging.getLogger("netyard.agent")
 _THREADS = 2
@@ -48,19 +47,11 @@ _FORGET_SECONDS = 0.03
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
-class _View(NamedTuple):
-    networks: list[str]
-    upstreams: list[tuple[Address, str, int]] | None
-    keeps_single_labels: bool
-    ttl_seconds: int
-    links: list[tuple[str, str, str]]
-
-
 class _Listener(NamedTuple):
     container: str
     namespace: int
     address: IPv4Address
-    view: _View
+    view: View
 
 
 @dataclass(slots=True)
@@ -199,9 +190,8 @@ class Agent:
         if container is not None and needs_names:
             self._serve(container, attached, networks, known)
         elif container is not None and known.namespace is not None and not ended:
-            # Its door stays, with nothing behind it: to make another one is dear.
-            view = _View([], None, keeps_single_labels=False, ttl_seconds=0, links=[])
-            self._server.set_view(container_id, view)
+            # The listener stays, and answers nothing: to make another one takes long.
+            self._server.set_view(container_id, views.EMPTY)
         else:
             self._server.unlisten(container_id)
             known.namespace = None
@@ -246,7 +236,14 @@ class Agent:
         networks: dict[str, NetworkRecord],
         known: _Known,
     ) -> None:
-        view = self._view(container.spec, attached, networks)
+        view = views.view_of(
+            container.spec,
+            config.load(self._layout.root),
+            self._host,
+            attached,
+            networks,
+            self._name_of,
+        )
         path = self._layout.namespace(container.id)
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -258,30 +255,6 @@ class Agent:
             known.namespace = identity
         finally:
             os.close(namespace)
-
-    def _view(
-        self,
-        spec: ContainerSpec,
-        attached: list[EndpointRecord],
-        networks: dict[str, NetworkRecord],
-    ) -> _View:
-        settings = config.load(self._layout.root)
-        upstreams: list[tuple[Address, str, int]] | None = upstreams_of(spec.dns or settings.dns)
-        if not (spec.dns or settings.dns) and not names.forwards(attached, networks):
-            upstreams = None
-        return _View(
-            networks=names.search_order(attached, networks),
-            upstreams=upstreams,
-            keeps_single_labels=names.keeps_single_labels(
-                spec.dns_options or settings.dns_options or self._host.options
-            ),
-            ttl_seconds=settings.dns_ttl_seconds,
-            links=[
-                (each.network_id, alias, self._name_of(target))
-                for each in attached
-                for target, alias in each.links
-            ],
-        )
 
     def _name_of(self, target: str) -> str:
         """The name of a link's target, which may be given by id or not exist yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.values.ids import short
@@ -22,7 +22,7 @@ def names_of(container: ContainerRecord, endpoint: EndpointRecord) -> Names:
 
 
 def search_order(
-    endpoints: Iterable[EndpointRecord], networks: dict[str, NetworkRecord]
+    endpoints: Iterable[EndpointRecord], networks: Mapping[str, NetworkRecord]
 ) -> list[str]:
     """The ids of the networks whose names a container sees, in gateway order (contract DN6)."""
     seen = [(each, networks[each.network_id]) for each in endpoints if each.network_id in networks]
@@ -31,7 +31,7 @@ def search_order(
     return [network.id for _, network in in_order]
 
 
-def forwards(endpoints: Sequence[EndpointRecord], networks: dict[str, NetworkRecord]) -> bool:
+def forwards(endpoints: Sequence[EndpointRecord], networks: Mapping[str, NetworkRecord]) -> bool:
     """Whether a container may ask servers outside: not from internal networks only (DN21)."""
     return any(
         not networks[each.network_id].is_internal

@@ -1,4 +1,7 @@
-"""What the kernel knows of other hosts' containers against what it should know. Pure."""
+"""The difference between the entries of a VXLAN device and those it should have: FDB, neighbours.
+
+Pure. Reading and changing the entries is `netyard.agent.remote_endpoints`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from netyard.values.parse import Address
 
-# MAC address, host, and the container's own addresses.
+#: A container on another host: its MAC address, the host it is behind (VTEP), its addresses.
 Remote = tuple[bytes, Address, Sequence[Address]]
 Pairs = Iterable[tuple[bytes, Address]]
 
@@ -14,17 +17,18 @@ Pairs = Iterable[tuple[bytes, Address]]
 def difference(
     wanted: Iterable[Remote], hosts: Pairs, addresses: Pairs
 ) -> tuple[list[Remote], list[Remote]]:
-    """What to take away, and then to add.
+    """The entries to delete, and then those to add.
 
     Args:
-        hosts: Which host each MAC address is behind, as the kernel has it.
-        addresses: Which addresses each MAC address has, as the kernel has it.
+        wanted: The containers that the device should lead to.
+        hosts: The FDB as the kernel has it: MAC address and host.
+        addresses: The neighbours as the kernel has them: MAC address and address.
     """
     own: dict[bytes, set[Address]] = {}
     for mac, address in addresses:
         own.setdefault(mac, set()).add(address)
     present = {mac: (host, own.pop(mac, set())) for mac, host in hosts}
-    # Addresses of nobody; the host does not matter for those.
+    # Neighbours without an FDB entry; the host does not matter for those.
     present |= {mac: (min(some, key=str), some) for mac, some in own.items()}
     known = {mac: (host, set(some)) for mac, host, some in wanted}
     removed: list[Remote] = [

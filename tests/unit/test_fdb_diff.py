@@ -1,10 +1,10 @@
-"""What the kernel knows of other hosts, against what it should."""
+"""Entries of a VXLAN device: which are deleted and added so that they are as they should be."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
-from netyard.agent.fdb_diff import difference
+from netyard.drivers.overlay.fdb_diff import difference
 
 ONE, TWO, THREE = (bytes([2, 0, 0, 0, 0, number]) for number in (1, 2, 3))
 ALPHA, BETA = ip_address("10.99.1.2"), ip_address("10.99.2.2")
