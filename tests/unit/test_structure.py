@@ -27,7 +27,6 @@ TOO_LONG = {
     "demo.bridges:_play",
     "demo.l2:_macvlan",
     "demo.overlay:_show",
-    "firewall.rules:_arriving",
     "state.store",
 }
 

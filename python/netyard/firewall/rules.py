@@ -122,6 +122,23 @@ Rules = Iterable[tuple[str, str, list[Statement]]]
 
 def _arriving(*, binds_strictly: bool) -> Rules:
     """Chain, comment and statements of the rules before routing, in order."""
+    yield from _sent()
+    yield (
+        "loopback",
+        "only replies may come round the loopback",
+        [
+            ("family is", "ip6"),
+            ("ifname is", "iifname", "lo"),
+            ("in", ["ip6 saddr"], LOOPED6.name),
+            ("original direction",),
+            ("drop",),
+        ],
+    )
+    yield from _published(binds_strictly=binds_strictly)
+
+
+def _sent() -> Rules:
+    """The same of the rules about what a container may have sent, before connection tracking."""
     yield ("guard", "what containers have sent", [_FROM_BRIDGE, ("jump", "sent")])
     yield (
         "sent",
@@ -157,17 +174,10 @@ def _arriving(*, binds_strictly: bool) -> Rules:
         [("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
     )
     yield ("sent-forged", "all others are somebody else's", [("counter",), ("drop",)])
-    yield (
-        "loopback",
-        "only replies may come round the loopback",
-        [
-            ("family is", "ip6"),
-            ("ifname is", "iifname", "lo"),
-            ("in", ["ip6 saddr"], LOOPED6.name),
-            ("original direction",),
-            ("drop",),
-        ],
-    )
+
+
+def _published(*, binds_strictly: bool) -> Rules:
+    """The same of the rules that translate the destination of published ports (DNAT)."""
     yield (
         "publish",
         "the host's loopback is not on the wire",
