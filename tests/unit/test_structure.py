@@ -24,9 +24,6 @@ TOO_LONG = {
     "api.container",
     "api.container:create",
     "api.network:create",
-    "demo.bridges:_play",
-    "demo.l2:_macvlan",
-    "demo.overlay:_show",
     "state.store",
 }
 

@@ -45,24 +45,59 @@ def play(demonstration: Demonstration, cast: Cast) -> None:
 
 
 def _play(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> None:
-    step, host, inside = demonstration.step, cast.host, cast.inside
+    own = _make(demonstration, cast, serve)
+    ping, fetch = _within(demonstration, cast, own)
+    published, direct = _from_neighbour(demonstration, cast, own)
+    other = _create(cast.host, "other").split()[1]
+    isolated = _from_stranger(demonstration, cast, own)
+    demonstration.say("\n▸ the firewall: constant rules, and elements for networks and ports")
+    for line in _rules(cast.host):
+        demonstration.say(f"    {line}")
+    demonstration.say(
+        _PICTURE.format(
+            published="✓" if published else "?",
+            direct="✗" if direct else "?",
+            ping="✓" if ping else "?",
+            fetch="✓" if fetch else "?",
+            isolated="✗" if isolated else "?",
+            address=own,
+            subnet=str(Network.get("my-net", host=cast.host).record.pools[0].subnet),
+            other=other,
+        ).rstrip()
+    )
+    demonstration.step(
+        "netyard rm -f web client stranger",
+        lambda: _clean_up(cast.host),
+        lambda out: out == "lo eth0",
+    )
 
-    def create(name: str) -> str:
-        return f"{name} {Network.create(name, host=host).record.pools[0].subnet}"
 
-    step("netyard network create my-net", lambda: create("my-net"), bool)
+def _create(host: Host, name: str) -> str:
+    return f"{name} {Network.create(name, host=host).record.pools[0].subnet}"
+
+
+def _make(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> str:
+    """A network, a web server and its client on it; the server's address."""
+    step = demonstration.step
+    step("netyard network create my-net", lambda: _create(cast.host, "my-net"), bool)
     step(
         "netyard run -d --name web --network my-net -p 8080:80 python3 -m http.server 80",
         lambda: cast.run("web", "my-net", *serve, publish=["8080:80"]),
         bool,
     )
     own = cast.address("web", "my-net")
-    wait_for(lambda: PAGE in inside("web", FETCH, "http://127.0.0.1", "1"))
+    wait_for(lambda: PAGE in cast.inside("web", FETCH, "http://127.0.0.1", "1"))
     step(
         "netyard run -d --name client --network my-net sleep 600",
         lambda: cast.run("client", "my-net"),
         bool,
     )
+    return own
+
+
+def _within(demonstration: Demonstration, cast: Cast, own: str) -> tuple[bool, bool]:
+    """What a container reaches on its own network: whether it pings, and fetches."""
+    step, inside = demonstration.step, cast.inside
     step("client resolves web", lambda: inside("client", RESOLVE, "web"), lambda out: own in out)
     ping = step(
         "client pings web", lambda: inside("client", PING, "web"), lambda out: "reply" in out
@@ -72,6 +107,12 @@ def _play(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> Non
         lambda: inside("client", FETCH, "http://web/", "2"),
         lambda out: PAGE in out,
     )
+    return ping, fetch
+
+
+def _from_neighbour(demonstration: Demonstration, cast: Cast, own: str) -> tuple[bool, bool]:
+    """Whether the neighbour reaches the published port, and does not reach the container."""
+    step = demonstration.step
     published = step(
         f"the neighbour fetches http://{HOST}:8080/, the published port",
         lambda: cast.outside(FETCH, f"http://{HOST}:8080/", str(PATIENCE_SECONDS)),
@@ -82,9 +123,14 @@ def _play(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> Non
         lambda: cast.outside(FETCH, f"http://{own}/", str(PATIENCE_SECONDS)),
         lambda out: "timed out" in out,
     )
-    other = create("other").split()[1]
+    return published, direct
+
+
+def _from_stranger(demonstration: Demonstration, cast: Cast, own: str) -> bool:
+    """Whether a container of another network reaches neither the name nor the address."""
+    inside = cast.inside
     cast.run("stranger", "other")
-    isolated = step(
+    return demonstration.step(
         f"stranger, on another network, tries the name web and http://{own}/",
         lambda: "\n".join(
             [
@@ -94,23 +140,6 @@ def _play(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> Non
         ),
         lambda out: "timed out" in out and own not in out.splitlines()[0],
     )
-    demonstration.say("\n▸ the firewall: constant rules, and elements for networks and ports")
-    for line in _rules(host):
-        demonstration.say(f"    {line}")
-    subnet = str(Network.get("my-net", host=host).record.pools[0].subnet)
-    demonstration.say(
-        _PICTURE.format(
-            published="✓" if published else "?",
-            direct="✗" if direct else "?",
-            ping="✓" if ping else "?",
-            fetch="✓" if fetch else "?",
-            isolated="✗" if isolated else "?",
-            address=own,
-            subnet=subnet,
-            other=other,
-        ).rstrip()
-    )
-    step("netyard rm -f web client stranger", lambda: _clean_up(host), lambda out: out == "lo eth0")
 
 
 def _clean_up(host: Host) -> str:

@@ -78,8 +78,29 @@ def _create(host: Host, name: str, **options: str) -> Callable[[], str]:
 
 
 def _macvlan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> None:
+    lan, own = _lan(demonstration, cast, serve)
+    apart = demonstration.step(
+        f"the host tries http://{own}/: the kernel keeps it apart from its containers",
+        lambda: cast.here(FETCH, f"http://{own}/", str(PATIENCE_SECONDS)),
+        lambda out: "no reply" in out,
+    )
+    near = _host_access(demonstration, cast, serve)
+    _private(demonstration, cast, serve)
+    demonstration.step(
+        "netyard run -p 8080:80 … on such a network says why no port is published",
+        lambda: _unpublished(cast, serve),
+        lambda out: "on the wire itself" in out,
+    )
+    demonstration.say(
+        _PICTURE.format(
+            lan="✓" if lan else "?", host="✗" if apart else "?", near="✓" if near else "?"
+        ).rstrip()
+    )
+
+
+def _lan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> tuple[bool, str]:
+    """Containers on the wire: whether the neighbour reaches one, and this one's address."""
     step, host = demonstration.step, cast.host
-    patience = str(PATIENCE_SECONDS)
     # The kernel takes the interface of the default route, and there is none on this wire.
     step(
         f"netyard network create -d macvlan -o parent=eth0 --subnet {_LAN} "
@@ -110,11 +131,12 @@ def _macvlan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> 
         lambda: cast.inside("client", PING, "web"),
         lambda out: "reply" in out and own in out,
     )
-    apart = step(
-        f"the host tries http://{own}/: the kernel keeps it apart from its containers",
-        lambda: cast.here(FETCH, f"http://{own}/", patience),
-        lambda out: "no reply" in out,
-    )
+    return lan, own
+
+
+def _host_access(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> bool:
+    """Whether the host and a container reach each other with ``host_access``."""
+    step, host = demonstration.step, cast.host
     step(
         f"netyard network create -d macvlan -o host_access=true --ip-range {_RANGES['near']} near",
         _create(host, "near", parent="eth0", host_access="true"),
@@ -122,7 +144,7 @@ def _macvlan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> 
     )
     cast.run("box", "near", *serve)
     wait_for(lambda: PAGE in cast.inside("box", FETCH, "http://127.0.0.1", "1"))
-    near = step(
+    return step(
         "the host fetches from box, and box pings the host",
         lambda: "\n".join(
             [
@@ -132,29 +154,24 @@ def _macvlan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> 
         ),
         lambda out: PAGE in out and "reply from" in out,
     )
+
+
+def _private(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> None:
+    """Containers of a network whose mode is ``private`` do not reach each other."""
+    host = cast.host
     _create(host, "apart", parent="eth0", macvlan_mode="private")()
     cast.run("left", "apart")
     cast.run("right", "apart", *serve)
     wait_for(lambda: PAGE in cast.inside("right", FETCH, "http://127.0.0.1", "1"))
-    step(
+    demonstration.step(
         "-o macvlan_mode=private: left tries http://right/, the neighbour as well",
         lambda: "\n".join(
             [
-                cast.inside("left", FETCH, "http://right/", patience),
+                cast.inside("left", FETCH, "http://right/", str(PATIENCE_SECONDS)),
                 cast.outside(FETCH, f"http://{cast.address('right', 'apart')}/", "2"),
             ]
         ),
         lambda out: "no reply" in out.splitlines()[0] and PAGE in out,
-    )
-    step(
-        "netyard run -p 8080:80 … on such a network says why no port is published",
-        lambda: _unpublished(cast, serve),
-        lambda out: "on the wire itself" in out,
-    )
-    demonstration.say(
-        _PICTURE.format(
-            lan="✓" if lan else "?", host="✗" if apart else "?", near="✓" if near else "?"
-        ).rstrip()
     )
 
 

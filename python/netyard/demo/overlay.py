@@ -62,7 +62,22 @@ def play(demonstration: Demonstration, cast: Cast) -> None:
 
 
 def _show(demonstration: Demonstration, cast: Cast, etcd: _Etcd, serve: Sequence[str]) -> None:
-    step, host = demonstration.step, cast.host
+    is_encrypted = _make(demonstration, cast, serve)
+    ping = _across(demonstration, cast)
+    moved = _moved(demonstration, cast)
+    _without_etcd(demonstration, cast, etcd)
+    demonstration.step(
+        "etcd is back; everything is removed, on both hosts: nothing is left",
+        lambda: _remove_all(cast),
+        lambda out: out == "lo eth0 | lo eth0",
+    )
+    carrier = "WireGuard" if is_encrypted else "VXLAN"
+    demonstration.say(_PICTURE.format(carrier=carrier, ping=ping, moved=moved))
+
+
+def _make(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> bool:
+    """A network with containers on both hosts; whether it is encrypted."""
+    step = demonstration.step
     step(
         f"netyard host join --etcd {_ETCD} --advertise {HOST}; the same on host two",
         lambda: _join(cast),
@@ -85,6 +100,12 @@ def _show(demonstration: Demonstration, cast: Cast, etcd: _Etcd, serve: Sequence
     )
     _second(cast, "run", "-d", "--name", "client", "--network", "shared", "sleep", "600")
     wait_for(lambda: PAGE in cast.inside("web", FETCH, "http://127.0.0.1", "1"))
+    return is_encrypted
+
+
+def _across(demonstration: Demonstration, cast: Cast) -> str:
+    """Containers reach each other from host to host; how long a ping takes."""
+    step = demonstration.step
     ping = step(
         "client, on host two, pings web by its name",
         lambda: _as_client(cast, PING, "web"),
@@ -101,12 +122,22 @@ def _show(demonstration: Demonstration, cast: Cast, etcd: _Etcd, serve: Sequence
         ),
         lambda out: out.count(PAGE) == 2,
     )
-    step(
+    return ping_time
+
+
+def _moved(demonstration: Demonstration, cast: Cast) -> str:
+    """A container moves to the other host; how long its name leads nowhere."""
+    demonstration.step(
         "netyard rm -f web here, netyard run … web on host two: db reaches it by the same name",
         lambda: _move(cast),
         lambda out: "reply from web" in out,
     )
-    moved = demonstration.steps[-1].output.splitlines()[-1].partition("resolves anew after ")[2]
+    return demonstration.steps[-1].output.splitlines()[-1].partition("resolves anew after ")[2]
+
+
+def _without_etcd(demonstration: Demonstration, cast: Cast, etcd: _Etcd) -> None:
+    """With etcd killed, what runs goes on, and new containers are refused."""
+    step = demonstration.step
     etcd.stop()
     step(
         "etcd is killed: what runs goes on, names and all",
@@ -115,17 +146,10 @@ def _show(demonstration: Demonstration, cast: Cast, etcd: _Etcd, serve: Sequence
     )
     step(
         "netyard run --network shared: what is new must wait",
-        lambda: _refused(host),
+        lambda: _refused(cast.host),
         lambda out: "etcd" in out,
     )
     etcd.start()
-    step(
-        "etcd is back; everything is removed, on both hosts: nothing is left",
-        lambda: _remove_all(cast),
-        lambda out: out == "lo eth0 | lo eth0",
-    )
-    carrier = "WireGuard" if is_encrypted else "VXLAN"
-    demonstration.say(_PICTURE.format(carrier=carrier, ping=ping_time, moved=moved))
 
 
 def _second(cast: Cast, *words: str) -> str:
