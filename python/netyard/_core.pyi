@@ -366,14 +366,10 @@ def nft_generation() -> int:
 def apply_nft(tables: Sequence[tuple[str, str, Sequence[tuple[Any, ...]]]]) -> None:
     """Apply steps on tables, all as one nf_tables transaction.
 
-    Each entry is a family (``inet``, ``ip``, ``netdev``, ``bridge``), a table name and steps:
-    ``("add table",)``, ``("delete table",)``,
-    ``("add chain", name, type, hook, priority, device)``, ``("add regular chain", name)``,
-    ``("delete chain", name)``, ``("flush chain", name)``, ``("add set", set)``,
-    ``("add rule", chain, statements, comment)``, ``("add elements", set, elements)`` and
-    ``("delete elements", set, elements)``. A set has ``name``, ``key`` and ``data`` (``nft``'s type
-    names); an element is ``(key fields, data fields or None, comment or None, count)``, of which
-    there are ``count``: the last numbers of key and data are one more each time.
+    Each entry is a family (``inet``, ``ip``, ``netdev``, ``bridge``), a table name and steps.
+    Steps, and the statements of rules, are the tuples of `netyard.firewall.statements`; the last
+    field of each is its verb. Of an element there are as many as it says: the last numbers of its
+    key and data are one more each time.
     """
 
 def create_namespace(path: str) -> None: ...

@@ -21,6 +21,7 @@ from netyard.demo.stage import (
     web_server,
 )
 from netyard.firewall.rules import base_steps
+from netyard.firewall.statements import AddRule, Jump
 from netyard.state.records import singly
 
 _PICTURE = """
@@ -155,14 +156,14 @@ def _rules(host: Host) -> Iterator[str]:
     """The rules in force, in words: what `nft list table inet netyard` shows as comments."""
     chain = ""
     for step in base_steps(guards_forwarding=False):
-        if step[0] != "add rule":
+        if not isinstance(step, AddRule):
             continue
-        if step[1] != chain:
-            chain = step[1]
+        if step.chain != chain:
+            chain = step.chain
             yield f"{chain}:"
-        verdict = step[2][-1]
-        word = {"dnat map": "dnat", "jump": f"jump {verdict[-1]}"}.get(verdict[0], verdict[0])
-        yield f"  {word:15}  {step[3]}"
+        last = step.statements[-1]
+        word = f"jump {last.chain}" if isinstance(last, Jump) else last.verb.partition(" map")[0]
+        yield f"  {word:15}  {step.comment}"
     for network in host.store.networks():
         if network.state == "ready" and network.bridge:
             yield f"element: {network.bridge} is {network.name}"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from netyard import _core
 from netyard.drivers.parent.driver import is_child
 from netyard.errors import Conflict, StoreError
+from netyard.firewall.statements import AddTable, DeleteTable
 from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
 from netyard.runtime import shim
@@ -99,7 +100,7 @@ def clean(layout: Layout) -> Remains:
             _let_go(path)
         _core.delete_links([*found.ports, *(name for name, _ in found.networks)])
         for family in found.tables:
-            _core.apply_nft([(family, layout.table, [("add table",), ("delete table",)])])
+            _core.apply_nft([(family, layout.table, [AddTable(), DeleteTable()])])
         for directory in (*found.containers, layout.stale_flows, layout.log("x").parent):
             shutil.rmtree(directory, ignore_errors=True)
         return found._replace(stores=list(_put_aside(layout)))

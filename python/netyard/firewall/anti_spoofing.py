@@ -15,8 +15,26 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from netyard.firewall.elements import Elements, add_element
-from netyard.firewall.sets import SetSpec
-from netyard.firewall.statements import Statement, Step
+from netyard.firewall.statements import (
+    Accept,
+    AddChain,
+    AddRule,
+    AddSet,
+    AddTable,
+    Counter,
+    Drop,
+    EtherTypeIs,
+    EtherTypeIsNot,
+    Field,
+    FlushChain,
+    FrameTypeIs,
+    IcmpTypeIs,
+    NotIn,
+    ProtocolIs,
+    SetSpec,
+    Statement,
+    Step,
+)
 from netyard.values.parse import Address
 
 _PORTS = SetSpec("guarded", ("ifname",))
@@ -40,37 +58,37 @@ def table_steps() -> list[Step]:
     """The chain and its sets, in the bridge family's table."""
     sets = (_PORTS, _MACS, *_ADDRESSES.values())
     return [
-        ("add table",),
-        *(("add set", each) for each in sets),
-        ("add chain", _CHAIN, "filter", "prerouting", _FIRST, None),
-        ("flush chain", _CHAIN),
-        *(("add rule", _CHAIN, statements, comment) for statements, comment in _rules()),
+        AddTable(),
+        *(AddSet(each) for each in sets),
+        AddChain(_CHAIN, "filter", "prerouting", _FIRST, None),
+        FlushChain(_CHAIN),
+        *(AddRule(_CHAIN, statements, comment) for statements, comment in _rules()),
     ]
 
 
 def _rules() -> Iterable[tuple[list[Statement], str | None]]:
-    drop: tuple[Statement, ...] = (("counter",), ("drop",))
+    drop: tuple[Statement, ...] = (Counter(), Drop())
 
-    def unless(field: str, where: SetSpec, *first: Statement) -> list[Statement]:
-        return [*first, ("not in", ["iifname", field], where.name), *drop]
+    def unless(field: Field, where: SetSpec, *first: Statement) -> list[Statement]:
+        return [*first, NotIn(["iifname", field], where.name), *drop]
 
-    is_ipv4, is_arp = ("ethertype is", _IPV4), ("ethertype is", _ARP)
-    is_icmpv6 = ("protocol is", _ICMPV6)
-    yield [("not in", ["iifname"], _PORTS.name), ("accept",)], None
+    is_ipv4, is_arp = EtherTypeIs(_IPV4), EtherTypeIs(_ARP)
+    is_icmpv6 = ProtocolIs(_ICMPV6)
+    yield [NotIn(["iifname"], _PORTS.name), Accept()], None
     yield unless("ether saddr", _MACS), "another's MAC address"
     for tag in _TAGS:
         # The kernel has taken the tag off, and the protocol is that behind it.
-        yield [("frame type is", tag), *drop], "no VLAN"
+        yield [FrameTypeIs(tag), *drop], "no VLAN"
     yield unless("ip saddr", _ADDRESSES[4], is_ipv4), "another's address"
-    yield [is_ipv4, ("accept",)], None
+    yield [is_ipv4, Accept()], None
     yield unless("arp saddr ether", _MACS, is_arp), "another's MAC address, in ARP"
     yield unless("arp saddr ip", _ADDRESSES[4], is_arp), "another's address, in ARP"
-    yield [is_arp, ("accept",)], None
-    yield [("ethertype is not", _IPV6), *drop], "neither IP nor ARP"
+    yield [is_arp, Accept()], None
+    yield [EtherTypeIsNot(_IPV6), *drop], "neither IP nor ARP"
     yield unless("ip6 saddr", _ADDRESSES[6]), "another's address"
     for number, what in ((_ROUTER_ADVERTISEMENT, "no router"), (_REDIRECT, "no redirects")):
-        yield [is_icmpv6, ("icmp type is", number), *drop], what
-    advertised = (is_icmpv6, ("icmp type is", _NEIGHBOUR_ADVERTISEMENT))
+        yield [is_icmpv6, IcmpTypeIs(number), *drop], what
+    advertised = (is_icmpv6, IcmpTypeIs(_NEIGHBOUR_ADVERTISEMENT))
     yield unless("nd target", _ADDRESSES[6], *advertised), "another's address, advertised"
 
 

@@ -15,17 +15,16 @@ from netyard.firewall.sets import (
     SAME,
     TRUSTED,
     FamilySets,
-    SetSpec,
 )
-from netyard.firewall.statements import Step
+from netyard.firewall.statements import AddElements, DeleteElements, Element, SetSpec, Step
 from netyard.options import bridge as bridge_options
 from netyard.state.records import NetworkRecord, Publication, singly
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
-# Key, data, comment, and how many there are in a row.
-Elements = dict[str, tuple[SetSpec, list[tuple[Any, Any, str | None, int]]]]
+# By the name of the set.
+Elements = dict[str, tuple[SetSpec, list[Element]]]
 
 
 def add_element(
@@ -126,9 +125,9 @@ def elements_without(elements: Elements, kept: Elements) -> Elements:
 
 def steps_to_add(elements: Elements) -> list[Step]:
     """Put elements in."""
-    return [("add elements", where, entries) for where, entries in elements.values()]
+    return [AddElements(where, entries) for where, entries in elements.values()]
 
 
 def steps_to_delete(elements: Elements) -> list[Step]:
     """Take elements out."""
-    return [("delete elements", where, entries) for where, entries in elements.values()]
+    return [DeleteElements(where, entries) for where, entries in elements.values()]

@@ -10,7 +10,18 @@ container's namespace.
 
 from __future__ import annotations
 
-from netyard.firewall.statements import Statement, Step
+from netyard.firewall.statements import (
+    AddChain,
+    AddRule,
+    AddTable,
+    Counter,
+    Drop,
+    FlushChain,
+    GroupIs,
+    MarkIsNot,
+    Statement,
+    Step,
+)
 from netyard.options import bridge as bridge_options
 from netyard.state.records import NetworkRecord
 from netyard.values.marks import APART_GROUP, PUBLISHED_MARK
@@ -22,15 +33,15 @@ def apart_steps() -> list[Step]:
     """The bridge family's table."""
     chain = "apart"
     statements: list[Statement] = [
-        ("group is", "iifgroup", APART_GROUP),
-        ("group is", "oifgroup", APART_GROUP),
-        ("mark is not", PUBLISHED_MARK, PUBLISHED_MARK),
+        GroupIs("iifgroup", APART_GROUP),
+        GroupIs("oifgroup", APART_GROUP),
+        MarkIsNot(PUBLISHED_MARK, PUBLISHED_MARK),
     ]
     return [
-        ("add table",),
-        ("add chain", chain, "filter", "forward", _AFTER_BR_NETFILTER, None),
-        ("flush chain", chain),
-        ("add rule", chain, [*statements, ("counter",), ("drop",)], "only what inet has allowed"),
+        AddTable(),
+        AddChain(chain, "filter", "forward", _AFTER_BR_NETFILTER, None),
+        FlushChain(chain),
+        AddRule(chain, [*statements, Counter(), Drop()], "only what inet has allowed"),
     ]
 
 

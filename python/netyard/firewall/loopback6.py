@@ -13,7 +13,17 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from netyard.firewall.elements import PROTOCOLS
-from netyard.firewall.statements import Step
+from netyard.firewall.statements import (
+    AddChain,
+    AddRule,
+    AddTable,
+    ForwardToLoopback,
+    Ip6Is,
+    PortIs,
+    ProtocolIs,
+    Statement,
+    Step,
+)
 from netyard.state.records import Publication, singly
 from netyard.values.parse import Address
 
@@ -25,19 +35,19 @@ def loop_steps(
 ) -> list[Step]:
     """Turn round replies of these ports that go to the host itself."""
     steps: list[Step] = [
-        ("add table",),
-        ("add chain", host_ifname, "filter", "ingress", -300, host_ifname),
+        AddTable(),
+        AddChain(host_ifname, "filter", "ingress", -300, host_ifname),
     ]
     ports = {(each.address, each.protocol, each.container_port) for each in singly(publications)}
     for address, protocol, port in sorted(ports):
-        statements = [
-            ("ip6 is", "ip6 saddr", ip_address(address)),
-            ("ip6 is", "ip6 daddr", gateway),
-            ("protocol is", PROTOCOLS[protocol]),
-            ("port is", "sport", port),
-            ("forward to loopback", _LOOPBACK_INDEX),
+        statements: list[Statement] = [
+            Ip6Is("ip6 saddr", ip_address(address)),
+            Ip6Is("ip6 daddr", gateway),
+            ProtocolIs(PROTOCOLS[protocol]),
+            PortIs("sport", port),
+            ForwardToLoopback(_LOOPBACK_INDEX),
         ]
-        steps.append(("add rule", host_ifname, statements, "replies to [::1]"))
+        steps.append(AddRule(host_ifname, statements, "replies to [::1]"))
     return steps
 
 

@@ -40,15 +40,54 @@ from netyard.firewall.sets import (
     TRUSTED,
     FamilySets,
 )
-from netyard.firewall.statements import Statement, Step
+from netyard.firewall.statements import (
+    Accept,
+    AddChain,
+    AddRegularChain,
+    AddRule,
+    AddSet,
+    AddTable,
+    ChainType,
+    Counter,
+    DestinationIsLocal,
+    DestinationIsLocalHere,
+    DnatMap,
+    Drop,
+    Established,
+    Family,
+    FamilyIs,
+    Field,
+    FlushChain,
+    Hook,
+    IfNameIs,
+    IfNameIsNot,
+    In,
+    InvalidState,
+    Ip6Is,
+    IpWithin,
+    Jump,
+    MarkIs,
+    Masquerade,
+    NotIn,
+    OriginalDirection,
+    ProtocolIs,
+    Return,
+    SetMark,
+    SnatMap,
+    SourceIsForged,
+    Statement,
+    Step,
+    Translated,
+)
 from netyard.values.marks import PUBLISHED_MARK
 
 _LOCALHOST6 = IPv6Address("::1")
 _ANY6 = IPv6Address("::")
-_WORDS = {4: "ip", 6: "ip6"}
+_WORDS: dict[int, Family] = {4: "ip", 6: "ip6"}
+_DESTINATION: dict[int, Field] = {4: "ip daddr", 6: "ip6 daddr"}
 _ICMP = {4: 1, 6: 58}
 
-_CHAINS = (
+_CHAINS: tuple[tuple[str, ChainType, Hook, int], ...] = (
     ("guard", "filter", "prerouting", -300),
     ("loopback", "filter", "prerouting", -150),
     ("publish", "nat", "prerouting", -100),
@@ -79,18 +118,16 @@ def base_steps(
         passing_mark: Firewall mark and mask of packets that may reach unpublished ports (FW33).
         binds_strictly: A port published on one address is asked through its interface only (FW26).
     """
-    steps: list[Step] = [("add table",)]
-    steps += [("add set", each) for each in ALL_SETS]
-    steps += [
-        ("add chain", name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS
-    ]
-    steps += [("add regular chain", name) for name in _REGULAR_CHAINS]
+    steps: list[Step] = [AddTable()]
+    steps += [AddSet(each) for each in ALL_SETS]
+    steps += [AddChain(name, kind, hook, priority, None) for name, kind, hook, priority in _CHAINS]
+    steps += [AddRegularChain(name) for name in _REGULAR_CHAINS]
     for chain, comment, statements in (
         *_arriving(binds_strictly=binds_strictly),
         *_forwarded(passing_mark),
         *_leaving(),
     ):
-        steps.append(("add rule", chain, statements, comment))
+        steps.append(AddRule(chain, statements, comment))
     if guards_forwarding:
         steps += router_guard_steps()
     return steps
@@ -103,18 +140,18 @@ def router_guard_steps() -> list[Step]:
     br_netfilter even frames within such a bridge pass here.
     """
     chain = "router-guard"
-    statements = [("ifname is not", "iifkind", "bridge"), ("ifname is not", "oifkind", "bridge")]
+    statements = [IfNameIsNot("iifkind", "bridge"), IfNameIsNot("oifkind", "bridge")]
     comment = "netyard turned forwarding on: not for a way from wire to wire"
     return [
-        ("flush chain", chain),
-        ("add rule", chain, [*statements, ("drop",)], comment),
+        FlushChain(chain),
+        AddRule(chain, [*statements, Drop()], comment),
     ]
 
 
-_FROM_BRIDGE: Statement = ("in", ["iifname"], BRIDGES.name)
-_TO_BRIDGE: Statement = ("in", ["oifname"], BRIDGES.name)
-_SAME: Statement = ("in", ["iifname", "oifname"], SAME.name)
-_ELSEWHERE: Statement = ("not in", ["iifname", "oifname"], SAME.name)
+_FROM_BRIDGE: Statement = In(["iifname"], BRIDGES.name)
+_TO_BRIDGE: Statement = In(["oifname"], BRIDGES.name)
+_SAME: Statement = In(["iifname", "oifname"], SAME.name)
+_ELSEWHERE: Statement = NotIn(["iifname", "oifname"], SAME.name)
 _LOCALNET = IPv4Address("127.0.0.0")
 _LINK_LOCAL = IPv4Address("169.254.0.0")
 Rules = Iterable[tuple[str, str, list[Statement]]]
@@ -127,11 +164,11 @@ def _arriving(*, binds_strictly: bool) -> Rules:
         "loopback",
         "only replies may come round the loopback",
         [
-            ("family is", "ip6"),
-            ("ifname is", "iifname", "lo"),
-            ("in", ["ip6 saddr"], LOOPED6.name),
-            ("original direction",),
-            ("drop",),
+            FamilyIs("ip6"),
+            IfNameIs("iifname", "lo"),
+            In(["ip6 saddr"], LOOPED6.name),
+            OriginalDirection(),
+            Drop(),
         ],
     )
     yield from _published(binds_strictly=binds_strictly)
@@ -139,41 +176,41 @@ def _arriving(*, binds_strictly: bool) -> Rules:
 
 def _sent() -> Rules:
     """The same of the rules about what a container may have sent, before connection tracking."""
-    yield ("guard", "what containers have sent", [_FROM_BRIDGE, ("jump", "sent")])
+    yield ("guard", "what containers have sent", [_FROM_BRIDGE, Jump("sent")])
     yield (
         "sent",
         "nobody reaches the host's loopback through a container's bridge",
-        [("ip within", "ip daddr", _LOCALNET, 8), ("drop",)],
+        [IpWithin("ip daddr", _LOCALNET, 8), Drop()],
     )
     for version, sets in FAMILIES.items():
-        family: Statement = ("family is", _WORDS[version])
+        family: Statement = FamilyIs(_WORDS[version])
         yield (
             "sent",
             f"the host has no IPv{version} route to these, so none to judge sources by",
-            [family, ("in", ["iifname"], sets.unguarded.name), ("jump", "sent-unguarded")],
+            [family, In(["iifname"], sets.unguarded.name), Jump("sent-unguarded")],
         )
         yield (
             "sent-unguarded",
             f"isolated in IPv{version}: not even the host is reached",
-            [family, ("in", ["iifname"], sets.isolated.name), ("destination is local",), ("drop",)],
+            [family, In(["iifname"], sets.isolated.name), DestinationIsLocal(), Drop()],
         )
-    yield ("sent-unguarded", "whoever else it is for judges it", [("accept",)])
+    yield ("sent-unguarded", "whoever else it is for judges it", [Accept()])
     yield (
         "sent",
         "a container sends from its own network's addresses only",
-        [("source is forged",), ("jump", "sent-forged")],
+        [SourceIsForged(), Jump("sent-forged")],
     )
     yield (
         "sent-forged",
         "duplicate address detection has no source yet",
-        [("ip6 is", "ip6 saddr", _ANY6), ("return",)],
+        [Ip6Is("ip6 saddr", _ANY6), Return()],
     )
     yield (
         "sent-forged",
         "link-local addresses have no route to judge them by",
-        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("return",)],
+        [IpWithin("ip saddr", _LINK_LOCAL, 16), Return()],
     )
-    yield ("sent-forged", "all others are somebody else's", [("counter",), ("drop",)])
+    yield ("sent-forged", "all others are somebody else's", [Counter(), Drop()])
 
 
 def _published(*, binds_strictly: bool) -> Rules:
@@ -181,32 +218,31 @@ def _published(*, binds_strictly: bool) -> Rules:
     yield (
         "publish",
         "the host's loopback is not on the wire",
-        [("ip within", "ip daddr", _LOCALNET, 8), ("return",)],
+        [IpWithin("ip daddr", _LOCALNET, 8), Return()],
     )
-    local: Statement = ("destination is local",)
+    local: Statement = DestinationIsLocal()
     for chain in ("publish", "publish-local"):
         if binds_strictly and chain == "publish":
-            here: Statement = ("destination is local here",)
-            yield (chain, "for one of the host's addresses", [here, ("jump", "by-address")])
-            yield (chain, "for any of the host's addresses", [local, ("jump", "by-port")])
+            here: Statement = DestinationIsLocalHere()
+            yield (chain, "for one of the host's addresses", [here, Jump("by-address")])
+            yield (chain, "for any of the host's addresses", [local, Jump("by-port")])
         else:
             # One look at the routes for both.
-            yield (chain, "for the host's addresses", [local, ("jump", "to-host")])
-    yield ("to-host", "for one of them", [("jump", "by-address")])
-    yield ("to-host", "for any of them", [("jump", "by-port")])
+            yield (chain, "for the host's addresses", [local, Jump("to-host")])
+    yield ("to-host", "for one of them", [Jump("by-address")])
+    yield ("to-host", "for any of them", [Jump("by-port")])
     for version, sets in FAMILIES.items():
-        word = _WORDS[version]
-        at = [f"{word} daddr", "l4proto", "dport"]
+        at: list[Field] = [_DESTINATION[version], "l4proto", "dport"]
         yield (
             "by-address",
             f"ports published on one IPv{version} address",
-            [("dnat map", word, at, sets.published_at.name)],
+            [DnatMap(_WORDS[version], at, sets.published_at.name)],
         )
     for version, sets in FAMILIES.items():
         yield (
             "by-port",
             f"ports published on every IPv{version} address",
-            [("dnat map", _WORDS[version], ["l4proto", "dport"], sets.published.name)],
+            [DnatMap(_WORDS[version], ["l4proto", "dport"], sets.published.name)],
         )
 
 
@@ -215,70 +251,74 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
 
     What most packets need comes early: connections that were let in before pass by few rules.
     """
-    yield ("forward", "what goes to a container", [_TO_BRIDGE, ("jump", "inward")])
-    yield ("forward", "what else comes from one", [_FROM_BRIDGE, ("jump", "outward")])
+    yield ("forward", "what goes to a container", [_TO_BRIDGE, Jump("inward")])
+    yield ("forward", "what else comes from one", [_FROM_BRIDGE, Jump("outward")])
     # Empty on a host that was a router before netyard.
-    yield ("forward", "what is nothing to netyard", [("jump", "router-guard")])
+    yield ("forward", "what is nothing to netyard", [Jump("router-guard")])
     yield from _to_containers(passing_mark)
     yield from _from_containers()
 
 
 def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
     """Each packet is judged here, for good."""
-    for direction, what in (("iifname", "nothing out"), ("oifname", "nothing in")):
+    directions: tuple[tuple[Field, str], ...] = (
+        ("iifname", "nothing out"),
+        ("oifname", "nothing in"),
+    )
+    for direction, what in directions:
         yield (
             "inward",
             f"internal networks: {what} but within themselves",
-            [("in", [direction], INTERNAL.name), _ELSEWHERE, ("drop",)],
+            [In([direction], INTERNAL.name), _ELSEWHERE, Drop()],
         )
-    yield ("inward", "replies to what was allowed", [("established",), _ELSEWHERE, ("accept",)])
-    yield ("inward", "within a network", [("in", ["iifname", "oifname"], ICC.name), ("accept",)])
+    yield ("inward", "replies to what was allowed", [Established(), _ELSEWHERE, Accept()])
+    yield ("inward", "within a network", [In(["iifname", "oifname"], ICC.name), Accept()])
     yield (
         "inward",
         "link-local addresses stay on their link",
-        [("ip within", "ip saddr", _LINK_LOCAL, 16), _FROM_BRIDGE, _ELSEWHERE, ("drop",)],
+        [IpWithin("ip saddr", _LINK_LOCAL, 16), _FROM_BRIDGE, _ELSEWHERE, Drop()],
     )
     allowed: tuple[tuple[str, Statement], ...] = (
-        ("replies to what was allowed", ("established",)),
-        ("published ports", ("translated",)),
+        ("replies to what was allowed", Established()),
+        ("published ports", Translated()),
     )
     for comment, state in allowed:
         yield (
             "inward",
             f"{comment}, for the bridge table to see",
-            [state, _SAME, ("set mark", PUBLISHED_MARK), ("accept",)],
+            [state, _SAME, SetMark(PUBLISHED_MARK), Accept()],
         )
-    yield ("inward", "published ports", [("translated",), ("accept",)])
+    yield ("inward", "published ports", [Translated(), Accept()])
     for version, sets in FAMILIES.items():
         yield from _opened(version, sets)
     if passing_mark is not None:
-        yield ("inward", "marked packets pass", [("mark is", *passing_mark), ("accept",)])
-    yield ("inward", "nothing else reaches a container", [("counter",), ("drop",)])
+        yield ("inward", "marked packets pass", [MarkIs(*passing_mark), Accept()])
+    yield ("inward", "nothing else reaches a container", [Counter(), Drop()])
 
 
 def _opened(version: int, sets: FamilySets) -> Rules:
     """What is open on networks that are not behind translation."""
     word = _WORDS[version]
-    key = [f"{word} daddr", "l4proto", "dport"]
+    key: list[Field] = [_DESTINATION[version], "l4proto", "dport"]
     yield (
         "inward",
         f"IPv{version} ports of routed networks",
-        [("in", key, sets.opened.name), ("accept",)],
+        [In(key, sets.opened.name), Accept()],
     )
     yield (
         "inward",
         f"IPv{version} ports of containers, from trusted interfaces",
-        [("in", ["iifname", "oifname"], TRUSTED.name), ("in", key, sets.direct.name), ("accept",)],
+        [In(["iifname", "oifname"], TRUSTED.name), In(key, sets.direct.name), Accept()],
     )
     yield (
         "inward",
         f"routed networks answer ICMP by IPv{version}",
-        [("protocol is", _ICMP[version]), ("in", ["oifname"], sets.routed.name), ("accept",)],
+        [ProtocolIs(_ICMP[version]), In(["oifname"], sets.routed.name), Accept()],
     )
     yield (
         "inward",
         f"IPv{version} networks that are not protected",
-        [("family is", word), ("in", ["oifname"], sets.unprotected.name), ("accept",)],
+        [FamilyIs(word), In(["oifname"], sets.unprotected.name), Accept()],
     )
 
 
@@ -287,22 +327,22 @@ def _from_containers() -> Rules:
     yield (
         "outward",
         "internal networks: nothing out",
-        [("in", ["iifname"], INTERNAL.name), ("drop",)],
+        [In(["iifname"], INTERNAL.name), Drop()],
     )
-    yield ("outward", "replies to what was allowed", [("established",), ("accept",)])
+    yield ("outward", "replies to what was allowed", [Established(), Accept()])
     yield (
         "outward",
         "link-local addresses stay on their link",
-        [("ip within", "ip saddr", _LINK_LOCAL, 16), ("drop",)],
+        [IpWithin("ip saddr", _LINK_LOCAL, 16), Drop()],
     )
     for version, sets in FAMILIES.items():
-        family: Statement = ("family is", _WORDS[version])
+        family: Statement = FamilyIs(_WORDS[version])
         yield (
             "outward",
             f"packets of no IPv{version} connection would leave untranslated",
-            [("invalid",), family, ("in", ["iifname"], sets.masqueraded.name), ("drop",)],
+            [InvalidState(), family, In(["iifname"], sets.masqueraded.name), Drop()],
         )
-    yield ("outward", "containers may go out", [("accept",)])
+    yield ("outward", "containers may go out", [Accept()])
 
 
 def _leaving() -> Rules:
@@ -310,45 +350,45 @@ def _leaving() -> Rules:
     yield (
         "source",
         "a container that asks its own published port",
-        [("in", ["ip saddr", "ip daddr"], FAMILIES[4].hairpin.name), ("masquerade",)],
+        [In(["ip saddr", "ip daddr"], FAMILIES[4].hairpin.name), Masquerade()],
     )
     yield (
         "source",
         "the same by IPv6",
-        [("in", ["ip6 saddr", "ip6 daddr"], FAMILIES[6].hairpin.name), ("masquerade",)],
+        [In(["ip6 saddr", "ip6 daddr"], FAMILIES[6].hairpin.name), Masquerade()],
     )
     yield (
         "source",
         "a neighbour that asks by the host's address",
-        [_SAME, ("translated",), ("masquerade",)],
+        [_SAME, Translated(), Masquerade()],
     )
     # Where br_netfilter passes frames here, it does not say what they came in through.
     yield (
         "source",
         "the same where it would not be reached directly",
-        [("mark is", PUBLISHED_MARK, PUBLISHED_MARK), _TO_BRIDGE, ("translated",), ("masquerade",)],
+        [MarkIs(PUBLISHED_MARK, PUBLISHED_MARK), _TO_BRIDGE, Translated(), Masquerade()],
     )
     yield (
         "source",
         "the host asking by its loopback address",
-        [("ip within", "ip saddr", _LOCALNET, 8), _TO_BRIDGE, ("masquerade",)],
+        [IpWithin("ip saddr", _LOCALNET, 8), _TO_BRIDGE, Masquerade()],
     )
     yield (
         "source",
         "the same by ::1",
-        [("ip6 is", "ip6 saddr", _LOCALHOST6), _TO_BRIDGE, ("masquerade",)],
+        [Ip6Is("ip6 saddr", _LOCALHOST6), _TO_BRIDGE, Masquerade()],
     )
-    yield ("source", "what leaves a network", [_FROM_BRIDGE, _ELSEWHERE, ("jump", "way-out")])
+    yield ("source", "what leaves a network", [_FROM_BRIDGE, _ELSEWHERE, Jump("way-out")])
     for version, sets in FAMILIES.items():
         word = _WORDS[version]
-        out: list[Statement] = [("in", ["iifname"], sets.masqueraded.name)]
+        out: list[Statement] = [In(["iifname"], sets.masqueraded.name)]
         yield (
             "way-out",
             f"the way out by IPv{version}, from a fixed address",
-            [*out, ("snat map", word, ["iifname"], sets.sources.name)],
+            [*out, SnatMap(word, ["iifname"], sets.sources.name)],
         )
         yield (
             "way-out",
             f"the way out by IPv{version}",
-            [*out, ("family is", word), ("masquerade",)],
+            [*out, FamilyIs(word), Masquerade()],
         )

@@ -6,17 +6,9 @@ look up (`netyard.firewall.rules`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-
-class SetSpec(NamedTuple):
-    """A set or map, in ``nft``'s type names."""
-
-    name: str
-    key: Sequence[str]
-    data: Sequence[str] | None = None
-
+from netyard.firewall.statements import SetSpec
 
 BRIDGES = SetSpec("bridges", ("ifname",))
 SAME = SetSpec("same-network", ("ifname", "ifname"))

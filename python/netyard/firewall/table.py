@@ -20,7 +20,7 @@ from netyard.firewall.elements import (
 from netyard.firewall.isolation import apart_steps, is_apart
 from netyard.firewall.loopback6 import is_looped, loop_steps
 from netyard.firewall.rules import base_steps
-from netyard.firewall.statements import Step
+from netyard.firewall.statements import AddTable, DeleteTable, Step
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.records import EndpointRecord, NetworkRecord
@@ -69,7 +69,7 @@ def expel(root: Root, network: NetworkRecord) -> None:
         return
     others = [each for each in _networks(root) if each.id != network.id]
     if not _bridge_steps(others):
-        _core.apply_nft([("bridge", root.layout.table, [("add table",), ("delete table",)])])
+        _core.apply_nft([("bridge", root.layout.table, [AddTable(), DeleteTable()])])
 
 
 def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
@@ -117,16 +117,16 @@ def rebuild_table(root: Root) -> None:
     if bridge:
         joined = [each for each in root.store.endpoints() if each.is_joined]
         bridge = [
-            ("add table",),
-            ("delete table",),
+            AddTable(),
+            DeleteTable(),
             *bridge,
             *steps_to_add(_guarding(root, joined)),
         ]
     publications = [each for each in root.store.publications() if not each.is_ending]
     guards = any(root.store.read_meta(forwarding_key(version)) for version in (4, 6))
     steps: list[Step] = [
-        ("add table",),
-        ("delete table",),
+        AddTable(),
+        DeleteTable(),
         *base_steps(
             guards_forwarding=guards,
             passing_mark=settings.passing_mark,
@@ -146,7 +146,7 @@ def rebuild_table(root: Root) -> None:
 
 def _all_loops(root: Root) -> list[Step]:
     """The chains that turn replies to ``[::1]`` round, of every endpoint that has any."""
-    steps: list[Step] = [("add table",), ("delete table",), ("add table",)]
+    steps: list[Step] = [AddTable(), DeleteTable(), AddTable()]
     present = {link.name for link in _core.list_links()}
     for endpoint in root.store.endpoints():
         if endpoint.is_joined and endpoint.host_ifname in present:
@@ -164,7 +164,7 @@ def _all_loops(root: Root) -> list[Step]:
 def remove_table(root: Root) -> None:
     """Take the tables away; missing ones are no error."""
     for family in ("inet", "netdev"):
-        _core.apply_nft([(family, root.layout.table, [("add table",), ("delete table",)])])
+        _core.apply_nft([(family, root.layout.table, [AddTable(), DeleteTable()])])
     # A kernel without the bridge family has no table in it.
     with suppress(Unsupported):
-        _core.apply_nft([("bridge", root.layout.table, [("add table",), ("delete table",)])])
+        _core.apply_nft([("bridge", root.layout.table, [AddTable(), DeleteTable()])])

@@ -18,7 +18,7 @@ from netyard.firewall.elements import (
     steps_to_add,
 )
 from netyard.firewall.loopback6 import is_looped, loop_steps
-from netyard.firewall.statements import Step
+from netyard.firewall.statements import DeleteChain, FlushChain, Step
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
 from netyard.state.records import ContainerRecord, Publication
@@ -183,13 +183,13 @@ def _reset_loops(root: Root, endpoint_id: str, rest: Sequence[Publication]) -> N
     if endpoint is None:
         return
     chain = endpoint.host_ifname
-    steps: list[Step] = [("flush chain", chain)]
+    steps: list[Step] = [FlushChain(chain)]
     looped = [each for each in rest if is_looped(each)]
     gateway = root.store.attachment(endpoint).network.gateway(6)
     if looped and gateway is not None:
         steps += loop_steps(chain, gateway, looped)
     else:
-        steps.append(("delete chain", chain))
+        steps.append(DeleteChain(chain))
     try:
         _core.apply_nft([("netdev", root.layout.table, steps)])
     except KernelError as error:
