@@ -19,6 +19,7 @@ from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.lookup import find_container, refreshed_container
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import discard_container, finish_container, running_joiners
+from netyard.lifecycle.unpublished import why_unpublished
 from netyard.lifecycle.validate import (
     check_mode,
     check_rootfs,
@@ -28,7 +29,6 @@ from netyard.lifecycle.validate import (
     parse_sysctl,
     with_first,
 )
-from netyard.ports.places import why_unpublished
 from netyard.runtime import capabilities, logs, shim
 from netyard.runtime.process import Process
 from netyard.runtime.users import parse_user

@@ -1,15 +1,12 @@
-"""Where the ports of a container can be published: on which of its endpoints, and why not."""
+"""Where the ports of a container can be published: on which of its endpoints. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netyard.endpoints.gateways import default_routes
 from netyard.options import bridge as bridge_options
-from netyard.options import parent as parent_options
-from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
-from netyard.state.root import Root
+from netyard.state.records import Attachment, EndpointRecord
 
 
 class Places(NamedTuple):
@@ -48,20 +45,3 @@ class Places(NamedTuple):
 
     def __bool__(self) -> bool:
         return bool(self.translated or self.routed)
-
-
-def why_unpublished(root: Root, container: ContainerRecord) -> str | None:
-    """Why a container can have none of the ports it wants, as a sentence (MV5, PB12)."""
-    attached = root.store.attachments_of(container.id)
-    if container.spec.mode != "networks" or not container.spec.port_requests:
-        return None
-    if Places.of(attached, default_routes(attached)):
-        return None
-    for endpoint, network in attached:
-        if network.driver in parent_options.KINDS:
-            own = " and ".join(map(str, endpoint.addresses)) or "its own address"
-            return (
-                f"no port is published: on {network.driver} network {network.name!r} the "
-                f"container is on the wire itself, and its ports are reached at {own}"
-            )
-    return "no port is published: the container has no network with a way out"
