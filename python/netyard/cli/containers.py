@@ -12,6 +12,7 @@ from netyard.api.container import Container
 from netyard.api.network import Network
 from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
+from netyard.cli.formats import table_or_json
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
 from netyard.errors import NotFound
 from netyard.networks import egress
@@ -123,14 +124,7 @@ def inspect(ctx: click.Context, names: tuple[str, ...], template: str | None) ->
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show times.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@table_or_json
 @click.pass_context
 def logs(
     ctx: click.Context,

@@ -7,18 +7,13 @@ from dataclasses import asdict
 
 import click
 
+from netyard.cli.formats import table_or_json
+
 
 @click.command()
 @click.argument("scene", type=click.Choice(["bridge", "l2", "overlay"]), default="bridge")
 @click.option("--inside", is_flag=True, hidden=True)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@table_or_json
 @click.pass_context
 def demo(ctx: click.Context, scene: str, inside: bool, output_format: str) -> None:
     """Show it all at work, on a throw-away machine: needs root, touches nothing.

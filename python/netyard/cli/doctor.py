@@ -7,17 +7,11 @@ import json
 import click
 
 from netyard.cli.context import current_host
+from netyard.cli.formats import table_or_json
 
 
 @click.command()
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@table_or_json
 @click.pass_context
 def doctor(ctx: click.Context, output_format: str) -> None:
     """Say what on this host is in the way of networks, and what was done about it."""

@@ -8,6 +8,7 @@ import click
 
 from netyard.api.container import Container
 from netyard.cli.context import current_host
+from netyard.cli.formats import table_or_json
 from netyard.errors import NotFound
 from netyard.values.ports import parse_query
 
@@ -32,14 +33,7 @@ def port() -> None:
 @port.command()
 @click.argument("name", metavar="CONTAINER")
 @click.argument("wanted", required=False, metavar="[PORT[/PROTOCOL]]")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@table_or_json
 @click.pass_context
 def show(ctx: click.Context, name: str, wanted: str | None, output_format: str) -> None:
     """Show the published ports of a container."""

@@ -6,16 +6,11 @@ import json
 
 import click
 
+from netyard.cli.formats import table_or_json
+
 
 @click.command()
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@table_or_json
 def version(output_format: str) -> None:
     """Show the version of netyard, Python and the kernel."""
     import os

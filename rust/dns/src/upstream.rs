@@ -68,13 +68,7 @@ pub(crate) fn rcode(answer: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn question(name: &str, kind: u16) -> Vec<u8> {
-        let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        message.extend(encode_name_as_is(name).unwrap());
-        message.extend([0, kind as u8, 0, 1]);
-        message
-    }
+    use crate::wire::tests::question;
 
     #[test]
     fn an_answer_must_repeat_the_question() {

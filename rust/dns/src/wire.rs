@@ -217,10 +217,11 @@ pub(crate) fn encode_name_as_is(text: &str) -> Option<Box<[u8]>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn question(name: &str, kind: u16) -> Vec<u8> {
+    /// A question as a client sends it, of class IN.
+    pub(crate) fn question(name: &str, kind: u16) -> Vec<u8> {
         let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         message.extend(encode_name_as_is(name).unwrap());
         message.extend([0, kind as u8, 0, 1]);
