@@ -1,8 +1,23 @@
-"""Modules of Python that click needs one function of, whose answers mostly need no module.
+"""Import of click without two modules of Python that it needs one function each of.
 
-`inspect` takes apart Python programs, `platform` guesses at systems of all kinds: to import both
-and what they import is a seventh of a short command's time. Whatever is asked of them besides, now
-or later, is answered by the real ones, imported then.
+While click is imported, `sys.modules` has proxies for `inspect` and `platform`. Click, and `uuid`
+below it, keep these. A proxy answers the one function; anything else is taken from the real module,
+which is imported then. Afterwards the proxies are out of `sys.modules`: code that imports these
+modules later gets the real ones.
+
+To replace standard modules needs a reason. It is 26 million instructions: user and system time of
+``netyard version`` are 10 % more without it, of ``netyard network ls`` 6 %, of ``run --help`` 3 %
+(Python 3.11, click 8.5; counted by callgrind, and medians of 80 runs in turn). What was tried
+instead:
+
+- `importlib.util.LazyLoader`: 11 %, 7 % and 5 % more. An ``import`` statement reads the module's
+  ``__spec__``, which already loads it. If it did not, click would, which calls `inspect.cleandoc`
+  for each option's help, and `uuid`, which calls `platform.system` when it is imported.
+- Options of our own that do not call `cleandoc`, with a lazy `inspect`: 12 %, 8 % and 4 % more, for
+  the same reason.
+- A proxy for `inspect` only: 2 % more for ``network ls``, which is `platform` alone.
+- A lazy module that stays in `sys.modules` and runs in place: needs the same two functions
+  beforehand, and would be there for all other code as well, in the agent's threads too.
 """
 
 from __future__ import annotations
@@ -16,8 +31,8 @@ from types import ModuleType
 from typing import Any
 
 
-class _Deferred(ModuleType):
-    """What stands in for a module in those that are imported meanwhile."""
+class _Proxy(ModuleType):
+    """A module with one function; its other attributes are those of the real module."""
 
     def __init__(self, name: str, quick: Callable[..., str]) -> None:
         super().__init__(name)
@@ -28,37 +43,37 @@ class _Deferred(ModuleType):
 
 
 def cleandoc(text: str) -> str:
-    """As `inspect.cleandoc`, for the help of each option: of one line only the beginning."""
+    """As `inspect.cleandoc`; without it for a single line, where only the beginning is cleaned."""
     if "\n" in text or "\t" in text:
         return str(_real("inspect").cleandoc(text))
     return text.lstrip()
 
 
 def system() -> str:
-    """As `platform.system`, which `uuid` asks once."""
+    """As `platform.system`."""
     return os.uname().sysname
 
 
 @contextmanager
 def modules_deferred() -> Iterator[None]:
-    """Give those that are imported inside this stand-ins, which import the real ones when used."""
+    """Have what is imported inside get proxies of `inspect` and `platform`."""
     quick: dict[str, Callable[..., str]] = {"inspect": cleandoc, "platform": system}
     for name in quick:
         if name not in sys.modules:
-            sys.modules[name] = _Deferred(name, quick[name])
+            sys.modules[name] = _Proxy(name, quick[name])
     try:
         yield
     finally:
         for name in quick:
-            _put_away(name)
+            _remove(name)
 
 
 def _real(name: str) -> ModuleType:
-    _put_away(name)
+    _remove(name)
     return import_module(name)
 
 
-def _put_away(name: str) -> None:
-    """Nobody else is to come upon it."""
-    if isinstance(sys.modules.get(name), _Deferred):
+def _remove(name: str) -> None:
+    """Take a proxy out of `sys.modules`, so that the next import finds the real module."""
+    if isinstance(sys.modules.get(name), _Proxy):
         del sys.modules[name]
