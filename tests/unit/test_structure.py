@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -62,6 +63,16 @@ def test_private_names_stay_in_their_room() -> None:
 def test_files_and_functions_are_short() -> None:
     """Rule 7: a file of at most 450 lines, a function of at most 60; exceptions are known."""
     assert set(house.oversized(HOUSE)) == TOO_LONG
+
+
+def test_loggers_are_named_by_their_room() -> None:
+    """Not by their file, which may be renamed: users set levels by these names."""
+    found = {
+        (house.room_of(name), logger)
+        for name, path in HOUSE.files.items()
+        for logger in re.findall(r"getLogger\((.*?)\)", path.read_text())
+    }
+    assert found == {(room, f'"netyard.{room}"') for room in ("agent", "cluster", "firewall")}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from netyard.state import config
 from netyard.state.layout import Layout
 from netyard.state.store import Store
 
-_LOG = logging.getLogger("netyard.firewall.other_firewalls")
+_LOG = logging.getLogger("netyard.firewall")
 _TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
 _LEGACY = {
     "iptables-legacy": Path("/proc/net/ip_tables_names"),
