@@ -1,4 +1,5 @@
-"""The agent: one process a root, in which the name server of its containers runs.
+"""The agent: one process a root, with the name server, DHCP leases and the connection to etcd.
 
-It keeps nothing that matters: killed and started again it loads everything from the store.
+Started by `netyard.ipc.agent`, which also has the commands' side of its socket. It holds no state
+of its own: after a kill, the next agent loads everything from the store.
 """

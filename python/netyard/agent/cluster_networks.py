@@ -1,6 +1,7 @@
-"""The networks all hosts share, kept in this host's store as etcd has them.
+"""The cluster's networks, copied from etcd to this host's store.
 
-Holds the root's lock while it changes something, so nobody who holds it may wait for this.
+Their format in etcd is `netyard.cluster.entries`. Each change takes the root's lock, so code that
+holds the lock must not wait for this.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class ClusterNetworks:
     """See the module; a `netyard.cluster.watch.WatchHandler`.
 
     Args:
-        underlay: This host's address between the hosts.
-        tunnel: Its address in the tunnel between them.
+        underlay: This host's address on the network between the hosts.
+        tunnel: Its address in the WireGuard tunnel.
     """
 
     def __init__(self, layout: Layout, underlay: str, tunnel: str) -> None:
@@ -37,7 +38,7 @@ class ClusterNetworks:
         self._is_current = threading.Event()
 
     def wait_until_current(self, seconds: float) -> bool:
-        """Wait until the store has what there was at first; whether it has."""
+        """Wait until the store has the networks of the first snapshot; whether it has in time."""
         return self._is_current.wait(seconds)
 
     def replace(self, entries: Iterable[Entry]) -> None:

@@ -1,4 +1,7 @@
-"""What is done beside the agent's other work, once for all who ask while it is under way."""
+"""Coalescing of background work: requests that come while it runs lead to one further run.
+
+The work itself is given by the files that use it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ class Coalescer:
     """An action with a thread of its own.
 
     Args:
-        action: What to do; what it raises is logged.
-        delay_seconds: How long more is waited for, to be done with it.
+        name: Of the thread, for the log.
+        action: What to do; exceptions from it are logged.
+        delay_seconds: Between a request and the run, which is for all requests until then.
     """
 
     def __init__(
@@ -25,18 +29,18 @@ class Coalescer:
     ) -> None:
         self._action = action
         self._delay_seconds = delay_seconds
-        # Room for one: what is asked for while it is under way is one more time, not several.
+        # Room for one: several requests during a run lead to one more run.
         self._asked: queue.Queue[None] = queue.Queue(1)
         self._is_ended = False
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def ask(self) -> None:
-        """Have it done soon."""
+        """Have the action run soon; returns at once."""
         with suppress(queue.Full):
             self._asked.put_nowait(None)
 
     def end(self) -> None:
-        """What it works with is about to be closed: what is under way may fail."""
+        """What the action uses is about to be closed: failures of a run are no longer logged."""
         self._is_ended = True
 
     def _work(self) -> None:

@@ -1,8 +1,8 @@
-"""When to look at other firewalls again.
+"""When other firewalls are to be checked: nf_tables notifications from netlink, or a timer.
 
-Beside one, after each burst of changes, which the kernel tells of. Without one, at each tick: a
-listener costs whoever changes the firewall a message a change, and most hosts have nobody to listen
-for.
+While there is another firewall, after each burst of changes, by a netlink socket. Otherwise by the
+timer: with a listener, each change of nf_tables on the host costs a message, and most hosts have no
+other firewall. What a check does is in `firewalls`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 
-# Firewalls change in bursts: one look for all of it, well within a second.
+# Firewalls change in bursts: one check for all of it, well within a second.
 _SETTLE_SECONDS = 0.3
 # A little less than the agent's own tick, so that none is skipped.
 _TICK_SECONDS = 0.9
@@ -21,10 +21,10 @@ _NFNLGRP_NFTABLES = 7
 
 
 class FirewallWatch:
-    """Says when a look is due.
+    """Says when a check is due.
 
     Args:
-        selector: Where the kernel's messages are waited for.
+        selector: Gets the netlink socket while there is one.
     """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
@@ -34,7 +34,7 @@ class FirewallWatch:
         self._looked = 0.0
 
     def heard(self, source: object) -> bool:
-        """Whether it was us that something came for; then it is taken note of."""
+        """Whether a readable object is the netlink socket; if so, its messages are noted."""
         if source is not self._events or self._events is None:
             return False
         _drain(self._events)
@@ -42,11 +42,15 @@ class FirewallWatch:
         return True
 
     def patience(self, longest: float) -> float:
-        """For how long to wait at most, in seconds."""
+        """For how long the loop may wait, in seconds.
+
+        Args:
+            longest: What it would wait otherwise.
+        """
         return min(longest, _SETTLE_SECONDS) if self._due else longest
 
     def is_due(self) -> bool:
-        """Whether to look now."""
+        """Whether a check is due now."""
         now = time.monotonic()
         if self._events is None and now - self._looked >= _TICK_SECONDS:
             self._looked = now
@@ -57,7 +61,7 @@ class FirewallWatch:
         return True
 
     def follow(self, *, has_others: bool) -> None:
-        """Listen while there are other firewalls."""
+        """Listen to notifications while there are other firewalls."""
         if has_others and self._events is None:
             self._events = _open()
             self._selector.register(self._events, selectors.EVENT_READ)
@@ -68,7 +72,7 @@ class FirewallWatch:
 
 
 def _open() -> socket.socket:
-    """A socket that becomes readable when anybody changes nf_tables."""
+    """A netlink socket that becomes readable with each change of nf_tables, by any process."""
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     events.bind((0, 1 << (_NFNLGRP_NFTABLES - 1)))
     events.setblocking(False)
@@ -76,7 +80,7 @@ def _open() -> socket.socket:
 
 
 def _drain(events: socket.socket) -> None:
-    """Read what has come: that something changed is all that matters, and if some was lost, too."""
+    """Read all messages. Their content does not matter, nor that the kernel had to drop some."""
     while True:
         try:
             events.recv(1 << 16)

@@ -1,6 +1,7 @@
-"""Sees to it that other firewalls let our networks pass (`netyard.firewall.other_firewalls`).
+"""Keeping netyard's entries in other firewalls, in a background thread of the agent.
 
-Beside the agent's other work, because their tools take seconds and nobody is to wait for that.
+Only when this is done is here: what is entered, and how, is `netyard.firewall.other_firewalls`. It
+is in the background because the tools of other firewalls take seconds.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ class Firewalls:
     """See the module.
 
     Attributes:
-        has_others: Whether there were others the last time.
-        matter: Whether they were in the way of a network.
+        has_others: Whether there were other firewalls the last time.
+        matter: Whether they concerned a network, so that the agent must stay.
     """
 
     def __init__(self, layout: Layout, store: Store) -> None:
@@ -31,12 +32,12 @@ class Firewalls:
         self._looks = Coalescer("firewalls", self._look)
 
     def look(self) -> None:
-        """Look again, soon, unless it is certain that there is nothing new."""
+        """Check soon, unless the kernel says that no firewall has changed."""
         if self.has_others or other_firewalls.stamp() != self._stamp:
             self._looks.ask()
 
     def stop(self) -> None:
-        """The store is about to be closed."""
+        """The store is about to be closed: a check that runs may fail."""
         self._looks.end()
 
     def _look(self) -> None:
@@ -48,5 +49,5 @@ class Firewalls:
             network.bridge and network.state == "ready" for network in self._store.networks()
         )
         self.has_others = bool(found)
-        # Only now: a look that failed is due again.
+        # Only now: a check that failed is due again.
         self._stamp = stamp

@@ -1,7 +1,7 @@
-"""Who this host is in its cluster: an id for all its life, and the lease it has now.
+"""The host's id in its cluster, the same for all its life, and the id of its present etcd lease.
 
-In a file of their own, not in the store: they are written while commands, which wait for that, are
-within a transaction of the store.
+In a file of their own, not in the store: they are written while a command that waits for it has a
+transaction of the store open. How the host takes part is `netyard.values.membership`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from netyard.state.random_ids import new_id
 
 
 class HostIdentity:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        id: 64 hexadecimal digits.
+        lease: 0 if there is none.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +31,7 @@ class HostIdentity:
         self.lease: int = found.get("lease", 0)
 
     def keep(self, *, lease: int) -> None:
-        """Remember the lease; 0 for none."""
+        """Write the lease to the file; 0 for none."""
         self.lease = lease
         draft = self._path.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"host": self.id, "lease": lease}) + "\n")

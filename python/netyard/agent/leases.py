@@ -1,7 +1,8 @@
-"""The agent's part in DHCP: it holds the leases of containers, and sees to it that they count.
+"""DHCP leases of containers: held and renewed by the agent, and applied when they change.
 
-A client asks for a lease and configures the first address itself, while it holds the lock of the
-root. What changes later is done here, on a thread that waits for the lock: the agent goes on.
+The protocol is in `rust/dhcp`, what is configured in `netyard.endpoints.dhcp`. The first address of
+an endpoint is configured by the command that attaches it, which holds the root's lock meanwhile.
+Later changes are applied here, on a thread that waits for the lock, so that the agent need not.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Leases:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is none."""
+        """Whether there is no lease."""
         return self._clients.count() == 0
 
     def fileno(self) -> int:
@@ -48,7 +49,7 @@ class Leases:
         return self._clients.fileno()
 
     def load(self) -> None:
-        """Go on holding what an agent before held."""
+        """Go on holding the leases of the agent before."""
         for endpoint in self._store.endpoints():
             network = self._store.network(endpoint.network_id)
             if endpoint.state == "up" and network is not None and network.leases_addresses:
@@ -58,7 +59,10 @@ class Leases:
                     _LOG.error("lease of %s: %s", endpoint.id, error)
 
     def hold(self, endpoint_id: str) -> None:
-        """Take a lease for an endpoint that is in its container; it asks for the one it had."""
+        """Acquire and keep a lease for an endpoint whose interface is in its container.
+
+        The DHCP server is asked for the address that the endpoint had, if it had one.
+        """
         endpoint = self._store.endpoint(endpoint_id)
         container = self._store.container(endpoint.container_id) if endpoint else None
         if endpoint is None or container is None:
@@ -80,7 +84,7 @@ class Leases:
             os.close(namespace)
 
     def answer(self, endpoint_id: str) -> dict[str, Any]:
-        """What has been granted to an endpoint so far."""
+        """The lease of an endpoint, or why there is none yet, as an answer to a command."""
         self.follow()
         granted = self._granted.get(endpoint_id)
         if granted is None:
@@ -95,7 +99,7 @@ class Leases:
             self._clients.release(endpoint_id)
 
     def follow(self) -> None:
-        """Note what has happened, and have it take effect in containers that are up."""
+        """Read the clients' events, and apply changes to containers that are up."""
         for endpoint_id, found, why in self._clients.take_events():
             if endpoint_id not in self._granted:
                 continue
@@ -109,7 +113,8 @@ class Leases:
                 self._take_effect(endpoint)
 
     def _take_effect(self, endpoint: EndpointRecord) -> None:
-        # Whoever is waiting for a first lease sees to it himself, and has the lock until then.
+        # A first lease is applied by the command that waits for it; it has the lock until then, and
+        # this thread will find nothing to do.
         thread = threading.Thread(target=self._readdress, args=(endpoint.id,), daemon=True)
         thread.start()
 

@@ -1,9 +1,10 @@
-"""A network's containers on other hosts: kept reachable and resolvable as etcd has them.
+"""Endpoints of a network on other hosts: FDB and neighbour entries, and names, as etcd has them.
 
-They are kept in a file as well, for an agent that is started while etcd is away.
+A file has them as well, for an agent that is started while etcd is unreachable. This host's own are
+`local_endpoints`; which entries differ is `netyard.drivers.overlay.fdb_diff`.
 
-Called from the thread that follows the network's endpoints; needs no lock of the root, so a
-command that waits for it may hold that.
+Called from the thread of the watch of the network's endpoints, and from the one that talks to etcd.
+Takes no lock of the root, so a command that waits for it may hold that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from netyard.values.ids import vxlan_name
 from netyard.values.parse import Address
 
 _LOG = logging.getLogger("netyard.agent")
-# In the file, before the id of one that is no more.
+# In the file, before the id of an endpoint that has gone.
 _GONE = "-"
 _FEW = 1000
 
@@ -36,9 +37,9 @@ class RemoteEndpoints:
     """See the module; a `netyard.cluster.watch.WatchHandler`.
 
     Args:
-        host_id: Whose containers are not remote.
-        tunnel: The device that leads to the other hosts, if it is not just any.
-        memory: The file they are kept in.
+        host_id: This host's id; its own endpoints are left out.
+        tunnel: The device through which the other hosts must be reached; ``None`` for the routes'.
+        memory: The file with what is known.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class RemoteEndpoints:
     def change(self, batch: Batch) -> None:
         """See `WatchHandler.change`."""
         with self._lock:
-            # What is put there and cannot be read is no more what it was.
+            # An entry that is overwritten with an unreadable value counts as deleted.
             keys = (*batch.deletes, *(entry.key for entry in batch.puts))
             gone = [key[self._prefix_length :] for key in keys]
             self._apply(gone, list(decode.endpoints(batch.puts)))
@@ -86,35 +87,35 @@ class RemoteEndpoints:
         self.repair()
 
     def repair(self) -> None:
-        """Have the kernel know what it should, and nothing else, whatever was done to it."""
+        """Compare the kernel's entries with what is known, and set them right."""
         with self._lock:
             self._repair()
 
     def program(self) -> None:
-        """See to it that the device, which may have been made just now, knows everything."""
+        """Write all entries to the device, if it has been made since they were last written."""
         with self._lock:
             if _index_of(self._device) != self._index:
                 self._tell_kernel([], self._known.values())
 
     def known(self) -> list[EndpointEntry]:
-        """The containers on other hosts."""
+        """The endpoints on other hosts."""
         with self._lock:
             return list(self._known.values())
 
     def drop(self) -> None:
-        """Forget the names: no container of this host is on the network any more."""
+        """Remove names, entries and the file: no container of this host is on the network now."""
         with self._lock:
             self._zones.change(self._network.id, list(self._known), [])
             self._tell_kernel(self._known.values(), [])
             self._known.clear()
-            # The thread that calls may be about to bring one more change.
+            # The watch's thread may be about to bring one more change.
             self._is_dropped = True
             self._memory.unlink(missing_ok=True)
             self._unsaved.clear()
             self._saved = 0
 
     def save(self) -> None:
-        """Write to the file what has changed; all of it, when half of what it holds is old."""
+        """Append changes to the file; write it anew when half of its lines are out of date."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, []
             if not unsaved:
@@ -135,7 +136,7 @@ class RemoteEndpoints:
         except FileNotFoundError:
             return
         self._saved = len(lines)
-        # The last is empty, or was cut off when an agent was killed.
+        # The last is empty, or incomplete if an agent was killed while it wrote.
         for line in lines[:-1]:
             if line.startswith(_GONE):
                 self._known.pop(line.removeprefix(_GONE), None)
@@ -187,7 +188,7 @@ class RemoteEndpoints:
             self._index = 0
             return
         if index != self._index:
-            # Another device than the one told before knows nothing yet.
+            # A device that has been made meanwhile has no entries yet.
             added = self._known.values()
         try:
             _core.change_remotes(self._device, self._tunnel, _remotes(removed), _remotes(added))

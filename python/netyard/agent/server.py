@@ -1,4 +1,9 @@
-"""The agent's process: loads names from the store, serves them, and takes requests one by one."""
+"""The agent's process: its socket, its requests, and what the name server is told of containers.
+
+Names and views are computed in `netyard.resolver`, questions are answered by `rust/dns`; leases,
+the cluster and other firewalls have files of their own beside this one. Requests are handled one by
+one, but for those about the cluster.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +44,9 @@ _THREADS = 2
 _CLIENT_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
-# Longer than what else an operation does: both keep a core or the lock of the network busy. What is
-# out of use may be seen in a container as long; the search for connections takes more than a
-# millisecond, and an address is seldom wanted again at once.
+# Delays so long that the rest of an operation is done first: deleting links holds the kernel's lock
+# of the network, and the search for connections keeps a core busy for more than a millisecond. A
+# link out of use is visible in a container for as long; an address is seldom given again at once.
 _SWEEP_SECONDS = 0.01
 _FORGET_SECONDS = 0.03
 _RESOLV_CONF = Path("/etc/resolv.conf")
@@ -56,14 +61,19 @@ class _Listener(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What the server was last told of a container."""
+    """What the name server has of a container.
+
+    Attributes:
+        endpoints: Network ids by endpoint id, of endpoints whose names are in a zone.
+        namespace: Device and inode of the network namespace that it listens in.
+    """
 
     endpoints: dict[str, str] = field(default_factory=dict)
     namespace: tuple[int, int] | None = None
 
 
 class Agent:
-    """The name server of one root and what it knows."""
+    """The name server of one root, and the other services of its agent."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -84,18 +94,18 @@ class Agent:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody needs it: no container, lease or cluster, no firewall to be kept open."""
+        """Whether there is nothing to do: no container, lease, cluster or other firewall."""
         serves = any(known.namespace is not None for known in self._known.values())
         is_needed = serves or self._firewalls.matter or self.cluster.is_joined
         return not is_needed and self.leases.is_idle
 
     def coexist(self) -> bool:
-        """Have others' firewalls looked at; whether there were any the last time."""
+        """Look at other firewalls, in the background; whether there were any the last time."""
         self._firewalls.look()
         return self._firewalls.has_others
 
     def load(self) -> None:
-        """Learn everything from the store."""
+        """Load everything from the store, and go on with leases and the cluster."""
         self._tidy()
         for container in self._store.containers():
             self._refresh(container.id)
@@ -124,7 +134,7 @@ class Agent:
             self._server.set_host_upstreams(upstreams_of(self._host.servers))
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Do what a client asks; ``None`` if it does not wait for an answer."""
+        """Do what a request says; its answer, ``None`` if the client does not wait for one."""
         match message.get("op"):
             case "ping":
                 return {"pid": os.getpid()}
@@ -177,8 +187,8 @@ class Agent:
     def _refresh(self, container_id: str, *, ended: bool = False) -> None:
         """Bring names, view and listener of one container up to date with the store."""
         container = self._store.container(container_id)
-        # One that is being attached counts: its maker waits for us while the kernel works, and
-        # tells us again should it fail.
+        # One that is being attached counts: the command waits for us while the kernel works, and
+        # asks for a refresh again should it fail.
         found = self._store.attachments_of(container_id)
         joined = [each for each in found if each.endpoint.is_joined]
         attached = [each.endpoint for each in joined]
@@ -263,7 +273,7 @@ class Agent:
 
 
 def serve(layout: Layout, *, exit_when_idle: bool) -> None:
-    """Run the agent until it is told to end, or has nothing to do for a while.
+    """Run the agent until SIGTERM or SIGINT, or until it has had nothing to do for a while.
 
     Raises:
         StateError: if another agent of this root runs.
@@ -291,7 +301,7 @@ def serve(layout: Layout, *, exit_when_idle: bool) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Three descriptors a container, one a question on its way."""
+    """As many files as are allowed: three a container, and one a forwarded question."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -299,8 +309,8 @@ def _raise_file_limit() -> None:
 def _listen(layout: Layout) -> socket.socket:
     """Listen, in place of an agent that was killed.
 
-    Its socket is kept until ours is there: by one that nobody answers at, commands know that an
-    agent is missing.
+    The socket of that agent stays until ours is there: by a socket that does not answer, commands
+    know that an agent is missing.
     """
     with suppress(FileNotFoundError):
         layout.agent_socket.rename(layout.dead_agent_socket)
@@ -354,7 +364,7 @@ def _answer(agent: Agent, listener: socket.socket) -> None:
     if message is None:
         client.close()
     elif message.get("op") == "cluster":
-        # Takes as long as etcd takes; nobody else is to wait for it.
+        # Takes as long as etcd takes: other clients must not wait for it.
         agent.cluster.submit(message, lambda answer: _reply(client, answer))
     else:
         _reply(client, _handled(agent, message))

@@ -1,9 +1,9 @@
-"""The WireGuard tunnel between the hosts, which carries encrypted overlay networks.
+"""The WireGuard tunnel that carries encrypted overlay networks between hosts: device, key, peers.
 
-One device a host. Its private key is made here and never leaves: etcd has the public ones. Every
-host has an address in the tunnel that follows from its id, a link-local one: what VXLAN sends to it
-can go by this device only, and what comes for it can come by this device only, whatever the
-firewall says or does not say.
+One device a host. Its private key is made here and is only in a file of this host: etcd has the
+public keys, published by `netyard.cluster.registry`. Each host has a link-local address in the
+tunnel, derived from its id. VXLAN packets to this address can leave by this device only, and
+packets for it can arrive by this device only, whatever the firewall's rules are.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _LOG = logging.getLogger("netyard.agent")
 # Outer IP and UDP headers, and WireGuard's own with its tag (its white paper, 5.4.6).
 _OVERHEAD = {4: 60, 6: 80}
 _KEY_BYTES = 32
-# A host whose key is new is said hello to at once, and often enough to keep that session.
-_HELLO_SECONDS = 25
+# Keepalive to a peer with a new key: starts a handshake at once, and keeps the session.
+_KEEPALIVE_SECONDS = 25
 
 
 class _TunnelSpec(NamedTuple):
@@ -47,8 +47,8 @@ class WireguardTunnel:
     """See the module; a `netyard.cluster.watch.WatchHandler` of the hosts.
 
     Args:
-        host_id: This host's.
-        underlay: Its address between the hosts.
+        host_id: This host's id.
+        underlay: Its address on the network between the hosts.
     """
 
     def __init__(self, layout: Layout, host_id: str, underlay: str) -> None:
@@ -61,7 +61,10 @@ class WireguardTunnel:
         self._is_new = False
 
     def ensure_device(self) -> str:
-        """Make the device if it is not there; its public key, in hexadecimal digits.
+        """Make the device if it is not there.
+
+        Returns:
+            Its public key, in hexadecimal digits.
 
         Raises:
             Unsupported: if the kernel has no WireGuard, or no IPv6.
@@ -76,11 +79,14 @@ class WireguardTunnel:
         return self._configure(_read_key(self._key_file) or _new_key(self._key_file))
 
     def change_key(self, announce: Callable[[str], object]) -> None:
-        """Have a new key.
+        """Make a new key.
 
-        The device takes it first, because only the kernel tells its public half; the others learn
-        it a few milliseconds later and say hello. The file comes last: an agent killed before that
-        has a successor that goes on with the old one.
+        The device gets it first, because the kernel computes the public key. The other hosts get
+        that a few milliseconds later and start a handshake. The file is written last: after a kill
+        before that, the next agent goes on with the old key.
+
+        Args:
+            announce: Publishes the public key, given in hexadecimal digits.
         """
         key = os.urandom(_KEY_BYTES)
         with self._lock:
@@ -93,10 +99,10 @@ class WireguardTunnel:
                     self._configure(before)
                 raise
             _write_key(self._key_file, key)
-            self._say_hello(self._known.values(), _HELLO_SECONDS)
+            self._add_peers(self._known.values(), _KEEPALIVE_SECONDS)
 
     def remove(self) -> None:
-        """Take the device away, and what it carries."""
+        """Delete the device, and with it the connections through it."""
         _core.delete_links([self._device])
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -113,19 +119,20 @@ class WireguardTunnel:
     def change(self, batch: Batch) -> None:
         """See `WatchHandler.change`."""
         with self._lock:
-            # What is put there and cannot be read is no more what it was.
+            # An entry that is overwritten with an unreadable value counts as deleted.
             keys = (*batch.deletes, *(entry.key for entry in batch.puts))
             self._apply([key.removeprefix(HOSTS) for key in keys], batch.puts)
 
     def program(self) -> None:
-        """Tell the device of all the others.
+        """Add all other hosts to the device as peers.
 
-        One that was made just now says hello: they may think they have a session with it.
+        A device that was made just now starts handshakes: its peers may still have sessions with
+        the one before.
         """
         with self._lock:
-            seconds = _HELLO_SECONDS if self._is_new else 0
+            seconds = _KEEPALIVE_SECONDS if self._is_new else 0
             self._is_new = False
-            self._say_hello(self._known.values(), seconds)
+            self._add_peers(self._known.values(), seconds)
 
     def _configure(self, key: bytes) -> str:
         spec = _TunnelSpec(
@@ -163,10 +170,10 @@ class WireguardTunnel:
             _core.change_peers(self._device, [bytes.fromhex(key) for key in removed], [], 0)
         except KernelError as error:
             _LOG.error("tunnel: %s", error)
-        self._say_hello(new, 0)
-        self._say_hello(renewed, _HELLO_SECONDS)
+        self._add_peers(new, 0)
+        self._add_peers(renewed, _KEEPALIVE_SECONDS)
 
-    def _say_hello(self, hosts: Iterable[HostEntry], seconds: int) -> None:
+    def _add_peers(self, hosts: Iterable[HostEntry], keepalive_seconds: int) -> None:
         peers = [
             (
                 bytes.fromhex(each.public_key),
@@ -178,7 +185,7 @@ class WireguardTunnel:
         ]
         try:
             if peers:
-                _core.change_peers(self._device, [], peers, seconds)
+                _core.change_peers(self._device, [], peers, keepalive_seconds)
         except KernelError as error:
             _LOG.error("tunnel: %s", error)
 

@@ -1,6 +1,6 @@
-"""The zones of the name server: one a network, with names of local and remote containers.
+"""The zones of the name server: one a network, with the names of local and remote containers.
 
-From any thread.
+Which names these are is `netyard.resolver.names`. May be called from any thread.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Zones:
         self._present: set[str] = set()
 
     def add(self, network: NetworkRecord, further: Sequence[Subnet] = ()) -> None:
-        """Make a network's zone, if it is not there.
+        """Add a network's zone, if it is not there.
 
         Args:
-            further: Subnets beside the network's own that addresses are asked back in.
+            further: Subnets beside the network's own for which PTR questions are answered.
         """
         with self._lock:
             if network.id in self._present:
@@ -37,13 +37,17 @@ class Zones:
             self._present.add(network.id)
 
     def change(self, network_id: str, removed: Sequence[str], added: Sequence[Names]) -> None:
-        """Take endpoints' names out of a zone and put others in."""
+        """Remove the names of endpoints from a zone, and add those of others.
+
+        Args:
+            removed: Ids of endpoints.
+        """
         with self._lock:
             if network_id in self._present:
                 self._server.update_zone(network_id, removed, added)
 
     def remove(self, network_id: str) -> None:
-        """Drop a network's zone."""
+        """Remove a network's zone."""
         with self._lock:
             self._present.discard(network_id)
             self._server.remove_zone(network_id)
