@@ -1,1 +1,5 @@
-"""What hosts share: the state in etcd, and how a host takes part in it."""
+"""The state that hosts share in etcd: its entries, transactions on them, and watches.
+
+Knows nothing of the kernel or the agent; what commands ask the agent about it is
+`netyard.ipc.cluster`.
+"""

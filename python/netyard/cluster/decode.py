@@ -1,7 +1,7 @@
-"""What is read of what others have written to etcd: all that is readable.
+"""Decoding of entries from etcd: those that are invalid are logged and left out.
 
-An entry that is not counts as absent, and is said so in the log: one host must not be able to keep
-all others from working together.
+The format is `netyard.cluster.entries`. An invalid entry counts as absent, so that one host, or
+another client of etcd, cannot stop all hosts.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _Found = TypeVar("_Found", HostEntry, EndpointEntry, NetworkRecord)
 
 
 def hosts(entries: Iterable[Entry]) -> Iterator[HostEntry]:
-    """Hosts, each under its own id."""
+    """Hosts, from entries of their keys."""
     return _readable(entries, HostEntry.from_json)
 
 
 def endpoints(entries: Iterable[Entry]) -> Iterator[EndpointEntry]:
-    """Endpoints, each under its own id."""
+    """Endpoints, from entries of their keys."""
     return _readable(entries, EndpointEntry.from_json)
 
 
 def networks(entries: Iterable[Entry]) -> Iterator[NetworkRecord]:
-    """Networks, each under its own id."""
+    """Networks, from entries of their keys."""
     return _readable(entries, network_from_json)
 
 
@@ -41,7 +41,7 @@ def _readable(entries: Iterable[Entry], read: Callable[[str], _Found]) -> Iterat
             _LOG.error("passed over what is at %s in etcd: %s", entry.key, error)
             continue
         if not entry.key.endswith(f"/{found.id}"):
-            # Whoever has written it may not be the one whose it is.
+            # Its key says which endpoint or host it is about; the value must not say another.
             _LOG.error("passed over what is at %s in etcd: it is of %s", entry.key, found.id)
             continue
         yield found

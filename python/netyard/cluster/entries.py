@@ -1,20 +1,21 @@
-"""What is kept in etcd: which keys there are, and their values as JSON. Pure.
+"""The schema of etcd: which keys there are, and their values as JSON. Pure.
 
 ::
 
-    /netyard/v1/generation                         changes with every network; orders their makers
+    /netyard/v1/generation                         written with every change of the networks
     /netyard/v1/networks/NETWORK                   a network
-    /netyard/v1/cursors/NETWORK/POOL               the address given last
+    /netyard/v1/cursors/NETWORK/POOL               the last allocated address of a pool
     /netyard/v1/hosts/HOST                         a host                       (its lease)
-    /netyard/v1/hostnames/NAME                     whose name it is             (its lease)
+    /netyard/v1/hostnames/NAME                     id of the host of this name  (its lease)
     /netyard/v1/endpoints/NETWORK/ENDPOINT         an endpoint                  (its host's lease)
-    /netyard/v1/addresses/NETWORK/FAMILY+ADDRESS   whose address it is          (its host's lease)
+    /netyard/v1/addresses/NETWORK/FAMILY+ADDRESS   id of the endpoint           (its host's lease)
 
-With the lease of a host, everything that is there only because the host is goes at once.
+When the lease of a host ends, all its keys go at once. Reading and changing keys is
+`netyard.cluster.registry`.
 
-What is read was written by another host: of a newer version perhaps, whose further fields are
-passed over, or by somebody who should not. So it is checked like what users type: it ends up in
-paths, in names of interfaces and in what the kernel is told. `Unreadable` says what is wrong.
+Values were written by another host, perhaps by a newer version, whose further fields are ignored,
+or by a client that has no business there. So they are checked like what users type, because they
+become paths, names of interfaces and arguments to the kernel. `Unreadable` says what is wrong.
 """
 
 from __future__ import annotations
@@ -49,64 +50,64 @@ _Found = TypeVar("_Found")
 
 
 class Unreadable(ValueError):
-    """A value in etcd that is not what its key promises."""
+    """A value in etcd that is not valid for its key."""
 
 
 def network_key(network_id: str) -> str:
-    """Where a network is."""
+    """The key of a network."""
     return f"{NETWORKS}{network_id}"
 
 
 def host_key(host_id: str) -> str:
-    """Where a host is."""
+    """The key of a host."""
     return f"{HOSTS}{host_id}"
 
 
 def host_name_key(name: str) -> str:
-    """Where it says whose name this is."""
+    """The key with the id of the host of a name."""
     return f"{HOST_NAMES}{name}"
 
 
 def endpoints_prefix(network_id: str) -> str:
-    """Where a network's endpoints are."""
+    """The prefix of a network's endpoints."""
     return f"{PREFIX}endpoints/{network_id}/"
 
 
 def endpoint_key(network_id: str, endpoint_id: str) -> str:
-    """Where an endpoint is."""
+    """The key of an endpoint."""
     return f"{endpoints_prefix(network_id)}{endpoint_id}"
 
 
 def addresses_prefix(network_id: str) -> str:
-    """Where a network's addresses are, in their order."""
+    """The prefix of a network's addresses; the keys sort as the addresses do."""
     return f"{PREFIX}addresses/{network_id}/"
 
 
 def address_key(network_id: str, address: Address) -> str:
-    """Where it says whose address this is."""
+    """The key with the id of the endpoint of an address."""
     digits = 8 if address.version == 4 else 32
     return f"{addresses_prefix(network_id)}{address.version}{int(address):0{digits}x}"
 
 
 def address_of(key: str) -> Address:
-    """The address a key is about."""
+    """The address of a key that `address_key` made."""
     digits = key.rpartition("/")[2]
     number = int(digits[1:], 16)
     return ip_address(number.to_bytes(4 if digits[0] == "4" else 16, "big"))
 
 
 def cursor_key(network_id: str, position: int) -> str:
-    """Where it says which address of a pool was given last."""
+    """The key with the last allocated address of a pool, given by its position."""
     return f"{PREFIX}cursors/{network_id}/{position}"
 
 
 def cursors_prefix(network_id: str) -> str:
-    """Where a network's cursors are."""
+    """The prefix of a network's cursors."""
     return f"{PREFIX}cursors/{network_id}/"
 
 
 def tunnel_address(host_id: str) -> IPv6Address:
-    """A host's address in the tunnel between the hosts: a link-local one, as its id makes it."""
+    """A host's address in the tunnel between the hosts: link-local, derived from the host's id."""
     return IPv6Address(0xFE80 << 112 | int(host_id[:16], 16))
 
 
@@ -115,7 +116,8 @@ class HostEntry(NamedTuple):
 
     Attributes:
         id: Of its root; the same for all its life.
-        address: Where the others send to.
+        name: Unique in the cluster.
+        address: To which the other hosts send.
         public_key: Of its end of the tunnel, in hexadecimal digits; ``""`` if it has none.
     """
 
@@ -125,15 +127,15 @@ class HostEntry(NamedTuple):
     public_key: str = ""
 
     def to_json(self) -> str:
-        """As etcd keeps it."""
+        """The value in etcd."""
         return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> HostEntry:
-        """From what etcd keeps.
+        """From the value in etcd.
 
         Raises:
-            Unreadable: if it is no host.
+            Unreadable: if it is not a valid host.
         """
         return _read(text, cls._from_fields)
 
@@ -152,12 +154,13 @@ class EndpointEntry(NamedTuple):
 
     Attributes:
         host: The id of the host it is on.
-        host_name: What that host is called.
-        host_address: That host's address between the hosts.
-        via: Where frames for it are sent: the same, or its address in the tunnel.
+        host_name: That host's name.
+        host_address: That host's address on the network between the hosts.
+        via: The VTEP: the address to which frames for it are sent, that one or the host's address
+            in the tunnel.
         container: The container's id.
-        names: What it is called on this network, the PTR name first.
-        is_up: It can be reached; else it only keeps its addresses.
+        names: Its names on this network, the PTR name first.
+        is_up: It can be reached; otherwise it only holds its addresses.
     """
 
     id: str
@@ -176,7 +179,7 @@ class EndpointEntry(NamedTuple):
     def planned(
         cls, host: HostEntry, network_id: str, *, id: str, container: str, names: Sequence[str]
     ) -> EndpointEntry:
-        """An endpoint whose addresses are being claimed, and of which no more is known."""
+        """An endpoint whose addresses are being claimed; the rest follows when it is attached."""
         return cls(
             id=id,
             network=network_id,
@@ -195,7 +198,12 @@ class EndpointEntry(NamedTuple):
     def of(
         cls, host: HostEntry, network: NetworkRecord, endpoint: EndpointRecord, names: Sequence[str]
     ) -> EndpointEntry:
-        """An endpoint of this host as the other hosts are to know it."""
+        """The entry of an endpoint of this host.
+
+        Args:
+            host: This host.
+            names: The endpoint's names, the PTR name first.
+        """
         return cls(
             id=endpoint.id,
             network=network.id,
@@ -211,22 +219,22 @@ class EndpointEntry(NamedTuple):
         )
 
     def to_json(self) -> str:
-        """As etcd keeps it."""
+        """The value in etcd."""
         return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> EndpointEntry:
-        """From what etcd keeps.
+        """From the value in etcd.
 
         Raises:
-            Unreadable: if it is no endpoint.
+            Unreadable: if it is not a valid endpoint.
         """
         return _read(text, cls._from_fields)
 
     @classmethod
     def _from_fields(cls, found: dict[str, Any]) -> EndpointEntry:
         for key in ("network", "host", "host_name", "host_address", "via"):
-            # The same for many, of whom a hundred thousand may be in memory.
+            # Equal in many entries, of which a hundred thousand may be in memory.
             found[key] = sys.intern(found[key])
         entry = cls(**{key: found[key] for key in cls._fields})
         for each in (entry.id, entry.container, entry.host_name):
@@ -237,7 +245,7 @@ class EndpointEntry(NamedTuple):
             _check_address(each)
         if not all(0 < len(each) <= _NAME_MAX for each in _listed(entry.names)) or not entry.names:
             raise Unreadable(f"names {entry.names!r}")
-        # What is not up is nowhere yet.
+        # Before it is up, an endpoint has neither.
         if entry.mac or entry.is_up:
             _match(_MAC, entry.mac)
         if entry.via or entry.is_up:
@@ -246,7 +254,7 @@ class EndpointEntry(NamedTuple):
 
 
 def network_to_json(network: NetworkRecord) -> str:
-    """A network as etcd keeps it: what is the same on all hosts."""
+    """A network's value: the fields that are equal on all hosts."""
     return json.dumps(
         {
             "id": network.id,
@@ -266,10 +274,10 @@ def network_to_json(network: NetworkRecord) -> str:
 
 
 def network_from_json(text: str) -> NetworkRecord:
-    """A network as a host first hears of it: planned, until a container joins it there.
+    """A network from its value, in state ``planned``: its device is made for the first container.
 
     Raises:
-        Unreadable: if it is no network.
+        Unreadable: if it is not a valid network.
     """
     return _read(text, _network_from_fields)
 
@@ -318,7 +326,7 @@ def _pool_from_json(found: Mapping[str, Any]) -> Pool:
 
 
 def _read(text: str, make: Callable[[dict[str, Any]], _Found]) -> _Found:
-    """What there is to be made of a value; whatever is wrong with it is that it is unreadable."""
+    """Parse a value and make something of it; all errors become `Unreadable`."""
     try:
         return make(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NetyardError) as error:
@@ -331,13 +339,13 @@ def _match(pattern: re.Pattern[str], value: str) -> None:
 
 
 def _listed(value: object) -> list[str]:
-    """The strings of a list, of which there are some kinds in JSON."""
+    """A list of strings, checked."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise Unreadable(f"{value!r} is no list of strings")
     return value
 
 
-# Hosts' addresses are in the entries of all their containers.
+# A host's address is in the entries of all its containers.
 @functools.lru_cache(maxsize=1024)
 def _check_address(value: object) -> None:
     if not isinstance(value, str):

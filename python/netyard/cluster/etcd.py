@@ -1,10 +1,10 @@
-"""The few requests netyard makes of etcd, over its JSON gateway (etcd 3.4 and later).
+"""An etcd client over its JSON gateway (3.4 and later): transactions, leases, snapshots, watches.
 
-`etcd3gw` makes the connection and the requests. What it cannot do is here: a snapshot with its
-revision, a transaction with several conditions, several members, and a watch that resumes from a
-revision, tells of compaction and notices that its connection is dead.
+`etcd3gw` makes connections and requests. What it lacks is here: a snapshot with its revision, a
+transaction with several conditions, failover to other members, and a watch that resumes from a
+revision, reports compaction and notices that its connection is dead.
 
-Keys and values are text; knows nothing of what they mean.
+Keys and values are text; their meaning is `netyard.cluster.entries`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORT = 2379
 _TIMEOUT_SECONDS = 3.0
 _PAGE = 1000
-# A connection on which nothing comes is asked after 5 s and given up 6 s later.
+# TCP keepalive: probes after 5 s without data, and an error 6 s later.
 _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -42,19 +42,19 @@ _TOO_EARLY_OR_LATE = (9, 10)
 
 
 class Compacted(Exception):
-    """The history a watch was to resume from is gone: take a new snapshot."""
+    """The revision to resume a watch from has been compacted: take a new snapshot."""
 
 
 class LeaseLost(ClusterError):
-    """The lease a key was to go with has ended."""
+    """The lease to which a key was to be attached has ended."""
 
 
 class Entry(NamedTuple):
     """A key and its value.
 
     Attributes:
-        revision: When it was last written.
-        lease: Whose end is its end; 0 for none.
+        revision: Of the last write to it (``mod_revision``).
+        lease: The lease that it is attached to; 0 for none.
     """
 
     key: str
@@ -64,14 +64,14 @@ class Entry(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What there was at a revision."""
+    """Entries as they were at one revision."""
 
     revision: int
     entries: Sequence[Entry]
 
 
 class Batch(NamedTuple):
-    """Changes as a watch reports them, and up to which revision that is all."""
+    """Changes as a watch reports them; none is missing up to the revision."""
 
     revision: int
     puts: Sequence[Entry]
@@ -79,7 +79,7 @@ class Batch(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A key to be written, to go with a lease if that is not 0."""
+    """A key to write, attached to a lease if that is not 0."""
 
     key: str
     value: str
@@ -87,21 +87,21 @@ class Put(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """A key to be removed, or all that begin with it."""
+    """A key to delete, or all keys that begin with it."""
 
     key: str
     is_prefix: bool = False
 
 
 class Absent(NamedTuple):
-    """Condition: nobody has written this key, or any that begins with it."""
+    """Condition: this key does not exist, or no key that begins with it does."""
 
     key: str
     is_prefix: bool = False
 
 
 class Present(NamedTuple):
-    """Condition: this key is there; as it was written at a revision, if one is given."""
+    """Condition: this key exists; if a revision is given, it was last written at this one."""
 
     key: str
     revision: int = 0
@@ -123,12 +123,12 @@ class Etcd:
         self._clients: list[Etcd3Client] = []
 
     def read(self, *prefixes: str) -> Snapshot:
-        """Everything that begins with one of these, at one moment."""
+        """All entries whose keys begin with one of these, at one revision."""
         wanted = [{"request_range": _range(each, True)} for each in prefixes]
         return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
 
     def pages(self, prefix: str) -> Iterator[Snapshot]:
-        """Everything that begins with a prefix, at one moment, piece by piece."""
+        """All entries whose keys begin with a prefix, at one revision, in pages."""
         first, revision = prefix, 0
         while True:
             body = {"key": _encode(first), "range_end": _encode(end_of(prefix)), "limit": _PAGE}
@@ -141,22 +141,22 @@ class Etcd:
             first = f"{found[-1].key}\0"
 
     def keys_of(self, lease: int) -> list[str]:
-        """The keys that go with a lease."""
+        """The keys that are attached to a lease."""
         answer = self._ask("/lease/timetolive", {"ID": lease, "keys": True})
         return [_decode(key) for key in answer.get("keys", [])]
 
     def get(self, *keys: str) -> Snapshot:
-        """These keys, as far as they are there, at one moment; at most 128."""
+        """Entries of these keys, as far as they exist, at one revision; at most 128."""
         wanted = [{"request_range": _range(each, False)} for each in keys]
         return self._snapshot(self._ask("/kv/txn", {"success": wanted}))
 
     def read_from(self, first: str, end: str, *, limit: int) -> Snapshot:
-        """Keys from one on, before another, at most so many."""
+        """Entries from the key ``first`` on, before ``end``, at most ``limit``."""
         wanted = {"key": _encode(first), "range_end": _encode(end), "limit": limit}
         return self._snapshot(self._ask("/kv/txn", {"success": [{"request_range": wanted}]}))
 
     def change(self, conditions: Sequence[Condition], changes: Sequence[Change]) -> bool:
-        """Make all changes if all conditions hold; whether they did."""
+        """A transaction: make all changes if all conditions hold; whether they did."""
         body = {
             "compare": [_compare(each) for each in conditions],
             "success": [_operation(each) for each in changes],
@@ -164,7 +164,7 @@ class Etcd:
         return bool(self._ask("/kv/txn", body).get("succeeded", False))
 
     def grant(self, seconds: int) -> int:
-        """A new lease."""
+        """Get a new lease; its id."""
         return int(self._ask("/lease/grant", {"TTL": seconds, "ID": 0})["ID"])
 
     def keep_alive(self, lease: int) -> bool:
@@ -173,7 +173,7 @@ class Etcd:
         return int(answer.get("result", {}).get("TTL", 0)) > 0
 
     def revoke(self, lease: int) -> None:
-        """End a lease, and with it every key that goes with it."""
+        """End a lease, which deletes all keys that are attached to it."""
         self._ask("/lease/revoke", {"ID": lease})
 
     def watch(
@@ -181,7 +181,7 @@ class Etcd:
     ) -> Iterator[Batch]:
         """Changes of keys with this prefix, from a revision on; ends by an error only.
 
-        A batch without changes says how far it is: every ten minutes in which nothing happens.
+        A batch without changes only has a revision: one every ten minutes in which nothing happens.
 
         Args:
             began: Called once the watch is established.
@@ -212,7 +212,8 @@ class Etcd:
                         raise ClusterError(f"etcd at {client.base_url} ended the watch of {prefix}")
                     if result.get("created"):
                         if int(result["header"]["revision"]) < revision - 1:
-                            # Not the etcd we knew: it has less history than we have seen.
+                            # Another etcd than before, or restored: its history is shorter than
+                            # ours.
                             raise Compacted
                         began()
                     else:
@@ -228,7 +229,7 @@ class Etcd:
             client.session.close()
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask one member after the other until one answers."""
+        """Send a request to one member after the other until one answers."""
         from etcd3gw.exceptions import Etcd3Exception
 
         self._some_client()
@@ -277,7 +278,7 @@ def _connect(url: str, access: Access) -> Etcd3Client:
             super().init_poolmanager(*args, socket_options=_SOCKET_OPTIONS, **kwargs)
 
     session = requests.Session()
-    # Proxies of the environment are for the way out, not for the hosts' own state.
+    # HTTP proxies of the environment are not for the hosts' own state.
     session.trust_env = False
     session.verify = access.ca or True
     if access.cert:
@@ -300,7 +301,7 @@ def _unreachable(url: str, error: BaseException) -> ClusterError:
 
 
 def _reason(error: BaseException) -> str:
-    """The one thing that matters out of what HTTP libraries wrap around it."""
+    """The cause, out of the exceptions that HTTP libraries wrap around it."""
     import ssl
 
     for each in _wrapped(error):
@@ -316,7 +317,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _clock(verify_code: int) -> str:
-    """What time it is, if that may be what is wrong."""
+    """The host's date, if a certificate is not valid yet, or no longer."""
     return (
         f": by this host's clock it is {clock.now()[:10]}"
         if verify_code in _TOO_EARLY_OR_LATE
@@ -325,7 +326,7 @@ def _clock(verify_code: int) -> str:
 
 
 def _wrapped(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those it came from, by whatever way it names them."""
+    """An exception and its causes: its arguments, their ``reason``, and those it is chained to."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
@@ -337,7 +338,7 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
 
 
 def _message_of(error: BaseException) -> str:
-    """What etcd itself says."""
+    """The error message of etcd; empty if there is none."""
     try:
         return str(json.loads(getattr(error, "detail_text", ""))["error"])
     except (ValueError, KeyError, TypeError):
@@ -345,7 +346,7 @@ def _message_of(error: BaseException) -> str:
 
 
 def _messages(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """JSON objects, one a line, whatever pieces they come in."""
+    """JSON objects, one a line, from chunks of any size."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -357,7 +358,7 @@ def _messages(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 def _batch(result: dict[str, Any]) -> Batch:
     puts, deletes = [], []
     events = result.get("events", [])
-    # A watch that is behind gets events piece by piece, each with the revision of the whole.
+    # A watch that is behind gets events in pieces, each with etcd's present revision in the header.
     revisions = [int(event["kv"]["mod_revision"]) for event in events]
     for event in events:
         if event.get("type") == "DELETE":

@@ -1,7 +1,7 @@
-"""What a host does to the shared state: transactions that two hosts cannot both win.
+"""Transactions on the shared state: hosts, networks, and addresses of endpoints, without races.
 
-A network is made under the condition that no other was made or removed since its maker looked; an
-address is taken under the condition that nobody has it.
+A network is added on condition that the list of networks is unchanged since it was read; an address
+is claimed on condition that its key does not exist. Keys and values are `netyard.cluster.entries`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from netyard.state.records import NetworkRecord
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from, lowest_free, overlapping
 
-# How often an allocation is tried when other hosts are quicker.
+# How often a transaction is tried whose conditions other hosts' changes break.
 _TRIES = 100
 _PAGE = 256
 _BATCH = 100
@@ -48,7 +48,7 @@ class Registry:
     """The shared state as one host changes it.
 
     Args:
-        lease: The host's own; everything that is there only because the host is goes with it.
+        lease: The host's; all keys that are to go with the host are attached to it.
     """
 
     def __init__(self, etcd: Etcd, host: HostEntry, lease: int) -> None:
@@ -62,17 +62,17 @@ class Registry:
         return self._etcd
 
     def is_alive(self) -> bool:
-        """Keep the lease; whether it was still there to be kept."""
+        """Renew the lease; ``False`` if it has ended."""
         return self._etcd.keep_alive(self.lease)
 
     def leave(self) -> None:
-        """End the lease, and with it everything this host has."""
+        """End the lease, which deletes all keys of this host."""
         self._etcd.revoke(self.lease)
 
     # -- hosts ------------------------------------------------------------------------------
 
     def register_host(self) -> None:
-        """Say that the host is there.
+        """Write this host and its name.
 
         Raises:
             NameInUse: if another host has its name.
@@ -112,20 +112,20 @@ class Registry:
             raise
 
     def hosts(self) -> dict[str, HostEntry]:
-        """The hosts that are there, by id."""
+        """The present hosts, by id."""
         found = decode.hosts(self._etcd.read(entries.HOSTS).entries)
         return {host.id: host for host in found}
 
     # -- networks ---------------------------------------------------------------------------
 
     def networks(self) -> Networks:
-        """The networks there are."""
+        """The shared networks, read now."""
         found = self._etcd.read(entries.NETWORKS, entries.GENERATION).entries
         networks = [entry for entry in found if entry.key.startswith(entries.NETWORKS)]
         return Networks(list(decode.networks(networks)), _revision_of(found, entries.GENERATION))
 
     def add_network(self, network: NetworkRecord) -> None:
-        """Make a network known to all hosts.
+        """Add a network to the shared ones.
 
         Raises:
             NameInUse, SubnetOverlap, Conflict: if another has its name, addresses or VNI.
@@ -134,7 +134,7 @@ class Registry:
         for _ in range(_TRIES):
             known = self.networks()
             if any(other.id == network.id for other in known.records):
-                # An attempt before, whose answer was lost.
+                # Added by an attempt before, whose answer was lost.
                 return
             for other in known.records:
                 _check_apart(network, other)
@@ -214,15 +214,15 @@ class Registry:
     def claim(
         self, network: NetworkRecord, endpoint: EndpointEntry, wanted: Mapping[int, Address | None]
     ) -> list[Address]:
-        """Take addresses for an endpoint, one a family, and make it known.
+        """Claim addresses for an endpoint, one an IP version, and write the endpoint.
 
         Args:
-            wanted: Families, and the address that is wanted in each, if it must be that one.
+            wanted: By IP version, the address that it must be; ``None`` for any free one.
 
         Raises:
             NotFound: if the network has been removed.
-            AddressInUse: if a wanted address is somebody's.
-            Exhausted: if there is none left.
+            AddressInUse: if another endpoint has a wanted address.
+            Exhausted: if no address is free.
         """
         for _ in range(_TRIES):
             chosen = []
@@ -239,9 +239,9 @@ class Registry:
         raise _crowded(f"network {network.name!r}")
 
     def reclaim(self, endpoint: EndpointEntry) -> bool:
-        """Take back what an endpoint had before this host's lease ended; whether it could.
+        """Claim again what an endpoint had before this host's lease ended; whether that succeeded.
 
-        What is its own already is no obstacle: it goes with the present lease from now on.
+        Addresses that it still has are attached to the present lease.
         """
         addresses = [_address_key(endpoint, each) for each in endpoint.addresses]
         found = {entry.key: entry for entry in self._etcd.get(*addresses).entries}
@@ -255,10 +255,10 @@ class Registry:
         return self._etcd.change(conditions, [*changes, self._put(endpoint)])
 
     def publish(self, endpoint: EndpointEntry) -> None:
-        """Change what is known of an endpoint that has its addresses.
+        """Write an endpoint that has its addresses.
 
         Raises:
-            Conflict: if it has lost them.
+            Conflict: if other endpoints have got them meanwhile.
         """
         own = Present(entries.endpoint_key(endpoint.network, endpoint.id))
         if not self._etcd.change([own], [self._put(endpoint)]) and not self.reclaim(endpoint):
@@ -269,7 +269,7 @@ class Registry:
             )
 
     def release(self, endpoints: Sequence[EndpointEntry]) -> None:
-        """Give endpoints and their addresses up; those that have become others' are left."""
+        """Delete endpoints and their addresses, but not addresses that other endpoints have now."""
         for endpoint in endpoints:
             keys = [_address_key(endpoint, each) for each in endpoint.addresses]
             found = self._etcd.get(*keys).entries if keys else []
@@ -293,7 +293,7 @@ class Registry:
     def _explain(
         self, network: NetworkRecord, endpoint: EndpointEntry, wanted: Sequence[Address]
     ) -> None:
-        """Why a claim was refused, if it was not just that another host was quicker."""
+        """Raise why a claim was refused; return if it may succeed when it is tried again."""
         keys = [entries.address_key(network.id, each) for each in wanted]
         found = self._etcd.get(entries.network_key(network.id), *keys).entries
         by_key = {entry.key: entry.value for entry in found}
@@ -316,7 +316,7 @@ class Registry:
         return f"container {holder.names[0]!r} on host {holder.host_name!r}"
 
     def _next_free(self, network: NetworkRecord, version: int) -> tuple[Address, Put]:
-        """The next address after the one given last, round and round (contract IP8)."""
+        """The next free address after the last allocated one, cyclic, and the new cursor (IP8)."""
         for position, pool in enumerate(network.pools):
             if pool.version != version:
                 continue
@@ -334,7 +334,7 @@ class Registry:
         raise Exhausted(f"network {network.name!r} has no free address left in {ranges}")
 
     def _free_between(self, network_id: str, pool: Pool, first: int, last: int) -> int | None:
-        """The lowest free number of a range, reading no more keys than it takes."""
+        """The lowest free address of a range, as a number; reads only as many keys as needed."""
         at_start = sorted(number for number in pool.taken_at_start() if first <= number <= last)
         end = end_of(entries.address_key(network_id, address_from(last, pool.version)))
         while first <= last:

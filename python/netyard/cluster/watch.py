@@ -1,7 +1,8 @@
-"""Following a part of the shared state: a snapshot, then every change, for as long as it is wanted.
+"""Watches of a prefix in etcd: a snapshot, then every change, each with a thread of its own.
 
-A lost connection is taken up where it was lost. If the history from there on is gone (compaction)
-there is a new snapshot, and whoever follows finds out himself what has changed.
+After a lost connection a watch resumes at its revision. If that has been compacted there is a new
+snapshot, and the handler compares it with what it has. The requests are `netyard.cluster.etcd`;
+what is done with entries is the agent's.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ _PAUSE_MIN, _PAUSE_MAX = 0.1, 2.0
 
 
 class WatchHandler(Protocol):
-    """Who is told; called from the watch's thread only."""
+    """What is done with entries; called from the watch's thread only."""
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """This is all there is."""
+        """A snapshot: these are all entries, and others are gone."""
 
     def change(self, batch: Batch) -> None:
-        """This has changed."""
+        """These entries have changed."""
 
     def resume(self) -> None:
-        """The connection was lost, and is there again: time to look at what was done meanwhile."""
+        """The connection is there again after a loss: check what was made of entries before.
+
+        Changes of the meantime follow.
+        """
 
 
 class Watch:
@@ -52,11 +56,11 @@ class Watch:
         self._thread.start()
 
     def wait_until_begun(self, seconds: float) -> bool:
-        """Wait until the first snapshot has been handed over; whether it was."""
+        """Wait until the handler has had the first snapshot; whether it has in time."""
         return self._has_begun.wait(seconds)
 
     def stop(self) -> None:
-        """Hand nothing over any more; the thread ends when its connection does."""
+        """Call the handler no more; the thread ends when its connection does."""
         self._is_wanted = False
         self._ended.set()
 
@@ -75,7 +79,7 @@ class Watch:
                 if self._is_wanted:
                     _LOG.warning("following %s: %s", self._prefix, error)
             except Exception:
-                # Whatever it was, what there is now counts.
+                # A handler that failed may have missed changes: it gets a snapshot.
                 _LOG.exception("following %s", self._prefix)
                 self._revision = 0
             finally:
