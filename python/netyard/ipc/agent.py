@@ -1,4 +1,8 @@
-"""Talking to the agent, and starting it when a container first needs a name server."""
+"""Requests of commands to the agent, and starting it when it is first needed.
+
+The messages are `netyard.ipc.protocol`, the other side is `netyard.agent.server`. Requests about
+the cluster are `netyard.ipc.cluster`.
+"""
 
 from __future__ import annotations
 
@@ -31,35 +35,35 @@ _CROWDED_SECONDS = 0.01
 def refresh(
     layout: Layout, containers: Sequence[str], *, needed: bool, ended: bool = False
 ) -> None:
-    """Have the agent look at these containers again.
+    """Have the agent read these containers from the store again.
 
     Args:
-        needed: Start it if it does not run; a fresh one looks at everything.
-        ended: They have come to their end: the agent must let go of their namespaces.
+        needed: Start the agent if it does not run; a new one reads all containers.
+        ended: They have ended: the agent must close their namespaces.
 
     Raises:
-        AgentError: if it is needed and does not come up.
+        AgentError: if it is needed and does not start.
     """
     begin_refresh(layout, containers, ended=ended).finish(needed=needed)
 
 
 def begin_refresh(layout: Layout, containers: Sequence[str], *, ended: bool = False) -> Refresh:
-    """The same in two steps, so that the agent works while the caller does something else."""
+    """The same in two steps, so that the caller can do something else meanwhile."""
     message = {"op": "refresh", "containers": list(containers), "ended": ended}
     return Refresh(layout, _connect(layout, message))
 
 
 class Refresh:
-    """A request on its way to the agent."""
+    """A request that was sent to the agent, and is not answered yet."""
 
     def __init__(self, layout: Layout, sock: socket.socket | None) -> None:
         self._layout = layout
         self._socket = sock
 
     def finish(self, *, needed: bool) -> None:
-        """Wait until the agent has looked; see `refresh`."""
+        """Wait until the agent is up to date; see `refresh`."""
         if self._answer() is None and needed:
-            # It may have been started meanwhile, for a lease.
+            # Another request may have started it meanwhile, for a lease.
             ensure(self._layout)
 
     def _answer(self) -> dict[str, Any] | None:
@@ -68,13 +72,13 @@ class Refresh:
 
 
 def tidy(layout: Layout) -> None:
-    """Have the agent tidy up; do it here if there is no agent.
+    """Have the agent do the deferred deletions; do them here if there is no agent.
 
-    It forgets connections of addresses that have gone, and deletes links that are out of use.
+    These are conntrack entries of addresses that are out of use, and links that are.
     """
     sock = _connect(layout, {"op": "tidy"})
     if sock is not None:
-        # Nobody waits for it: an agent that ends, or is started, tidies up as well.
+        # Not waited for: an agent does the same when it starts and when it ends.
         sock.close()
     else:
         conntrack.forget(layout)
@@ -82,12 +86,12 @@ def tidy(layout: Layout) -> None:
 
 
 def rename(layout: Layout, container_id: str) -> None:
-    """Have the agent call a container by its present name."""
+    """Have the agent replace a container's names by its present ones."""
     request(layout, {"op": "rename", "container": container_id})
 
 
 def forget_network(layout: Layout, network_id: str) -> None:
-    """Have the agent drop a network's names."""
+    """Have the agent remove a network's zone."""
     request(layout, {"op": "forget", "network": network_id})
 
 
@@ -97,7 +101,7 @@ def begin_lease(layout: Layout, endpoint_id: str) -> None:
 
 
 def lease_of(layout: Layout, endpoint_id: str) -> tuple[tuple[IPv4Address, Lease] | None, str]:
-    """What has been granted to an endpoint so far, or what keeps it."""
+    """The DHCP lease of an endpoint; ``None`` and the reason if there is none yet."""
     answer = request(layout, {"op": "leased", "endpoint": endpoint_id}) or {}
     if "lease" not in answer:
         return None, answer.get("why", "")
@@ -105,7 +109,7 @@ def lease_of(layout: Layout, endpoint_id: str) -> tuple[tuple[IPv4Address, Lease
 
 
 def release_leases(layout: Layout, endpoint_ids: Sequence[str]) -> None:
-    """Have the agent give leases back; one that was killed goes on where it was for that."""
+    """Have the agent release leases; start it if it does not run, since only it can."""
     message = {"op": "release", "endpoints": list(endpoint_ids)}
     if request(layout, message) is None:
         start(layout)
@@ -127,7 +131,7 @@ def ensure(layout: Layout) -> None:
 
 
 def request(layout: Layout, message: dict[str, Any]) -> dict[str, Any] | None:
-    """Ask the agent something; ``None`` if it does not run.
+    """Send a request to the agent; its answer, ``None`` if it does not run.
 
     Raises:
         AgentError: if it runs and reports a failure.
@@ -145,7 +149,7 @@ def _connect(layout: Layout, message: dict[str, Any]) -> socket.socket | None:
         except (FileNotFoundError, ConnectionError):
             return None
         except BlockingIOError as error:
-            # Many ask at once, and more would wait than the kernel lets.
+            # The socket's backlog is full, because of many requests at once.
             if time.monotonic() > deadline:
                 raise AgentError(f"the agent does not answer on {layout.agent_socket}") from error
             time.sleep(_CROWDED_SECONDS)
@@ -185,9 +189,9 @@ def start(layout: Layout) -> None:
     """Start the agent and wait until it answers.
 
     Raises:
-        AgentError: if it does not come up; its log says why.
+        AgentError: if it does not start; its log says why.
     """
-    # Not needed to talk to one that runs.
+    # Imported here, because requests to an agent that runs do not need it.
     import subprocess
 
     words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
@@ -214,5 +218,5 @@ def start(layout: Layout) -> None:
 
 
 def _leave_to_itself(process: Popen[bytes]) -> None:
-    """The agent outlives us: it is not to be waited for or warned about."""
+    """The agent outlives this process: `subprocess` must not wait for it or warn about it."""
     process.returncode = 0

@@ -1,10 +1,11 @@
-"""What this host asks of its cluster: by the agent, which has the connection.
+"""Requests of commands about the cluster, sent to the agent, which has the connection to etcd.
 
-Addresses are claimed when an endpoint is planned, and made known when it can be reached; what is
-given up is made known by the agent itself, which is told of every change of a container.
+The other side is `netyard.agent.cluster_requests`. Addresses are claimed when an endpoint is
+planned, and published when it can be reached. What is released the agent finds out itself, when it
+is told that a container has changed.
 
-What is kept in etcd is imported by who asks about it: most hosts are in no cluster, and these
-functions are on the way of every command.
+`netyard.cluster` is imported inside functions: every command imports this file, and most hosts are
+in no cluster.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 def ask(root: Root, what: str, **fields: Any) -> dict[str, Any]:
     """Have the agent do something in the cluster.
 
+    Args:
+        what: The request, as `netyard.agent.cluster_requests` names them.
+
     Raises:
-        NetyardError: what the agent, or the cluster, says to it.
+        NetyardError: of the class that was raised in the agent.
     """
     agent.ensure(root.layout)
     answer = agent.request(root.layout, {"op": "cluster", "what": what, **fields}) or {}
@@ -41,10 +45,10 @@ def ask(root: Root, what: str, **fields: Any) -> dict[str, Any]:
 
 
 def check_member(root: Root) -> Membership:
-    """This host's part in its cluster.
+    """This host's membership in a cluster.
 
     Raises:
-        Conflict: if it is in none (contract OV1).
+        Conflict: if it is in no cluster (contract OV1).
     """
     found = config.load(root.layout.root).cluster
     if found is None:
@@ -66,29 +70,29 @@ def leave(root: Root) -> None:
 
 
 def own_host(root: Root) -> HostEntry:
-    """This host, as the others know it."""
+    """This host's entry in etcd."""
     from netyard.cluster.entries import HostEntry
 
     return HostEntry.from_json(ask(root, "self")["host"])
 
 
 def rotate_key(root: Root) -> None:
-    """Have a new key for the tunnel between the hosts.
+    """Make a new key for this host's end of the tunnel between the hosts.
 
     Raises:
-        Conflict: if this host has no part in the tunnel.
+        Conflict: if this host has no tunnel.
     """
     ask(root, "rotate-key")
 
 
 def prepare(root: Root, network: NetworkRecord) -> None:
-    """Have the tunnel an encrypted network is carried by, before its device is made."""
+    """Have the agent make the tunnel that an encrypted network needs, before its device."""
     if network.is_encrypted:
         ask(root, "prepare")
 
 
 def hosts(root: Root) -> list[HostEntry]:
-    """The hosts of the cluster that are there."""
+    """The present hosts of the cluster."""
     from netyard.cluster.entries import HostEntry
 
     return [HostEntry.from_json(text) for text in ask(root, "hosts")["hosts"]]
@@ -102,10 +106,10 @@ def networks(root: Root) -> list[NetworkRecord]:
 
 
 def add_network(root: Root, network: NetworkRecord) -> None:
-    """Make a network known to all hosts.
+    """Add a network to the cluster's.
 
     Raises:
-        NameInUse, SubnetOverlap, Conflict: if another host was quicker.
+        NameInUse, SubnetOverlap, Conflict: if another network has its name, addresses or VNI.
     """
     from netyard.cluster.entries import network_to_json
 
@@ -113,10 +117,10 @@ def add_network(root: Root, network: NetworkRecord) -> None:
 
 
 def remove_network(root: Root, network: NetworkRecord) -> None:
-    """Remove a network everywhere.
+    """Remove a network from all hosts.
 
     Raises:
-        Conflict: if containers of any host are on it; it names them.
+        Conflict: if containers of any host are on it; the error names them.
     """
     from netyard.cluster.entries import network_to_json
 
@@ -138,10 +142,15 @@ def claim(
     endpoint_id: str,
     wanted: Mapping[int, Address | None],
 ) -> list[Address]:
-    """Take addresses for an endpoint, one a family.
+    """Claim addresses for an endpoint, one an IP version.
+
+    Args:
+        wanted: By IP version, the address that it must be; ``None`` for any free one.
 
     Raises:
-        NotFound, AddressInUse, Exhausted: as they say.
+        NotFound: if the network has been removed.
+        AddressInUse: if another endpoint has a wanted address.
+        Exhausted: if no address is free.
         ClusterError: if etcd cannot be reached.
     """
     answer = ask(
@@ -155,26 +164,26 @@ def claim(
 
 
 def follow(root: Root, network: NetworkRecord) -> None:
-    """Have the kernel know a network's containers on other hosts, once the device is there."""
+    """Have the agent write a network's endpoints on other hosts to its device, and watch them."""
     if network.spans_hosts:
         ask(root, "follow", network=network.id)
 
 
 def publish(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    """Make known that endpoints can be reached."""
+    """Have the agent publish endpoints that can be reached now."""
     shared = [each.id for each in endpoints if _is_shared(root, each)]
     if shared:
         ask(root, "publish", endpoints=shared)
 
 
 def give_up(root: Root, container_id: str, endpoints: Sequence[EndpointRecord]) -> None:
-    """Make known that endpoints are gone from the store; at the latest when etcd is back."""
+    """Have the agent release endpoints that are gone from the store, now or when etcd is back."""
     if any(_is_shared(root, each) for each in endpoints):
         agent.refresh(root.layout, [container_id], needed=False)
 
 
 def repair(root: Root) -> None:
-    """Have the kernel know the containers on other hosts anew, and no others."""
+    """Have the agent set the kernel's entries for endpoints on other hosts right."""
     if config.load(root.layout.root).cluster is not None:
         ask(root, "repair")
 

@@ -1,6 +1,7 @@
-"""What clients and agent say to each other: one JSON object a line, one answer a request.
+"""The wire format between commands and the agent: one JSON object a line, one answer a request.
 
-Over a Unix socket with mode 0600, in the runtime directory.
+Over a Unix socket with mode 0600, in the runtime directory. Which requests there are is
+`netyard.ipc.agent` and `netyard.agent.server`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def receive(stream: BinaryIO) -> dict[str, Any] | None:
-    """Read one message; ``None`` if the other side is gone or sends no message."""
+    """Read one message; ``None`` if the connection is closed or the line is not a message."""
     line = stream.readline(REQUEST_MAX)
     if not line.endswith(b"\n"):
         return None

@@ -1,0 +1,1 @@
+"""Name resolution of containers: names, views and files are computed here; `rust/dns` answers."""

@@ -1,6 +1,7 @@
-"""The files a container gets of its own: hosts, hostname, resolv.conf. Text in, text out.
+"""A container's hosts, hostname and resolv.conf: their text, and reading and writing such files.
 
-Written in place, never by rename: they are bind-mounted, and a new inode would not show.
+When they are written is `netyard.lifecycle.etc_files`. Files are written in place, never by rename:
+they are bind-mounted, and the container would not see a new inode.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _IPV6_LINES = (
 
 
 class ResolvConf(NamedTuple):
-    """A resolv.conf, taken apart (resolv.conf(5))."""
+    """A parsed resolv.conf (resolv.conf(5))."""
 
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
@@ -61,21 +62,21 @@ class ResolvConf(NamedTuple):
 
     @classmethod
     def of_host(cls) -> ResolvConf:
-        """The host's; empty if there is none."""
+        """The host's; empty if it has none."""
         return cls.parse(read_text(Path("/etc/resolv.conf")))
 
     @classmethod
     def to_copy(cls) -> ResolvConf:
-        """The host's, to be copied to where its loopback is not reached (contract DN25).
+        """The host's, for a place where its loopback cannot be reached (contract DN25).
 
-        If systemd-resolved's stub is the only server, the file with the real ones.
+        If systemd-resolved's stub is the only server, systemd-resolved's file with the real ones.
         """
         own = cls.of_host()
         real = read_text(_RESOLVED) if own.servers == (_STUB,) else ""
         return cls.parse(real) if real else own
 
     def render(self, comment: str) -> str:
-        """The file."""
+        """The file's text, with a comment at its end."""
         lines = [f"nameserver {server}" for server in self.servers]
         if self.search:
             lines.append("search " + " ".join(self.search))
@@ -94,7 +95,7 @@ def resolv_conf(
     search: Sequence[str],
     options: Sequence[str],
 ) -> str:
-    """A container's resolv.conf (contract RS1 to RS9)."""
+    """The text of a container's resolv.conf (contract RS1 to RS9)."""
     chosen_search = tuple(search) if search else host.search
     if chosen_search == (".",):
         chosen_search = ()
@@ -139,7 +140,7 @@ def _address(text: str) -> Address | None:
 
 
 def upstreams_of(servers: Iterable[str]) -> list[tuple[Address, str, int]]:
-    """Servers as the name server wants them: address, zone, port. Unreadable ones are left out."""
+    """Servers as `netyard._core` takes them: address, zone, port. Invalid ones are left out."""
     found = []
     for server in servers:
         bare, _, zone = server.partition("%")
@@ -165,7 +166,7 @@ def hosts_file(
     extra: Iterable[tuple[str, str]],
     has_ipv6: bool,
 ) -> str:
-    """A container's /etc/hosts (contract EH1)."""
+    """The text of a container's /etc/hosts (contract EH1)."""
     lines = ["127.0.0.1\tlocalhost"]
     if has_ipv6:
         lines += _IPV6_LINES
@@ -205,7 +206,7 @@ def remove_directory(path: Path) -> None:
                 path.rmdir()
                 return
             except OSError as error:
-                # A supervisor has just left its last word there.
+                # A supervisor has just written a file there, its last.
                 if error.errno != errno.ENOTEMPTY or not tries_left:
                     raise
 
@@ -213,8 +214,8 @@ def remove_directory(path: Path) -> None:
 def write_in_place(path: Path, text: str) -> None:
     """Replace a file's content, keeping its inode, in one write.
 
-    Never follows a symbolic link: the directory is netyard's, but what is mounted from it is in
-    the container's hands.
+    Never follows a symbolic link: the directory is netyard's, but the container can change the
+    files that are mounted from it.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o644)

@@ -1,4 +1,8 @@
-"""Who is called what: endpoints and networks as names the server answers for. Pure."""
+"""Names that the name server answers: those of an endpoint, and on which networks. Pure.
+
+From these `netyard.resolver.views` makes the view of one container; zones in the server are
+`netyard.agent.zones`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ def names_of(container: ContainerRecord, endpoint: EndpointRecord) -> Names:
 def search_order(
     endpoints: Iterable[EndpointRecord], networks: Mapping[str, NetworkRecord]
 ) -> list[str]:
-    """The ids of the networks whose names a container sees, in gateway order (contract DN6)."""
+    """Ids of the networks whose names a container resolves, in gateway order (contract DN6)."""
     seen = [(each, networks[each.network_id]) for each in endpoints if each.network_id in networks]
     named = [pair for pair in seen if pair[1].has_name_service]
     in_order = sorted(named, key=lambda pair: pair[1].gateway_rank(pair[0]))
@@ -32,7 +36,7 @@ def search_order(
 
 
 def forwards(endpoints: Sequence[EndpointRecord], networks: Mapping[str, NetworkRecord]) -> bool:
-    """Whether a container may ask servers outside: not from internal networks only (DN21)."""
+    """Whether other names are forwarded: not if all networks are internal (contract DN21)."""
     return any(
         not networks[each.network_id].is_internal
         for each in endpoints
@@ -41,5 +45,5 @@ def forwards(endpoints: Sequence[EndpointRecord], networks: Mapping[str, Network
 
 
 def keeps_single_labels(options: Iterable[str]) -> bool:
-    """Whether the user set ``ndots``, so that single labels are not asked outside (DN12)."""
+    """Whether the user set ``ndots``, so that single labels are not forwarded (contract DN12)."""
     return any(option.startswith("ndots:") for option in options)

@@ -1,7 +1,7 @@
-"""What one container's name server answers from: networks, upstream servers, links. Pure.
+"""The view of one container: from which networks, links and upstream servers it gets answers. Pure.
 
-Which names and addresses a network has is `netyard.resolver.names`; listening in the container's
-namespace and answering is the agent's.
+Which names an endpoint has is `netyard.resolver.names`; listening in the container's namespace and
+answering are the agent's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class View(NamedTuple):
     """How questions of one container are answered, as `netyard._core` takes it.
 
     Attributes:
-        networks: Ids of the networks whose names it sees, the first that has a name wins.
+        networks: Ids of the networks whose names it resolves; the first that has a name counts.
         upstreams: Address, zone and port of servers for other names; empty for the host's, ``None``
             if other names are not forwarded.
         keeps_single_labels: Names without a dot are not forwarded.

@@ -1,1 +1,1 @@
-"""Processes beside containers: the shim, what it is told and what it tells."""
+"""Processes of containers: started by the shim, signalled, with users, capabilities and logs."""

@@ -1,4 +1,7 @@
-"""Capabilities by name, as bit masks for the shim (``include/uapi/linux/capability.h``)."""
+"""Linux capabilities: their names, and the bit mask that the shim gets.
+
+Names and bits are those of ``include/uapi/linux/capability.h``. They are set by the shim.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _NAMES = (
     "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
 ).split()
 _ALL = (1 << len(_NAMES)) - 1
-# Docker's set; the shim has the same one as its default.
+# Docker's default set; the shim has the same one.
 _DEFAULT = (
     "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW "
     "SYS_CHROOT MKNOD AUDIT_WRITE SETFCAP"

@@ -1,4 +1,4 @@
-"""Container logs: the records the shim wrote, in the CRI format."""
+"""Container logs: reading and following the records that the shim writes, in the CRI format."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _POLL_SECONDS = 0.1
 
 
 class LogRecord(NamedTuple):
-    """One line, or the part of one.
+    """One line of output, or a part of a long one.
 
     Attributes:
         time: RFC 3339 with nanoseconds, UTC.
         stream: ``stdout`` or ``stderr``.
-        data: The bytes, with the line's end if the line is complete.
+        data: The bytes, with a newline if the line is complete.
     """
 
     time: str
@@ -36,11 +36,11 @@ class LogRecord(NamedTuple):
 def read(
     path: Path, *, tail: int | None = None, follow: Callable[[], bool] | None = None
 ) -> Iterator[LogRecord]:
-    """The records of a log.
+    """Read the records of a log; none if there is no such file.
 
     Args:
-        tail: Only the last so many of those that are there.
-        follow: Called while waiting for more; it goes on while that is true.
+        tail: Only this many of the last records that are there.
+        follow: Called while waiting for further records; reading ends when it returns false.
     """
     try:
         file = path.open("rb")

@@ -1,4 +1,7 @@
-"""Container processes as the host sees them: known by pid and start time, signalled by pidfd."""
+"""Processes of containers, from the host's side: identified by pid and start time, pidfd, ``top``.
+
+Starting them is `netyard.runtime.shim`.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ def start_time(pid: int) -> int:
 
 def is_alive(container: ContainerRecord) -> bool:
     """Whether the container's first process runs."""
-    # A start time of 0 is that of a process that ended before it was looked at.
+    # A recorded start time of 0: the process had ended before the time could be read.
     return container.pid_start > 0 and start_time(container.pid) == container.pid_start
 
 
 def processes_below(pid: int) -> list[dict[str, str]]:
-    """A process and all it has started, as ``top`` shows them, with the host's pids."""
+    """A process and its descendants, as ``top`` shows them, with the host's pids."""
     parents: dict[int, list[int]] = {}
     stats: dict[int, list[str]] = {}
     for directory in Path("/proc").glob("[0-9]*"):
@@ -62,7 +65,7 @@ def _row(pid: int, stat: list[str]) -> dict[str, str]:
 
 
 class Process:
-    """A handle on a container's first process that cannot come to mean another one."""
+    """A pidfd of a container's first process: never another process with the same pid."""
 
     def __init__(self, container: ContainerRecord) -> None:
         self._fd = -1
@@ -70,7 +73,7 @@ class Process:
             fd = os.pidfd_open(container.pid)
         except (ProcessLookupError, ValueError, OSError):
             return
-        # Checked after opening: only now can the pid not be given to another process unnoticed.
+        # Checked after opening: from now on, reuse of the pid does not change what the pidfd is of.
         if start_time(container.pid) == container.pid_start:
             self._fd = fd
         else:
@@ -94,7 +97,7 @@ class Process:
             return
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end; false if it has not come in time."""
+        """Wait until the process has ended; whether it has in time."""
         if self._fd < 0:
             return True
         poll = select.poll()

@@ -1,6 +1,7 @@
-"""The shim: unpacked once, started for each container, talked to over its socket.
+"""The shim, a program that starts and supervises containers: its command lines, its socket.
 
-The other side of everything here is ``rust/netns/src/shim``.
+The program itself is ``rust/netns/src/shim``; what a container needs beside its process is
+`netyard.lifecycle`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _mark() -> str:
 
 
 class Launch(NamedTuple):
-    """What a supervisor is told.
+    """What the shim needs to start and supervise a container.
 
     Attributes:
         directory: The container's runtime directory.
@@ -166,7 +167,7 @@ class _Started:
                 [path(layout), mode, *words, *options, "--", *launch.command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # Whoever waits for the end of our output must not wait for the container's.
+                # A reader of our output must not wait for the end of the container.
                 stderr=subprocess.DEVNULL,
                 pass_fds=descriptors,
             )
@@ -187,7 +188,7 @@ class _Started:
 
 
 def _environment_pipe(environment: Sequence[str]) -> int:
-    """A descriptor to read an environment from: on a command line everybody could."""
+    """A descriptor to read an environment from: command lines can be read by all users."""
     fd = os.memfd_create("environment", os.MFD_CLOEXEC)
     os.write(fd, b"\0".join(os.fsencode(entry) for entry in environment))
     os.lseek(fd, 0, os.SEEK_SET)
@@ -246,7 +247,7 @@ def execute(
 
 
 def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> Attachment:
-    """Connect our streams to a container's, in a process of its own."""
+    """Connect our streams to a container's, in a process of the shim."""
     status_ours, status_theirs = os.pipe()
     words = ["--directory", str(directory), "--status", str(status_theirs)]
     words += ["--terminal"] * tty + ["--interactive"] * interactive
@@ -312,19 +313,19 @@ class Claim:
         return packet[1]
 
     def kill(self) -> None:
-        """Have the supervisor end its container, whose pid nobody else may know."""
+        """Have the supervisor kill its container, whose pid may not be recorded."""
         with suppress(OSError):
             self._socket.send(bytes([_KILL]))
 
     def keep(self) -> None:
-        """Cleaned up: the supervisor may go."""
+        """The clean-up is done: the supervisor may end."""
         with suppress(OSError):
             self._socket.send(bytes([_CLEANED]))
         self._socket.close()
 
 
 def end_orphan(directory: Path) -> None:
-    """End a container whose starter was killed before it could record the pid."""
+    """End a container whose start was killed before the pid was recorded."""
     claim = Claim.try_on(directory)
     if claim is not None:
         claim.kill()
@@ -334,13 +335,13 @@ def end_orphan(directory: Path) -> None:
 
 
 def exit_command(layout: Layout, container_id: str) -> list[str]:
-    """What a supervisor runs when its container has ended and nobody else cleans up."""
+    """The command that a supervisor runs when its container has ended without a `Claim`."""
     words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
     return [*words, "container-ended", container_id]
 
 
 def isolated(layout: Layout, hostname: str, command: Sequence[str]) -> list[str]:
-    """The command line that runs a command on a throw-away machine."""
+    """The command line that runs a command in new namespaces, as if on a machine of its own."""
     return [str(path(layout)), "isolate", "--hostname", hostname, "--", *command]
 
 

@@ -1,4 +1,4 @@
-"""Users and groups of a container, looked up in its own files."""
+"""Users and groups of a container, looked up in the passwd and group files of its root."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_user(text: str, rootfs: str) -> str:
 def _lines(rootfs: str, name: str) -> list[list[str]]:
     path = Path(rootfs or "/") / "etc" / name
     try:
-        # A link out of the root must not make the host's users the container's.
+        # A symbolic link out of the root must not give the container the host's users.
         if rootfs and not path.resolve().is_relative_to(Path(rootfs).resolve()):
             return []
         return [line.split(":") for line in path.read_text(errors="replace").splitlines()]
