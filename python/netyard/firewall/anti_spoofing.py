@@ -1,12 +1,12 @@
-"""Networks with ``spoof_check``: what a container may say of itself. Pure, as `firewall` is.
+"""Anti-spoofing on networks with ``spoof_check``: source addresses at bridge ports. Pure.
 
-A container with the capability NET_RAW can send frames in another's name on its own bridge, as with
-Docker, where only the way through the host is checked. With ``spoof_check`` each port of the bridge
-lets in what has the container's own MAC address and addresses, in Ethernet, ARP, IP and neighbour
-discovery alike; no router advertisements or redirects, nothing that is neither IP nor ARP (spanning
-tree, tagged frames).
+A container with the capability NET_RAW can send frames with others' source addresses on its own
+bridge, as with Docker; `netyard.firewall.rules` only checks what goes through the host. With
+``spoof_check`` each port of the bridge accepts the container's own MAC and IP addresses only, in
+Ethernet, ARP, IP and neighbour discovery alike; no router advertisements or redirects, and no
+protocols but IP and ARP (spanning tree, tagged frames).
 
-Elements are there before the interface is, and go after it: there is no moment without.
+Elements are added before the interface and removed after it, so it is never unchecked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _IPV4, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD
 _TAGS = (0x8100, 0x88A8)
 _ICMPV6 = 58
 _ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT, _REDIRECT = 134, 136, 137
-# Who has no address yet asks whether one is free (RFC 5227, RFC 4862).
+# The source of duplicate address detection, sent before there is an address (RFC 5227, RFC 4862).
 _NOBODY: tuple[Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))
 
 
@@ -77,7 +77,7 @@ def _rules() -> Iterable[tuple[list[Statement], str | None]]:
     yield [NotIn(["iifname"], _PORTS.name), Accept()], None
     yield unless("ether saddr", _MACS), "another's MAC address"
     for tag in _TAGS:
-        # The kernel has taken the tag off, and the protocol is that behind it.
+        # The kernel has removed the tag: the ethertype is that of the frame in it.
         yield [FrameTypeIs(tag), *drop], "no VLAN"
     yield unless("ip saddr", _ADDRESSES[4], is_ipv4), "another's address"
     yield [is_ipv4, Accept()], None
@@ -93,7 +93,7 @@ def _rules() -> Iterable[tuple[list[Statement], str | None]]:
 
 
 def elements(ports: Iterable[tuple[str, str, Iterable[Address]]]) -> Elements:
-    """What ports may send.
+    """The addresses that bridge ports may send from.
 
     Args:
         ports: Interface on the host, MAC address and addresses of the container on it.
@@ -112,6 +112,6 @@ def elements(ports: Iterable[tuple[str, str, Iterable[Address]]]) -> Elements:
 
 
 def _link_local(mac: bytes) -> IPv6Address:
-    """The address the kernel gives an interface of its own (RFC 4291 appendix A)."""
+    """The link-local address that the kernel gives an interface (RFC 4291 appendix A)."""
     identifier = bytes([mac[0] ^ 0x02]) + mac[1:3] + b"\xff\xfe" + mac[3:]
     return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)

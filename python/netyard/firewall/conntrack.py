@@ -1,10 +1,10 @@
-"""Connections of addresses whose endpoint has gone, to be forgotten before anybody has them again.
+"""Conntrack entries of addresses that are out of use: deleted before an address is given again.
 
-The kernel finds them only by looking through its whole table, 5 ms however few there are. Nobody
-waits for that: what has gone is noted, and the agent forgets it beside its other work. An endpoint
-that takes an address before the agent has come to it does so itself.
+The kernel finds them only by a search of its whole table, which takes 5 ms however few there are.
+No command waits for that: it notes the addresses in files, and the agent deletes their entries
+later. An endpoint that gets an address before that deletes them itself.
 
-The notes are files because they are about the kernel's state, and go with it when the host ends.
+The notes are files under /run because conntrack entries do not outlive the host's kernel either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from netyard.state.records import EndpointRecord
 
 
 def leave(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:
-    """Note that connections of these endpoints' addresses are to be forgotten."""
+    """Note that entries of these endpoints' addresses are to be deleted."""
     addresses = [address for each in endpoints for address in each.addresses]
     if addresses:
         layout.stale_flows.mkdir(mode=0o700, exist_ok=True)
@@ -30,21 +30,21 @@ def leave(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:
 
 
 def forget_before(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:
-    """See to it that none of these endpoints inherits connections with its address."""
+    """Delete entries now if addresses of these endpoints are noted: they are in use again."""
     notes = (layout.stale_flows / str(address) for each in endpoints for address in each.addresses)
     if any(note.exists() for note in notes):
         forget(layout)
 
 
 def forget(layout: Layout) -> None:
-    """Forget the connections of every address that is noted.
+    """Delete the entries of all addresses that are noted.
 
     Raises:
         KernelError: if the kernel refuses; the notes stay.
     """
     if not layout.stale_flows.exists():
         return
-    # Held for the whole of it: nobody gets an address whose flows are being deleted.
+    # Held until the end: `forget_before` must not return while entries are being deleted.
     with _locked(layout):
         notes = list(layout.stale_flows.iterdir())
         if notes:

@@ -1,4 +1,8 @@
-"""Networks and published ports as elements of the table's sets. Pure: no kernel, no store."""
+"""Networks and published ports as elements of the table's sets and maps. Pure.
+
+The sets are `netyard.firewall.sets`, the rules that look elements up `netyard.firewall.rules`;
+which elements are added and removed, and when, is `netyard.firewall.table`.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +34,12 @@ Elements = dict[str, tuple[SetSpec, list[Element]]]
 def add_element(
     elements: Elements, where: SetSpec, key: Any, data: Any, comment: str | None, count: int = 1
 ) -> None:
-    """One more, or so many whose last numbers follow one another."""
+    """Add an element, or ``count`` with consecutive ports at the end of key and data."""
     elements.setdefault(where.name, (where, []))[1].append((key, data, comment, count))
 
 
 def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
-    """What makes networks known to the rules."""
+    """The elements of networks."""
     elements: Elements = {}
     for network in networks:
         if not network.bridge:
@@ -57,7 +61,7 @@ def network_elements(networks: Iterable[NetworkRecord]) -> Elements:
 def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: FamilySets) -> None:
     device, comment, options = network.bridge, network.name, network.options
     if network.spans_hosts:
-        # The host is no part of it: it has no address there, and no route.
+        # The host is not on it: it has no address there, and no route.
         add_element(elements, sets.isolated, [device], None, comment)
         add_element(elements, sets.unguarded, [device], None, comment)
         return
@@ -79,7 +83,7 @@ def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: 
 
 
 def publication_elements(publications: Iterable[Publication]) -> Elements:
-    """What makes published ports reachable."""
+    """The elements of published ports."""
     elements: Elements = {}
     seen: set[object] = set()
     for each in publications:
@@ -88,7 +92,7 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
         comment = each.container_id[:12]
         by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
         opening = by_access.get(each.access)
-        # One by one: several ports of the host may lead to the same.
+        # One by one: several host ports may lead to the same container port.
         for one in singly([each]) if opening is not None else ():
             inside = (address, protocol, one.container_port)
             if opening is not None and inside not in seen:
@@ -113,7 +117,7 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
 
 
 def elements_without(elements: Elements, kept: Elements) -> Elements:
-    """Elements that are in one and not in the other: what may go while the others stay."""
+    """Those of ``elements`` that are not in ``kept``."""
     left: Elements = {}
     for name, (where, entries) in elements.items():
         stay = {tuple(key) for key, *_ in kept[name][1]} if name in kept else set()
@@ -124,10 +128,10 @@ def elements_without(elements: Elements, kept: Elements) -> Elements:
 
 
 def steps_to_add(elements: Elements) -> list[Step]:
-    """Put elements in."""
+    """Steps that add elements."""
     return [AddElements(where, entries) for where, entries in elements.values()]
 
 
 def steps_to_delete(elements: Elements) -> list[Step]:
-    """Take elements out."""
+    """Steps that delete elements."""
     return [DeleteElements(where, entries) for where, entries in elements.values()]

@@ -1,4 +1,7 @@
-"""IP forwarding of the host: turned on when a network needs it, off again with the last."""
+"""IP forwarding of the host (sysctl): turned on for a network, and off again with the last one.
+
+The rules that keep other traffic from being forwarded are `netyard.firewall.rules`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _IPV6_DEVICES = Path("/proc/sys/net/ipv6/conf")
 def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
     """Turn forwarding on where a network needs it and it is off (contract FW28).
 
-    For netyard's networks only: nothing else may pass.
+    Other traffic is not forwarded: rules against that are there first.
     """
     has_egress = network.bridge and not network.is_internal and not network.spans_hosts
     if not has_egress or not config.load(root.layout.root).forwards:
@@ -44,14 +47,14 @@ def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
 
 
 def _guard_router(root: Root) -> None:
-    """Close forwarding to everybody else before it is turned on."""
+    """Add the rules against forwarding of other traffic, before forwarding is turned on."""
     apply(root, [("inet", root.layout.table, router_guard_steps())])
 
 
 def _keep_router_advertisements() -> None:
-    """A host that learns its IPv6 routes must go on doing so when it forwards.
+    """Keep a host whose IPv6 routes come by router advertisements accepting these.
 
-    With forwarding on, the kernel ignores router advertisements unless ``accept_ra`` is 2
+    With forwarding on, the kernel ignores them unless ``accept_ra`` is 2
     (`Documentation/networking/ip-sysctl.rst`).
     """
     for device in _IPV6_DEVICES.iterdir():
@@ -65,7 +68,7 @@ def _keep_router_advertisements() -> None:
 def restore_forwarding(root: Root) -> None:
     """Turn forwarding off again where netyard turned it on, when the last network is gone.
 
-    Not where others have come to need it: another engine, root or hypervisor has a bridge.
+    It stays on if the host has another bridge: another engine, root or hypervisor may need it.
     """
     is_needed = any(link.kind == "bridge" for link in _core.list_links())
     for version, (name, path) in _FORWARDING.items():

@@ -1,11 +1,10 @@
-"""Networks without icc: frames between their containers' ports are dropped. Pure.
+"""Isolation of containers on networks without icc: drops of frames between bridge ports. Pure.
 
-Containers of such a network must not reach each other, not even by ARP, but must reach one
-another's published ports by the host's address. Port isolation of the bridge cannot tell the two
-apart where br_netfilter translates bridged frames: it then sends them from port to port. So
-frames between ports are dropped in the bridge family unless the inet table, which sees them
-first if br_netfilter is on, has marked them. The mark ends with the frame's way into the
-container's namespace.
+Containers of such a network must not reach each other, not even by ARP, but must reach each other's
+published ports by the host's address. The bridge's own port isolation cannot do that where
+br_netfilter is on: a translated frame then goes from port to port as well. So frames between ports
+are dropped by rules of the bridge family, unless they have the mark of the inet table, which sees
+them first if br_netfilter is on. The mark is gone when the frame enters the container's namespace.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _AFTER_BR_NETFILTER = 10
 
 
 def apart_steps() -> list[Step]:
-    """The bridge family's table."""
+    """The chain in the bridge family's table."""
     chain = "apart"
     statements: list[Statement] = [
         GroupIs("iifgroup", APART_GROUP),
@@ -46,5 +45,5 @@ def apart_steps() -> list[Step]:
 
 
 def is_apart(network: NetworkRecord) -> bool:
-    """Whether containers of a network are kept apart (contract BO2)."""
+    """Whether containers of a network are isolated from each other (contract BO2)."""
     return not bridge_options.allows_icc(network.options)

@@ -1,10 +1,10 @@
-"""Ports published at ``[::1]``: their replies are turned round at the container's port. Pure.
+"""Ports published at ``[::1]``: their replies are redirected to the loopback device. Pure.
 
-The kernel cannot route a reply to ::1 that comes in through a bridge: it checks for loopback
-addresses before translation, and has no IPv6 counterpart of route_localnet. But a reply that
-comes in through the loopback device is fine. So replies of published ports are turned round at
-the container's host interface, before the bridge sees them: given the loopback's (all zero) MAC
-address and forwarded to it, where connection tracking finds them. Tried on 6.1 and 6.18.
+The kernel drops a reply to ::1 that arrives through a bridge: it checks for loopback addresses
+before translation, and has no IPv6 counterpart of route_localnet. It accepts one that arrives
+through the loopback device. So replies of published ports are redirected at ingress of the
+container's host interface, before the bridge: they get the loopback's MAC address (all zero) and
+are forwarded to that device, where conntrack translates them. Tried on 6.1 and 6.18.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ _LOOPBACK_INDEX = 1
 def loop_steps(
     host_ifname: str, gateway: Address, publications: Iterable[Publication]
 ) -> list[Step]:
-    """Turn round replies of these ports that go to the host itself."""
+    """Steps that redirect replies of these ports to the host, in the netdev family's table.
+
+    Args:
+        gateway: The bridge's address, from which the host asks containers.
+    """
     steps: list[Step] = [
         AddTable(),
         AddChain(host_ifname, "filter", "ingress", -300, host_ifname),

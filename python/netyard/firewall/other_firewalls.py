@@ -1,15 +1,17 @@
-"""Other firewalls of this host, and netyard's way through them (contract FW27 to FW31).
+"""Coexistence with other firewalls: Docker, ufw, firewalld, an administrator's (FW27 to FW31).
 
-An accept in netyard's table does not undo a drop in another one. So where Docker, ufw or an admin
-drop forwarded packets in iptables' FORWARD chain, or firewalld rejects what is in none of its
-zones, netyard's bridges are entered there, too: accepted both ways, because what may reach a
-container is decided, finally, by netyard's own drops.
+An accept in netyard's table does not undo a drop in another table. So where Docker, ufw or an
+administrator drops forwarded packets in iptables' FORWARD chain, or firewalld rejects interfaces
+that are in none of its zones, netyard's bridges are entered there as well: accepted in both
+directions, because netyard's own drops decide what reaches a container.
 
-Of what is for the host itself only the tunnel of encrypted overlay networks is let in, which
-checks who sends. Plain VXLAN checks nothing: the admin says from where it may come.
+Of packets to the host itself, only those of the tunnel of encrypted overlay networks are accepted,
+because WireGuard authenticates its peers. Plain VXLAN does not: the administrator decides from
+where it may come.
 
-Their chains are changed with their own tools, `iptables` and `firewall-cmd`, so that these can go
-on reading them; nothing is ever flushed, and only entries of this root are taken out again.
+Chains are changed with the tools of their owners, `iptables` and `firewall-cmd`, which can still
+read them. Nothing is flushed, and only entries of this root are removed. netyard's own tables are
+`netyard.firewall.table`; when this runs is `netyard.agent.firewalls`.
 """
 
 from __future__ import annotations
@@ -45,12 +47,12 @@ _SECONDS = 20
 
 
 class Guard(NamedTuple):
-    """What drops packets that are for the host itself.
+    """A firewall that drops packets to the host itself.
 
     Attributes:
-        name: As it is called.
+        name: For messages.
         family: ``ip``, ``ip6`` or ``inet``.
-        lets_in: Whether netyard can let something in there.
+        lets_in: Whether netyard can enter accepts there.
     """
 
     name: str
@@ -59,14 +61,14 @@ class Guard(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Who else filters here.
+    """The other firewalls of this host.
 
     Attributes:
         chains: Tool and chain to enter bridges in, such as ``("iptables", "DOCKER-USER")``.
-        inputs: The same for what is to reach the host itself.
-        guards: Whatever drops what is for the host.
-        has_docker, has_firewalld, has_ufw: Whose chains there are.
-        others: Other chains that drop forwarded packets, which netyard cannot enter anything in.
+        inputs: The same for packets to the host itself.
+        guards: The firewalls that drop packets to the host.
+        has_docker, has_firewalld, has_ufw: Whether there are chains of these.
+        others: Other chains that drop forwarded packets, in which netyard can enter nothing.
     """
 
     chains: Sequence[tuple[str, str]] = ()
@@ -87,7 +89,11 @@ class Found(NamedTuple):
 
 
 def find(own_table: str) -> Found:
-    """Look at everybody's chains. A netlink dump: no tool is started."""
+    """Find other firewalls by the chains of all tables: a netlink dump, no tool is started.
+
+    Args:
+        own_table: The name of this root's tables, which are left out.
+    """
     try:
         present = [chain for chain in _core.list_chains() if chain.table != own_table]
     except NetyardError:
@@ -121,7 +127,7 @@ def find(own_table: str) -> Found:
 
 
 def stamp() -> object:
-    """Something that is another one whenever `find` may find something else."""
+    """A value that differs from the one before whenever `find` may find something else."""
     try:
         return _core.nft_generation(), [_legacy_tables(path) for path in _LEGACY.values()]
     except NetyardError:
@@ -129,7 +135,7 @@ def stamp() -> object:
 
 
 def _legacy_tools() -> list[str]:
-    """The older iptables, where it filters: it keeps its rules beside nf_tables."""
+    """The tools of legacy iptables, where it has a filter table: it is not part of nf_tables."""
     return [
         tool
         for tool, path in _LEGACY.items()
@@ -145,7 +151,7 @@ def _legacy_tables(path: Path) -> str:
 
 
 def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:
-    """Enter the bridges there are into others' chains, and take out those that are gone.
+    """Enter the present bridges in other firewalls, and remove those that are gone.
 
     Returns:
         What was done, a line each.
@@ -159,7 +165,7 @@ def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:
 
 @contextmanager
 def _locked(layout: Layout) -> Iterator[None]:
-    """One at a time: the agent does it, and whoever makes a network."""
+    """One process at a time: the agent does it, and commands that create a network."""
     fd = os.open(layout.run / "coexistence.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -198,7 +204,7 @@ def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
 
 
 def _wanted(bridges: Iterable[str], *, opens: bool) -> list[list[str]]:
-    """Rules by bridge: out, and in; in is replies only if the host's firewall is to decide."""
+    """Rules by bridge: from it, and to it; only replies to it if the host's firewall decides."""
     replies = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
     return [
         rule
@@ -208,12 +214,12 @@ def _wanted(bridges: Iterable[str], *, opens: bool) -> list[list[str]]:
 
 
 def _wanted_within(bridges: Iterable[str]) -> list[list[str]]:
-    """With br_netfilter, frames from port to port pass there as well."""
+    """For internal networks: with br_netfilter, frames from port to port pass there as well."""
     return [["-i", bridge, "-o", bridge] for bridge in bridges]
 
 
 def _wanted_tunnel(tunnel: str) -> list[list[str]]:
-    """What is for the tunnel, and what comes by it."""
+    """Rules for packets to the tunnel's port, and for those that arrive through it."""
     port = str(overlay_options.TUNNEL_PORT)
     return [["-p", "udp", "-m", "udp", "--dport", port], ["-i", tunnel]]
 
@@ -247,7 +253,7 @@ class _Zone(NamedTuple):
 
 
 def _zones() -> dict[str, _Zone]:
-    """firewalld's zones: a name by itself, then what is in it on lines that begin with a space."""
+    """firewalld's zones, parsed: a line with a name, then indented lines about this zone."""
     zones: dict[str, _Zone] = {}
     zone = _Zone([], [])
     for line in (_run("firewall-cmd", "--list-all-zones") or "").splitlines():
@@ -262,7 +268,7 @@ def _zones() -> dict[str, _Zone]:
 
 
 def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str]) -> list[str]:
-    """Put bridges, and the tunnel, into firewalld's zone of what it does not filter."""
+    """Put bridges, and the tunnel, into the zone of firewalld that it does not filter."""
     present = set(zones[_ZONE].interfaces)
     ours = set((store.read_meta(_ZONED) or "").split())
     gone = sorted((ours - set(bridges)) & present)
@@ -279,7 +285,7 @@ def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str])
 
 
 def _sync_port(store: Store, zones: Mapping[str, _Zone], underlay: str | None) -> list[str]:
-    """Let what is for the tunnel into the zone that this address of the host is in."""
+    """Open the tunnel's port in the zone of the interface with this address of the host."""
     before = store.read_meta(_PORT_ZONE)
     zone = _zone_of(zones, underlay) if underlay else None
     done = []
@@ -308,14 +314,14 @@ def _zone_of(zones: Mapping[str, _Zone], underlay: str) -> str | None:
 
 
 def _which(tool: str) -> str | None:
-    # Brings decompressors in, and nearly always there is no filter to look for a tool for.
+    # Imported here: `shutil` imports decompressors, and hardly any host has legacy iptables.
     import shutil
 
     return shutil.which(tool)
 
 
 def _run(*command: str) -> str | None:
-    """Run somebody's tool; its output, or ``None`` and a warning."""
+    """Run the tool of another firewall; its output, or ``None`` after a warning in the log."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, check=False

@@ -1,27 +1,28 @@
-"""The rules of netyard's one table. Pure: no kernel, no store.
+"""The rules of netyard's inet table: chains, order, verdicts. Pure.
 
-Rules are constant. Networks and published ports are elements of sets and maps, so a packet's cost
-and the cost of one more port do not grow with their number. Chains, in the order a packet meets
-them:
+Rules are constant. Networks and published ports are elements of sets and maps
+(`netyard.firewall.elements`), so neither the cost of a packet nor that of a further port grows with
+their number. Chains, in the order in which a packet passes them:
 
 ``guard`` (before connection tracking), ``sent``, ``sent-unguarded`` and ``sent-forged``
-    Drop what a container may not have sent: a source address that is not reached through its
-    bridge, and packets for the host's loopback, which `route_localnet` would otherwise let in.
+    Anti-spoofing: drop packets from a container whose source address is not routed to its bridge,
+    and packets to the host's loopback, which `route_localnet` would otherwise let in.
 ``loopback`` (after connection tracking)
-    Replies that were sent round the loopback (see `netyard.firewall.loopback6`) must be replies.
+    Packets that were redirected to the loopback (`netyard.firewall.loopback6`) must be replies.
 ``publish`` and ``publish-local``, by way of ``to-host``, ``by-address`` and ``by-port``
-    Translate published ports, for packets that arrive and for packets of the host itself.
-    Only destinations that are the host's own, so that routed traffic of others is not hijacked.
+    DNAT of published ports, for packets that arrive and for packets of the host itself. Only
+    destinations that are the host's own, so that traffic that it routes for others is not hijacked.
 ``forward``, by way of ``inward``, ``outward`` and ``router-guard``
-    Who may reach whom. A drop here is final, whatever other tables accept; an accept here is not,
-    if another table drops (`netyard.firewall.other_firewalls` sees to those).
+    Filtering of forwarded packets. A drop here is final, whatever other tables accept; an accept is
+    not, if another table drops (see `netyard.firewall.other_firewalls`).
 ``source`` and ``way-out``
-    Source translation: for egress, and where a reply would otherwise miss the host.
+    SNAT: for egress, and where a reply would otherwise not come back through the host.
 
 Priorities are the standard ones of ``nft`` (raw, mangle, dstnat, filter, srcnat).
 
-A second table, of the ``bridge`` family, keeps containers apart on networks without icc
-(`netyard.firewall.isolation`), and from taking others' names (`netyard.firewall.anti_spoofing`).
+A second table, of the ``bridge`` family, isolates containers on networks without icc
+(`netyard.firewall.isolation`) and checks their sources on the bridge
+(`netyard.firewall.anti_spoofing`).
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ _CHAINS: tuple[tuple[str, ChainType, Hook, int], ...] = (
     ("source", "nat", "postrouting", 100),
 )
 
-# Only some packets go through these: which, the chains above say.
+# Chains without a hook: packets come to them by jumps.
 _REGULAR_CHAINS = (
     *("sent", "sent-unguarded", "sent-forged"),
     *("to-host", "by-address", "by-port"),
@@ -113,10 +114,11 @@ def base_steps(
     """The table, its sets, chains and rules, without any element.
 
     Args:
-        guards_forwarding: netyard turned forwarding on, so nothing but its own networks may use it
+        guards_forwarding: netyard turned forwarding on, so only its own networks may use it
             (contract FW28).
         passing_mark: Firewall mark and mask of packets that may reach unpublished ports (FW33).
-        binds_strictly: A port published on one address is asked through its interface only (FW26).
+        binds_strictly: A port published on one address is reached through the interface with this
+            address only (FW26).
     """
     steps: list[Step] = [AddTable()]
     steps += [AddSet(each) for each in ALL_SETS]
@@ -134,9 +136,9 @@ def base_steps(
 
 
 def router_guard_steps() -> list[Step]:
-    """Forwarding is on for networks of containers only, not between the host's own interfaces.
+    """Rules that drop packets between interfaces of the host that are not bridges.
 
-    Bridges of others (another root, another engine, virtual machines) are left alone: with
+    Bridges of others (another root, another engine, virtual machines) are left out: with
     br_netfilter even frames within such a bridge pass here.
     """
     chain = "router-guard"
@@ -227,7 +229,7 @@ def _published(*, binds_strictly: bool) -> Rules:
             yield (chain, "for one of the host's addresses", [here, Jump("by-address")])
             yield (chain, "for any of the host's addresses", [local, Jump("by-port")])
         else:
-            # One look at the routes for both.
+            # One lookup in the routes for both maps.
             yield (chain, "for the host's addresses", [local, Jump("to-host")])
     yield ("to-host", "for one of them", [Jump("by-address")])
     yield ("to-host", "for any of them", [Jump("by-port")])
@@ -247,9 +249,9 @@ def _published(*, binds_strictly: bool) -> Rules:
 
 
 def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
-    """The same of the rules about who may reach whom.
+    """The same of the rules that filter forwarded packets.
 
-    What most packets need comes early: connections that were let in before pass by few rules.
+    What most packets need comes first: those of established connections pass few rules.
     """
     yield ("forward", "what goes to a container", [_TO_BRIDGE, Jump("inward")])
     yield ("forward", "what else comes from one", [_FROM_BRIDGE, Jump("outward")])
@@ -260,7 +262,7 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
 
 
 def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
-    """Each packet is judged here, for good."""
+    """Rules for packets to a container: each gets a final verdict here."""
     directions: tuple[tuple[Field, str], ...] = (
         ("iifname", "nothing out"),
         ("oifname", "nothing in"),
@@ -297,7 +299,7 @@ def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
 
 
 def _opened(version: int, sets: FamilySets) -> Rules:
-    """What is open on networks that are not behind translation."""
+    """Rules for networks that are reached without translation: routed, unprotected, direct."""
     word = _WORDS[version]
     key: list[Field] = [_DESTINATION[version], "l4proto", "dport"]
     yield (
@@ -323,7 +325,7 @@ def _opened(version: int, sets: FamilySets) -> Rules:
 
 
 def _from_containers() -> Rules:
-    """What is not for a container."""
+    """Rules for packets from a container to anywhere but a container."""
     yield (
         "outward",
         "internal networks: nothing out",
@@ -346,7 +348,7 @@ def _from_containers() -> Rules:
 
 
 def _leaving() -> Rules:
-    """The same of the rules that change source addresses."""
+    """The same of the rules that change source addresses (SNAT, masquerade)."""
     yield (
         "source",
         "a container that asks its own published port",
@@ -362,7 +364,7 @@ def _leaving() -> Rules:
         "a neighbour that asks by the host's address",
         [_SAME, Translated(), Masquerade()],
     )
-    # Where br_netfilter passes frames here, it does not say what they came in through.
+    # For frames that br_netfilter passes here, the incoming interface is not known.
     yield (
         "source",
         "the same where it would not be reached directly",

@@ -1,7 +1,7 @@
-"""The sets and maps of netyard's table. Pure: no kernel, no store.
+"""The sets and maps of netyard's inet table: names, types of keys and data. Pure.
 
-Networks and published ports are elements of them (`netyard.firewall.elements`), which the rules
-look up (`netyard.firewall.rules`).
+Their elements are `netyard.firewall.elements`, the rules that look them up
+`netyard.firewall.rules`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ LOOPED6 = SetSpec("looped6", ("ipv6_addr",))
 
 
 class FamilySets(NamedTuple):
-    """The sets there are once for IPv4 and once for IPv6.
+    """The sets that exist once for IPv4 and once for IPv6.
 
     Attributes:
-        masqueraded: Bridges whose way out is behind an address of the host.
-        sources: That address, where it is a fixed one.
-        unguarded: Bridges the host has no route to, so that sources cannot be checked by it.
-        isolated: Bridges through which nobody reaches the host.
-        unprotected: Bridges whose containers anyone may reach who can route there.
-        routed: Bridges whose containers answer ICMP from anywhere.
-        opened: Container ports that are open to anyone.
+        masqueraded: Bridges whose egress gets a source address of the host.
+        sources: Map to that address, where it is a fixed one.
+        unguarded: Bridges without a route of the host, by which sources could be checked.
+        isolated: Bridges from which the host cannot be reached.
+        unprotected: Bridges whose containers can be reached from everywhere, by routes to them.
+        routed: Bridges whose containers answer ICMP from everywhere.
+        opened: Container ports that are open to all.
         direct: Container ports that are open to trusted interfaces.
-        published: Host ports on every address, and where they lead.
-        published_at: Host ports on one address.
-        hairpin: Containers that may ask their own published ports.
+        published: Map of host ports on every address to container addresses and ports.
+        published_at: The same of host ports on one address.
+        hairpin: Containers that may connect to their own published ports.
     """
 
     masqueraded: SetSpec
@@ -49,7 +49,7 @@ class FamilySets(NamedTuple):
 
     @classmethod
     def of(cls, version: int) -> FamilySets:
-        """Those of a family."""
+        """The sets of IP version 4 or 6."""
         address = f"ipv{version}_addr"
         device = ("ifname",)
         port, target = ("inet_proto", "inet_service"), (address, "inet_service")

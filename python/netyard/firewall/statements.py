@@ -1,4 +1,4 @@
-"""What a transaction of nf_tables is made of: a value type a step, and a value type a statement.
+"""Types of an nf_tables transaction: its steps, and the statements of its rules.
 
 `netyard._core` takes them as the tuples they are. The last field of each is its verb, by which it
 is known there (``rust/py/src/firewall.rs``); words are those of ``nft``.
@@ -34,7 +34,7 @@ Field = Literal[
     "sport",
     "dport",
 ]
-# Key, data, comment, and how many there are in a row.
+# Key, data, comment, and the number of consecutive ports that it stands for.
 Element = tuple[Any, Any, str | None, int]
 
 

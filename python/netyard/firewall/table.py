@@ -1,4 +1,8 @@
-"""netyard's tables in the kernel: applied, made anew from the store when missing, removed."""
+"""netyard's tables in the kernel: changed in transactions, rebuilt from the store, removed.
+
+Their content is computed by the pure files of this room: `rules`, `sets`, `elements`, `isolation`,
+`loopback6`, `anti_spoofing`.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +32,16 @@ from netyard.state.root import Root
 
 
 def forwarding_key(version: int) -> str:
-    """Under which name the store notes that netyard turned forwarding of a family on."""
+    """The name in the store's metadata that says that netyard turned forwarding on."""
     return f"forwarding{version}-was-off"
 
 
 def change_elements(
     root: Root, *, add: Elements | None = None, delete: Elements | None = None
 ) -> None:
-    """Change elements of the table in one transaction; make the whole table if it is missing.
+    """Change elements of the table in one transaction; rebuild the table if it is missing.
 
-    The store must already say what is to be: a missing table is made from it.
+    The store must have the new state already, because a missing table is rebuilt from it.
     """
     steps = [*steps_to_delete(delete or {}), *steps_to_add(add or {})]
     if steps:
@@ -45,7 +49,7 @@ def change_elements(
 
 
 def apply(root: Root, tables: Sequence[tuple[str, str, Sequence[Step]]]) -> None:
-    """Apply steps; if the table is not there, make it as the store wants it instead."""
+    """Apply steps; if a table is missing, rebuild all from the store instead."""
     try:
         _core.apply_nft(tables)
     except KernelError as error:
@@ -55,7 +59,7 @@ def apply(root: Root, tables: Sequence[tuple[str, str, Sequence[Step]]]) -> None
 
 
 def admit(root: Root, network: NetworkRecord) -> None:
-    """Make a network known to the rules."""
+    """Add a network's elements, and what it needs of the bridge family's table."""
     change_elements(root, add=network_elements([network]))
     steps = _bridge_steps([network])
     if steps:
@@ -63,7 +67,7 @@ def admit(root: Root, network: NetworkRecord) -> None:
 
 
 def expel(root: Root, network: NetworkRecord) -> None:
-    """Take a network out of the rules."""
+    """Remove a network's elements, and the bridge family's table with the last that needs it."""
     change_elements(root, delete=network_elements([network]))
     if not _bridge_steps([network]):
         return
@@ -73,7 +77,7 @@ def expel(root: Root, network: NetworkRecord) -> None:
 
 
 def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
-    """The table of the bridge family, as far as these networks need it."""
+    """Steps for the bridge family's table, as far as these networks need it."""
     steps = apart_steps() if any(map(is_apart, networks)) else []
     if any(bridge_options.checks_sources(each.options) for each in networks):
         steps += anti_spoofing.table_steps()
@@ -81,14 +85,14 @@ def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
 
 
 def guard(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
-    """Hold containers to their own addresses, where their network asks for it."""
+    """Check the source addresses of endpoints from now on, if their network has ``spoof_check``."""
     elements = _guarding(root, endpoints)
     if elements:
         apply(root, [("bridge", root.layout.table, steps_to_add(elements))])
 
 
 def release(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
-    """Forget what interfaces were held to, once they are gone."""
+    """Remove the elements of `guard`, once the interfaces are gone."""
     elements = _guarding(root, endpoints)
     if elements:
         apply(root, [("bridge", root.layout.table, steps_to_delete(elements))])
@@ -105,12 +109,12 @@ def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
 
 
 def _networks(root: Root) -> list[NetworkRecord]:
-    """The networks that have a device, or are about to."""
+    """The networks that have a device, or are getting one."""
     return [each for each in root.store.networks() if each.state in ("making", "ready")]
 
 
 def rebuild_table(root: Root) -> None:
-    """Make the table anew, with everything the store knows of, in one transaction."""
+    """Make all tables anew from the store, in one transaction."""
     networks = _networks(root)
     settings = config.load(root.layout.root)
     bridge = _bridge_steps(networks)
@@ -145,7 +149,7 @@ def rebuild_table(root: Root) -> None:
 
 
 def _all_loops(root: Root) -> list[Step]:
-    """The chains that turn replies to ``[::1]`` round, of every endpoint that has any."""
+    """Steps for the netdev family's table: the chains of all endpoints with ports at ``[::1]``."""
     steps: list[Step] = [AddTable(), DeleteTable(), AddTable()]
     present = {link.name for link in _core.list_links()}
     for endpoint in root.store.endpoints():
@@ -162,9 +166,9 @@ def _all_loops(root: Root) -> list[Step]:
 
 
 def remove_table(root: Root) -> None:
-    """Take the tables away; missing ones are no error."""
+    """Remove all tables; missing ones are no error."""
     for family in ("inet", "netdev"):
         _core.apply_nft([(family, root.layout.table, [AddTable(), DeleteTable()])])
-    # A kernel without the bridge family has no table in it.
+    # A kernel without the bridge family has no such table.
     with suppress(Unsupported):
         _core.apply_nft([("bridge", root.layout.table, [AddTable(), DeleteTable()])])
