@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netyard.state.row_cache import RowCache
+from netyard.state.rows import RowCache
 
 
 def test_as_many_as_there_are_and_no_more() -> None:

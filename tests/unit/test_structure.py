@@ -25,7 +25,6 @@ TOO_LONG = {
     "api.container",
     "api.container:create",
     "api.network:create",
-    "state.store",
 }
 
 

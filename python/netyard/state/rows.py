@@ -1,13 +1,23 @@
-"""Records remembered by the rows they were made from."""
+"""Rows of tables, and the records made of them: remembered by the rows they were made from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 _Record = TypeVar("_Record")
 # Rows kept however few there are.
 _LEAST = 256
+
+
+def named(columns: str, row: Sequence[Any]) -> dict[str, Any]:
+    """The values of a row by the names of its columns, which are given as in SQL."""
+    return dict(zip(columns.split(", "), row, strict=True))
+
+
+def values_of(record: object, columns: str) -> tuple[Any, ...]:
+    """What of a record goes into columns, which are called as its fields are."""
+    return tuple(getattr(record, column) for column in columns.split(", "))
 
 
 class RowCache(Generic[_Record]):

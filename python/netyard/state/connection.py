@@ -1,0 +1,199 @@
+"""The connection to the store of a root: its version, its transactions, and what SQLite refuses.
+
+What is kept in it, and how it is read and written, is in `netyard.state.tables`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from netyard.errors import StoreError
+from netyard.state.records import NetworkRecord
+from netyard.state.schema import MIGRATIONS, VERSION
+
+_BUSY_SECONDS = 30.0
+_LOST_HINT = "`netyard repair --from-kernel` shows what there is of it, and takes it away"
+
+
+class Connection:
+    """One connection to the store, usable from any thread, one at a time.
+
+    Args:
+        path: The database.
+        create: Make it if it is not there.
+
+    Raises:
+        StoreError: if it cannot be used, or was written by a newer netyard.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._is_alone = False
+        # Networks are read the most: kept until another connection writes, or a transaction fails.
+        self._networks: dict[str, NetworkRecord] = {}
+        self._data_version = -1
+        if not create and not path.exists():
+            raise StoreError(f"there is no netyard state at {path}")
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                self._db.execute(f"PRAGMA {pragma}").close()
+            self._migrate()
+        except sqlite3.Error as error:
+            # What SQLite calls operational (no room, no right) is not for lost.
+            hint = None if isinstance(error, sqlite3.OperationalError) else _LOST_HINT
+            raise StoreError(f"the store {path} cannot be used: {error}", hint=hint) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            self._db.close()
+            raise StoreError(
+                f"the store {self._path} was written by a newer netyard (version {version}, this "
+                f"one knows {VERSION})",
+                hint=f"install that version, or use another --root; {_LOST_HINT}",
+            )
+        if version == VERSION:
+            return
+        with self.transaction():
+            # Another process may have done it while we waited for the lock.
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            for number in range(version, VERSION):
+                for statement in _statements(MIGRATIONS[number]):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    # -- transactions -----------------------------------------------------------------------
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes meanwhile: `Root.change` holds the lock of the root."""
+        with self._lock:
+            self._forget_if_changed()
+        self._is_alone = True
+        try:
+            yield
+        finally:
+            self._is_alone = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; transactions inside one another are one."""
+        with self._lock:
+            if self._depth:
+                yield
+                return
+            self._execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+            except BaseException:
+                self._networks.clear()
+                self._db.execute("ROLLBACK")
+                raise
+            else:
+                self._execute("COMMIT")
+            finally:
+                self._depth = 0
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """All or nothing of a part of a transaction, which can go on without it."""
+        with self._lock:
+            self._execute("SAVEPOINT attempt")
+            try:
+                yield
+            except BaseException:
+                self._networks.clear()
+                self._execute("ROLLBACK TO attempt")
+                raise
+            finally:
+                self._execute("RELEASE attempt")
+
+    def has_changed(self, seen: int) -> int | None:
+        """The store's data version if another connection has written since ``seen``."""
+        version = self._version()
+        return None if version == seen else version
+
+    def _forget_if_changed(self) -> None:
+        """Forget what was read before another connection's last commit."""
+        version = self._version()
+        if version != self._data_version:
+            self._data_version = version
+            self._networks.clear()
+
+    def _version(self) -> int:
+        return int(self._rows("PRAGMA data_version")[0][0])
+
+    # -- statements, for the tables ---------------------------------------------------------
+
+    def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            with self._lock:
+                return self._db.execute(sql, values)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    def _execute_each(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        try:
+            with self._lock:
+                self._db.executemany(sql, rows)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._execute(sql, values).fetchall()
+
+    def _explained(self, error: sqlite3.DatabaseError) -> StoreError:
+        if isinstance(error, sqlite3.OperationalError):
+            return StoreError(f"the store {self._path} cannot be used: {error}")
+        return StoreError(f"the store {self._path} is damaged: {error}", hint=_LOST_HINT)
+
+    def _count(self, table: str) -> int:
+        return int(self._rows(f"SELECT count(*) FROM {table}")[0][0])
+
+    def _insert(self, table: str, columns: str, values: Sequence[object]) -> None:
+        marks = ", ".join("?" * len(values))
+        self._execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
+
+    def _update(self, table: str, row_id: str, changes: Mapping[str, object]) -> None:
+        settings = ", ".join(f"{column} = ?" for column in changes)
+        self._execute(f"UPDATE {table} SET {settings} WHERE id = ?", (*changes.values(), row_id))
+
+    def _find(self, table: str, wanted: str) -> list[str]:
+        """Ids of what a user may mean: full id, else name, else id prefix (contract CV4)."""
+        by_id, by_name = (f"SELECT id FROM {table} WHERE {key} = ?" for key in ("id", "name"))
+        exact = f"{by_id} UNION ALL {by_name}"
+        rows = self._rows(exact, (wanted, wanted))
+        if not rows and wanted and all(digit in "0123456789abcdef" for digit in wanted):
+            prefix = f"SELECT id FROM {table} WHERE id >= ? AND id < ? LIMIT 2"
+            return [row[0] for row in self._rows(prefix, (wanted, wanted + "g"))]
+        return [row[0] for row in rows[:1]]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one at a time: `executescript` would commit in between."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

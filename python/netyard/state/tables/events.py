@@ -1,0 +1,27 @@
+"""What has happened, in the store; what it says: `netyard.state.events`."""
+
+from __future__ import annotations
+
+from netyard.state.connection import Connection
+
+_KEPT = 10_000
+
+
+class EventTable(Connection):
+    """Events, numbered; the oldest of very many are forgotten."""
+
+    def add_event(self, time_ns: int, body: str) -> None:
+        """Record that something happened."""
+        cursor = self._execute("INSERT INTO events (time_ns, body) VALUES (?, ?)", (time_ns, body))
+        number = cursor.lastrowid or 0
+        if number % 1000 == 0:
+            self._execute("DELETE FROM events WHERE id <= ?", (number - _KEPT,))
+
+    def events_after(self, number: int) -> list[tuple[int, int, str]]:
+        """Number, time and body of events after one."""
+        query = "SELECT id, time_ns, body FROM events WHERE id > ? ORDER BY id"
+        return [(row[0], row[1], row[2]) for row in self._rows(query, (number,))]
+
+    def last_event(self) -> int:
+        """The number of the latest event, 0 if there was none."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
