@@ -41,10 +41,11 @@ PURE = (
     "firewall.loopback6",
     "firewall.anti_spoofing",
 )
-_IMPURE = {"netyard._core", "os", "netyard.state.store"}
+_STORE = {"netyard.state.connection", "netyard.state.store", "netyard.state.tables"}
+_IMPURE = {"netyard._core", "os", *_STORE}
 #: Who may use a module that others are to leave alone.
 USERS = {
-    "sqlite3": {"state", "cli.report"},
+    "sqlite3": {"state"},
     "subprocess": {
         "api.container",
         "demo.overlay",

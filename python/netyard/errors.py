@@ -202,7 +202,7 @@ class StateError(NetyardError):
 
 
 class StoreError(StateError):
-    """The state directory cannot be used: read-only, damaged, or of a newer netyard."""
+    """The state directory cannot be used: full, locked, read-only, damaged, of a newer netyard."""
 
 
 class AgentError(StateError):

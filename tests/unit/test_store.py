@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import resource
 import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netyard.errors import StoreError
+from netyard.state import connection
 from netyard.state.records import (
     ContainerRecord,
     EndpointRecord,
@@ -49,6 +56,151 @@ def test_a_cached_network_follows_other_connections(tmp_path: Path) -> None:
     assert found.state == "removing"
     one.close()
     two.close()
+
+
+ENDPOINT = EndpointRecord(
+    *("e", "n" * 8, "c", 0), ifname="eth0", host_ifname="ny-1", mac="aa", ip4="10.0.0.2", ip6=""
+)
+CONTAINER = ContainerRecord(id="c", name="web", kind="run", created="", spec_json="{}")
+PUBLICATION = Publication(4, "tcp", 8000, "", "c", "e", "10.0.0.2", 80)
+#: Something to give for each kind of parameter.
+SAMPLES: dict[str, Any] = {
+    "str": "x",
+    "str | None": "x",
+    "int": 1,
+    "Address": ip_address("10.0.0.2"),
+    "NetworkRecord": _network("a"),
+    "ContainerRecord": CONTAINER,
+    "EndpointRecord": ENDPOINT,
+    "Iterable[str]": ["x"],
+    "Iterable[Publication]": [PUBLICATION],
+}
+METHODS = [
+    name
+    for name, _ in inspect.getmembers(Store, inspect.isfunction)
+    if not name.startswith("_") and name != "close"
+]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_explains_what_the_store_refuses(tmp_path: Path, name: str) -> None:
+    """SQLite's errors are none of the callers' business: here, that the store is closed."""
+    store = Store(tmp_path / "db", create=True)
+    method = getattr(store, name)
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    arguments = [
+        SAMPLES[each.annotation]
+        for each in inspect.signature(method).parameters.values()
+        if each.kind in positional
+    ]
+    columns = {"state": "up"} if name.startswith("update_") else {}
+    store.close()
+    with pytest.raises(StoreError, match=f"the store {tmp_path}/db cannot be used: .*closed"):
+        result = method(*arguments, **columns)
+        if isinstance(result, AbstractContextManager):
+            result.__enter__()
+        elif isinstance(result, Iterator):
+            list(result)
+
+
+def test_all_methods_are_tried() -> None:
+    """Those of every table."""
+    wanted = {"transaction", "add_network", "update_container", "leased_from", "publications_at"}
+    assert wanted | {"events_after", "unfinished", "update_endpoint"} <= set(METHODS)
+
+
+def test_a_failed_commit_is_rolled_back(tmp_path: Path) -> None:
+    """The disk fails when all is written at last: nothing of it stays, and the next one works."""
+    store = Store(tmp_path / "db", create=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(StoreError) as caught, store.transaction():
+            store.add_network(_network("a"))
+            assert store.network("a" * 8) is not None
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value) == f"the store {tmp_path}/db cannot be used: disk I/O error"
+    assert "dmesg" in str(caught.value.hint)
+    assert store.networks() == [] and store.network("a" * 8) is None
+    with store.transaction():
+        store.add_network(_network("b"))
+    assert [each.name for each in store.networks()] == ["b"]
+    store.close()
+
+
+def test_a_full_disk_loses_all_of_a_transaction(tmp_path: Path) -> None:
+    """What comes after a part that found no room, and was given up, does not stay without it."""
+    store = Store(tmp_path / "db", create=True)
+    with pytest.raises(StoreError) as caught, store.transaction():
+        store.add_network(_network("a"))
+        with pytest.raises(StoreError, match="disk is full"), store.attempt():
+            store._rows("PRAGMA max_page_count=1")
+            store.write_meta("large", "x" * 100_000)
+        store._rows("PRAGMA max_page_count=1000000")
+        store.add_network(_network("b"))
+    assert str(caught.value) == f"the store {tmp_path}/db cannot be used: database or disk is full"
+    assert "make room" in str(caught.value.hint)
+    assert store.networks() == []
+    with store.transaction():
+        store.add_network(_network("c"))
+    store.close()
+    again = Store(tmp_path / "db", create=False)
+    assert [each.name for each in again.networks()] == ["c"]
+    again.close()
+
+
+def test_a_part_can_fail_alone(tmp_path: Path) -> None:
+    """What is refused for a reason of its own does not take the rest with it."""
+    store = Store(tmp_path / "db", create=True)
+    with store.transaction():
+        store.add_network(_network("a"))
+        with pytest.raises(StoreError) as caught, store.attempt():
+            store.add_network(_network("b"))
+            store.add_network(_network("a"))
+        store.add_network(_network("c"))
+    assert "refuses what is to be recorded: UNIQUE constraint failed" in str(caught.value)
+    assert [each.name for each in store.networks()] == ["a", "c"]
+    store.close()
+
+
+def test_locked_for_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another process that does not end its transaction."""
+    Store(tmp_path / "db", create=True).close()
+    monkeypatch.setattr(connection, "_BUSY_SECONDS", 0.01)
+    store = Store(tmp_path / "db", create=False)
+    other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="cannot be used: database is locked") as caught:
+        store.write_meta("key", "value")
+    assert "another process" in str(caught.value.hint)
+    with pytest.raises(StoreError, match="cannot be used: database is locked"), store.transaction():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    store.write_meta("key", "value")
+    assert store.read_meta("key") == "value"
+    store.close()
+
+
+def test_damaged_and_read_only(tmp_path: Path) -> None:
+    """Found when it is read, or written: what to do about either."""
+    Store(tmp_path / "db", create=True).close()
+    store = Store(tmp_path / "db", create=False)
+    store._rows("PRAGMA query_only=1")
+    with pytest.raises(StoreError, match="readonly") as caught:
+        store.delete_network("x")
+    assert "read-write" in str(caught.value.hint)
+    store.close()
+    whole = (tmp_path / "db").read_bytes()
+    (tmp_path / "db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(StoreError, match="malformed") as caught:
+        Store(tmp_path / "db", create=False).networks()
+    assert "netyard repair --from-kernel" in str(caught.value.hint)
+    (tmp_path / "db").write_bytes(b"\xff" * 9000)
+    with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
+        Store(tmp_path / "db", create=False)
+    assert "netyard repair --from-kernel" in str(caught.value.hint)
 
 
 def test_missing_store(tmp_path: Path) -> None:
@@ -109,10 +261,8 @@ def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:
     """What is cut out is a row of its own, and the rest is as it was."""
     store = Store(tmp_path / "db", create=True)
     store.add_network(_network("n"))
-    store.add_container(ContainerRecord(id="c", name="web", kind="run", created="", spec_json="{}"))
-    names = {"ifname": "eth0", "host_ifname": "ny-1", "mac": "aa"}
-    place = {"network_id": "n" * 8, "container_id": "c", "position": 0}
-    store.add_endpoint(EndpointRecord(id="e", ip4="10.0.0.2", ip6="", **names, **place))
+    store.add_container(CONTAINER)
+    store.add_endpoint(ENDPOINT)
     row = Publication(4, "tcp", 8000, "", "c", "e", "10.0.0.2", 80, length=100)
     alone = Publication(4, "tcp", 9000, "", "c", "e", "10.0.0.2", 80)
     store.add_publications([row, alone])

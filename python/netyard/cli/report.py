@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 
 import click
@@ -29,7 +28,7 @@ def guarded(command: click.Command) -> int:
         # The reader of our output has seen enough.
         sys.stderr.close()
         return 1
-    except (NetyardError, sqlite3.Error, OSError) as error:
+    except (NetyardError, OSError) as error:
         if "--debug" in sys.argv:
             raise
         report(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ from netyard.state.schema import MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 30.0
 _LOST_HINT = "`netyard repair --from-kernel` shows what there is of it, and takes it away"
+# By what SQLite says: the number of a failure is not to be had before Python 3.11.
+_ADVICE = {
+    "database or disk is full": "make room on the file system it is on, and try again",
+    "database is locked": (
+        f"another process has kept it for more than {_BUSY_SECONDS:.0f} seconds: try again once "
+        "that is done"
+    ),
+    "attempt to write a readonly database": (
+        "have its file system mounted read-write, or choose another with --root or NETYARD_ROOT"
+    ),
+    "disk I/O error": "the kernel's log (dmesg) tells whether the disk fails",
+}
 
 
 class Connection:
@@ -34,7 +46,9 @@ class Connection:
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
         self._lock = threading.RLock()
-        self._depth = 0
+        self._is_in_transaction = False
+        # Why what the transaction has recorded so far is gone, if it is.
+        self._loss: StoreError | None = None
         self._is_alone = False
         # Networks are read the most: kept until another connection writes, or a transaction fails.
         self._networks: dict[str, NetworkRecord] = {}
@@ -45,22 +59,23 @@ class Connection:
             self._db = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-                self._db.execute(f"PRAGMA {pragma}").close()
-            self._migrate()
         except sqlite3.Error as error:
-            # What SQLite calls operational (no room, no right) is not for lost.
-            hint = None if isinstance(error, sqlite3.OperationalError) else _LOST_HINT
-            raise StoreError(f"the store {path} cannot be used: {error}", hint=hint) from error
+            raise _explained(path, error) from error
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                self._rows(f"PRAGMA {pragma}")
+            self._migrate()
+        except StoreError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
 
     def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        version = self._pragma("user_version")
         if version > VERSION:
-            self._db.close()
             raise StoreError(
                 f"the store {self._path} was written by a newer netyard (version {version}, this "
                 f"one knows {VERSION})",
@@ -70,11 +85,13 @@ class Connection:
             return
         with self.transaction():
             # Another process may have done it while we waited for the lock.
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            for number in range(version, VERSION):
+            for number in range(self._pragma("user_version"), VERSION):
                 for statement in _statements(MIGRATIONS[number]):
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={VERSION}")
+                    self._execute(statement)
+            self._execute(f"PRAGMA user_version={VERSION}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._rows(f"PRAGMA {name}")[0][0])
 
     # -- transactions -----------------------------------------------------------------------
 
@@ -91,52 +108,64 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; transactions inside one another are one."""
+        """All or nothing; transactions inside one another are one.
+
+        Raises:
+            StoreError: if it cannot be begun or kept; then nothing of it is.
+        """
         with self._lock:
-            if self._depth:
+            if self._is_in_transaction:
                 yield
                 return
             self._execute("BEGIN IMMEDIATE")
-            self._depth = 1
+            self._is_in_transaction = True
             try:
                 yield
+                if self._loss is not None:
+                    raise self._loss
+                self._execute("COMMIT")
             except BaseException:
                 self._networks.clear()
-                self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
-            else:
-                self._execute("COMMIT")
             finally:
-                self._depth = 0
+                self._is_in_transaction, self._loss = False, None
+
+    def _roll_back(self) -> None:
+        # What has failed before is what the caller is told. SQLite may have rolled back itself.
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """All or nothing of a part of a transaction, which can go on without it."""
+        """All or nothing of a part of a transaction, which can go on without it.
+
+        Unless the store fails so that all of the transaction is lost: then it ends with that.
+        """
         with self._lock:
             self._execute("SAVEPOINT attempt")
             try:
                 yield
             except BaseException:
                 self._networks.clear()
-                self._execute("ROLLBACK TO attempt")
+                if self._loss is None:
+                    self._execute("ROLLBACK TO attempt")
+                    self._execute("RELEASE attempt")
                 raise
-            finally:
-                self._execute("RELEASE attempt")
+            self._execute("RELEASE attempt")
 
     def has_changed(self, seen: int) -> int | None:
         """The store's data version if another connection has written since ``seen``."""
-        version = self._version()
+        version = self._pragma("data_version")
         return None if version == seen else version
 
     def _forget_if_changed(self) -> None:
         """Forget what was read before another connection's last commit."""
-        version = self._version()
+        version = self._pragma("data_version")
         if version != self._data_version:
             self._data_version = version
             self._networks.clear()
-
-    def _version(self) -> int:
-        return int(self._rows("PRAGMA data_version")[0][0])
 
     # -- statements, for the tables ---------------------------------------------------------
 
@@ -144,28 +173,39 @@ class Connection:
         try:
             with self._lock:
                 return self._db.execute(sql, values)
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
 
     def _execute_each(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         try:
             with self._lock:
                 self._db.executemany(sql, rows)
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._execute(sql, values).fetchall()
+        try:
+            with self._lock:
+                return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
 
-    def _explained(self, error: sqlite3.DatabaseError) -> StoreError:
-        if isinstance(error, sqlite3.OperationalError):
-            return StoreError(f"the store {self._path} cannot be used: {error}")
-        return StoreError(f"the store {self._path} is damaged: {error}", hint=_LOST_HINT)
+    def _each_row(self, sql: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+        """The same, read as they are needed."""
+        try:
+            yield from self._execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        failure = _explained(self._path, error)
+        with suppress(sqlite3.Error):
+            if self._is_in_transaction and not self._db.in_transaction:
+                # A full disk, for one, makes SQLite roll back all of it. What is recorded from here
+                # to the end of the transaction must not stay without what came before.
+                self._loss = failure
+                self._db.execute("BEGIN")
+        return failure
 
     def _count(self, table: str) -> int:
         return int(self._rows(f"SELECT count(*) FROM {table}")[0][0])
@@ -187,6 +227,16 @@ class Connection:
             prefix = f"SELECT id FROM {table} WHERE id >= ? AND id < ? LIMIT 2"
             return [row[0] for row in self._rows(prefix, (wanted, wanted + "g"))]
         return [row[0] for row in rows[:1]]
+
+
+def _explained(path: Path, error: sqlite3.Error) -> StoreError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return StoreError(f"the store {path} refuses what is to be recorded: {error}")
+    said = str(error)
+    # What SQLite calls operational (no room, no right) is not for lost.
+    is_lost = type(error) is sqlite3.DatabaseError
+    hint = _LOST_HINT if is_lost else _ADVICE.get(said)
+    return StoreError(f"the store {path} cannot be used: {said}", hint=hint)
 
 
 def _statements(script: str) -> Iterator[str]:

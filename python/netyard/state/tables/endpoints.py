@@ -114,12 +114,12 @@ class EndpointTable(Connection):
 
     def leased_from(self, network_id: str, first: Address) -> Iterator[int]:
         """Leased numbers of a family from an address on, ascending, read as they are needed."""
-        cursor = self._execute(
+        rows = self._each_row(
             "SELECT address FROM leases WHERE network_id = ? AND address >= ? AND address < ? "
             "ORDER BY address",
             (network_id, _lease_key(first), f"{first.version}g"),
         )
-        for (address,) in cursor:
+        for (address,) in rows:
             yield int(address[1:], 16)
 
     def lease_holder(self, network_id: str, address: Address) -> str | None:
