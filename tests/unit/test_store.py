@@ -72,6 +72,8 @@ SAMPLES: dict[str, Any] = {
     "NetworkRecord": _network("a"),
     "ContainerRecord": CONTAINER,
     "EndpointRecord": ENDPOINT,
+    "NetworkState": "ready",
+    "EndpointState": "up",
     "Iterable[str]": ["x"],
     "Iterable[Publication]": [PUBLICATION],
 }

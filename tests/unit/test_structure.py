@@ -170,3 +170,72 @@ def test_click_is_answered_by_the_real_modules() -> None:
         "assert ours[1].machine is platform.machine\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# What is written of states and of updates, and a typo in each.
+STATES = """
+from netyard.lifecycle.stop import tear_down
+from netyard.options.bridge import mode_of
+from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, Publication
+from netyard.state.root import Root
+from netyard.state.store import Store
+from netyard.values.spec import ContainerSpec
+
+def right(root: Root, store: Store, network: NetworkRecord, container: ContainerRecord) -> None:
+    network._replace(state="ready")
+    store.set_network_state("x", "removing")
+    store.set_endpoint_states(["x"], "attaching")
+    store.update_container("x", state="exited", exit_code=1, donor_id=None)
+    store.update_endpoint("x", state="up", lease=None)
+    tear_down(root, container, state="exited", exit_code=1)
+    ContainerSpec(mode="host")
+    assert network.state == "ready" or container.kind == "run"
+
+def wrong(
+    root: Root,
+    store: Store,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    endpoint: EndpointRecord,
+    port: Publication,
+) -> None:
+    network._replace(state="raedy")  # wrong
+    store.set_network_state("x", "starting")  # wrong
+    store.set_endpoint_states(["x"], "ataching")  # wrong
+    store.update_container("x", state="running ")  # wrong
+    store.update_container("x", exit_status=1)  # wrong
+    store.update_container("x", exit_code="1")  # wrong
+    store.update_endpoint("x", state="exited")  # wrong
+    store.update_endpoint("x", lease="")  # wrong
+    tear_down(root, container, state="stopped")  # wrong
+    tear_down(root, container, state="exited", status=1)  # wrong
+    ContainerSpec(mode="bridge")  # wrong
+    ContainerRecord("x", "x", "adoptd", "", "")  # wrong
+    endpoint._replace(state="Up")  # wrong
+    port._replace(access="open")  # wrong
+    if network.state == "running":  # wrong
+        pass
+    if container.state == "runing":  # wrong
+        pass
+    if container.kind != "adoptee":  # wrong
+        pass
+    if endpoint.state == "ready":  # wrong
+        pass
+    if port.access == "route":  # wrong
+        pass
+    if mode_of(network.options, 4) == "nat_unprotected":  # wrong
+        pass
+"""
+
+
+def test_a_misspelt_state_is_a_type_error(tmp_path: Path) -> None:
+    """Every one, and nothing else."""
+    (tmp_path / "states.py").write_text(STATES)
+    root = Path(__file__).parents[2]
+    words = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml"]
+    done = subprocess.run(
+        [*words, str(tmp_path / "states.py")], cwd=root, capture_output=True, text=True, check=False
+    )
+    found = re.findall(r"states\.py:(\d+): error", done.stdout)
+    wrong = [at for at, line in enumerate(STATES.splitlines(), 1) if line.endswith("# wrong")]
+    assert sorted(map(int, found)) == wrong, done.stdout + done.stderr

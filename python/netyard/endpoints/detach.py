@@ -77,7 +77,7 @@ def _give_back_leases(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
         agent.release_leases(root.layout, leased)
         with root.store.transaction():
             for endpoint_id in leased:
-                root.store.update_endpoint(endpoint_id, ip4="", lease="")
+                root.store.update_endpoint(endpoint_id, ip4="", lease=None)
 
 
 def _record_down(root: Root, endpoints: Sequence[EndpointRecord]) -> None:

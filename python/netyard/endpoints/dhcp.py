@@ -98,9 +98,8 @@ def apply(
     from netyard.drivers.parent.driver import route_from_host
 
     route_from_host(network, [each for each, _ in removed], [each for each, _ in added])
-    text = lease.to_json() if lease else ""
     with root.store.transaction():
-        root.store.update_endpoint(before.id, ip4=after.ip4, lease=text)
+        root.store.update_endpoint(before.id, ip4=after.ip4, lease=lease)
     flush_flows_of([before._replace(ip6="")] if removed else [])
     route_defaults(root, container)
     return after

@@ -18,7 +18,14 @@ from netyard.options import common as common_options
 from netyard.options import parent as parent_options
 from netyard.options.endpoint import IFNAME, parse_endpoint_options, parse_link, parse_link_local
 from netyard.state.random_ids import new_host_ifname, new_id, new_mac
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import (
+    ContainerRecord,
+    EndpointRecord,
+    EndpointState,
+    EndpointUpdate,
+    NetworkRecord,
+    address_update,
+)
 from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.ids import overlay_mac
@@ -35,7 +42,7 @@ def plan_endpoint(
     *,
     taken: Collection[str] = (),
     without_ipv6: bool = False,
-    state: str = "down",
+    state: EndpointState = "down",
 ) -> EndpointRecord:
     """Give a container an endpoint on a network, in the store only; the caller's transaction.
 
@@ -73,19 +80,17 @@ def plan_endpoint(
         links=tuple(parse_link("--link", word) for word in request.links),
     )
     store.add_endpoint(endpoint)
-    found: dict[str, object] = {}
     wanted = _wanted_addresses(network, request, without_ipv6=without_ipv6)
     is_new = not (network.spans_hosts or link_local)
     if network.spans_hosts:
-        found |= _claim(change, network, container, endpoint, wanted)
+        found = _claim(change, network, container, endpoint, wanted)
     else:
-        for version, address in wanted.items():
-            leased, may_be_known = lease(store, network, endpoint_id, address, version)
-            found[f"ip{version}"] = str(leased)
-            is_new = is_new and not may_be_known
+        given = [lease(store, network, endpoint_id, ip, version) for version, ip in wanted.items()]
+        found = address_update(leased for leased, _ in given)
+        is_new = is_new and not any(may_be_known for _, may_be_known in given)
     found["is_unheard_of"] = is_new
     store.update_endpoint(endpoint_id, **found)
-    return endpoint._replace(**found)  # type: ignore[arg-type]
+    return endpoint._replace(**found)
 
 
 def _wanted_addresses(
@@ -109,7 +114,7 @@ def _claim(
     container: ContainerRecord,
     endpoint: EndpointRecord,
     wanted: Mapping[int, Address | None],
-) -> dict[str, object]:
+) -> EndpointUpdate:
     """Addresses of a network that spans hosts: the cluster gives them, the store notes them."""
     root, store = change.root, change.store
     for address in wanted.values():
@@ -120,7 +125,7 @@ def _claim(
     claimed = cluster.claim(root, network, container, endpoint.id, wanted)
     for address in claimed:
         store.add_lease(network.id, address, endpoint.id)
-    found: dict[str, object] = {f"ip{each.version}": str(each) for each in claimed}
+    found = address_update(claimed)
     if not endpoint.mac:
         found["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
     return found

@@ -22,7 +22,7 @@ from netyard.firewall.sets import (
 )
 from netyard.firewall.statements import AddElements, DeleteElements, Element, SetSpec, Step
 from netyard.options import bridge as bridge_options
-from netyard.state.records import NetworkRecord, Publication, singly
+from netyard.state.records import NetworkRecord, PortAccess, Publication, singly
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
@@ -71,7 +71,7 @@ def _add_family(elements: Elements, network: NetworkRecord, version: int, sets: 
         add_element(elements, sets.masqueraded, [device], None, comment)
         if source is not None:
             add_element(elements, sets.sources, [device], [source], comment)
-    by_mode = {
+    by_mode: dict[bridge_options.GatewayMode, SetSpec] = {
         "isolated": sets.isolated,
         "nat-unprotected": sets.unprotected,
         "routed": sets.routed,
@@ -90,7 +90,11 @@ def publication_elements(publications: Iterable[Publication]) -> Elements:
         sets = FAMILIES[each.family]
         protocol, address = PROTOCOLS[each.protocol], ip_address(each.address)
         comment = each.container_id[:12]
-        by_access = {"routed": sets.opened, "direct": sets.opened, "trusted": sets.direct}
+        by_access: dict[PortAccess, SetSpec] = {
+            "routed": sets.opened,
+            "direct": sets.opened,
+            "trusted": sets.direct,
+        }
         opening = by_access.get(each.access)
         # One by one: several host ports may lead to the same container port.
         for one in singly([each]) if opening is not None else ():

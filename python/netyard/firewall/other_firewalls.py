@@ -175,11 +175,7 @@ def _locked(layout: Layout) -> Iterator[None]:
 
 
 def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
-    networks = [
-        network
-        for network in store.networks()
-        if network.bridge and network.state in ("making", "ready")
-    ]
+    networks = [each for each in store.networks() if each.bridge and each.is_in_kernel]
     bridges = sorted(network.bridge for network in networks if not network.is_internal)
     internal = sorted(network.bridge for network in networks if network.is_internal)
     settings = config.load(layout.root)

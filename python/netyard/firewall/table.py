@@ -110,7 +110,7 @@ def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
 
 def _networks(root: Root) -> list[NetworkRecord]:
     """The networks that have a device, or are getting one."""
-    return [each for each in root.store.networks() if each.state in ("making", "ready")]
+    return [each for each in root.store.networks() if each.is_in_kernel]
 
 
 def rebuild_table(root: Root) -> None:

@@ -159,7 +159,7 @@ def _spec_of(container: ContainerRecord) -> ContainerSpec:
 
 def _remember(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
     with root.store.transaction():
-        root.store.update_container(container.id, spec=spec.to_json())
+        root.store.update_container(container.id, spec=spec)
 
 
 def _let_hairpin(carriers: Iterable[Attachment]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.networks.lookup import find_network, list_networks
-from netyard.state.records import ContainerRecord, NetworkRecord, singly
+from netyard.state.records import ContainerRecord, ContainerState, NetworkRecord, singly
 from netyard.state.root import Root
 from netyard.values import ports
 from netyard.values.filters import Filters, Test, boolean, has_label, matches, one_of, parse_moment
 
-STATES = ("created", "running", "exited")
+STATES: tuple[ContainerState, ...] = ("created", "running", "exited")
 
 
 def select_networks(

@@ -10,7 +10,13 @@ from netyard.endpoints.detach import flush_flows_of
 from netyard.endpoints.namespace import opened_namespace
 from netyard.ipc import agent, cluster
 from netyard.lifecycle.etc_files import refresh_etc_hosts
-from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.records import (
+    Attachment,
+    ContainerRecord,
+    EndpointRecord,
+    NetworkRecord,
+    address_update,
+)
 from netyard.state.root import Root
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac
@@ -50,11 +56,11 @@ def give_new_addresses(root: Root, endpoint_id: str) -> list[Address]:
 def _moved(
     network: NetworkRecord, before: EndpointRecord, claimed: list[Address]
 ) -> EndpointRecord:
-    texts = {f"ip{each.version}": str(each) for each in claimed}
+    update = address_update(claimed)
     derived = format_mac(overlay_mac(network.id, str(before.addresses[0])))
     if before.mac == derived:
-        texts["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
-    return before._replace(**texts)  # type: ignore[arg-type]
+        update["mac"] = format_mac(overlay_mac(network.id, str(claimed[0])))
+    return before._replace(**update)
 
 
 def _change_interface(

@@ -24,7 +24,7 @@ from netyard.networks.devices import label
 from netyard.ports.apply import unpublish_ports
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
-from netyard.state.records import ContainerRecord
+from netyard.state.records import ContainerRecord, ContainerState
 from netyard.state.root import Change, Root
 
 
@@ -69,7 +69,7 @@ def _undo_container(root: Root, container: ContainerRecord) -> None:
     elif container.kind == "adopted":
         adopt.abandon(root, container)
     elif container.state == "starting":
-        state = "exited" if container.started else "created"
+        state: ContainerState = "exited" if container.started else "created"
         tear_down(root, container, state=state, now=True)
         if container.spec.auto_remove:
             discard_container(root, container)

@@ -7,7 +7,7 @@ and operations that were killed half-way all go through it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypedDict
 
 from netyard import _core
 from netyard.endpoints.detach import detach_endpoints, set_down_endpoints
@@ -18,14 +18,24 @@ from netyard.resolver import files
 from netyard.runtime import shim
 from netyard.runtime.process import is_alive
 from netyard.state import events
-from netyard.state.records import ContainerRecord
+from netyard.state.records import ContainerRecord, ContainerState
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import clock
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _EXIT_PATIENCE_SECONDS = 2.0
 _EXIT_PAUSE_SECONDS = 0.0005
 _UNKNOWN_STATUS = 137
+
+
+class Outcome(TypedDict, total=False):
+    """How a container has ended."""
+
+    exit_code: int
+    finished: str
 
 
 # -- the end ------------------------------------------------------------------------------------
@@ -38,7 +48,12 @@ def running_joiners(root: Root, container: ContainerRecord) -> list[ContainerRec
 
 
 def tear_down(
-    root: Root, container: ContainerRecord, *, state: str, now: bool = False, **outcome: object
+    root: Root,
+    container: ContainerRecord,
+    *,
+    state: ContainerState,
+    now: bool = False,
+    **outcome: Unpack[Outcome],
 ) -> None:
     """Take down what a start has built, and record the state.
 
@@ -59,7 +74,7 @@ def tear_down(
             _record_end(store, container, outcome)
 
 
-def _record_end(store: Store, container: ContainerRecord, outcome: Mapping[str, object]) -> None:
+def _record_end(store: Store, container: ContainerRecord, outcome: Outcome) -> None:
     for each in store.attachments_of(container.id):
         events.network_event(store, "disconnect", each.network, container.id)
     events.container_event(store, "die", container, exitCode=str(outcome.get("exit_code", 0)))

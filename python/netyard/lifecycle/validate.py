@@ -12,7 +12,7 @@ from typing import Any
 from netyard.errors import Invalid, NetyardError, raise_all
 from netyard.values import ports
 from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
-from netyard.values.spec import ContainerSpec, NetworkRequest
+from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
 
 _LONG_KEYS = {
     "name": "network",
@@ -92,7 +92,7 @@ def parse_priority(field: str, text: str) -> int:
     return int(text)
 
 
-def network_mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:
+def network_mode(requests: Sequence[NetworkRequest]) -> tuple[NetworkMode, str]:
     """The network mode, and whose namespace is shared if it is ``container``."""
     names = [request.network for request in requests]
     special = [name for name in names if name in ("host", "none") or name.startswith("container:")]
@@ -105,10 +105,12 @@ def network_mode(requests: Sequence[NetworkRequest]) -> tuple[str, str]:
         raise Invalid("--network: the default network cannot be joined with others")
     if not special:
         return "networks", ""
-    mode, _, target = special[0].partition(":")
-    if mode == "container" and not target:
+    word, _, target = special[0].partition(":")
+    if word != "container":
+        return "host" if word == "host" else "none", ""
+    if not target:
         raise Invalid("--network: container: needs a name or id", field="--network")
-    return mode, target
+    return "container", target
 
 
 def with_first(

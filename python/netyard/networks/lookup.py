@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from netyard.errors import Invalid, NotFound
-from netyard.state.records import NetworkRecord
+from netyard.state.records import NetworkRecord, NetworkState
 from netyard.state.root import Root
 
-_COMPLETE = ("ready", "planned")
+_COMPLETE: tuple[NetworkState, ...] = ("ready", "planned")
 
 
 def find_network(root: Root, wanted: str) -> NetworkRecord:

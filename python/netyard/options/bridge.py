@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, cast, get_args
 
 from netyard.errors import Invalid
 from netyard.options import common as common_options
@@ -41,7 +42,8 @@ SHORT_NAMES = {
     "host_ipv6": SOURCES[6],
 }
 
-MODES = ("nat", "nat-unprotected", "routed", "isolated")
+GatewayMode = Literal["nat", "nat-unprotected", "routed", "isolated"]
+MODES: tuple[GatewayMode, ...] = get_args(GatewayMode)
 
 
 # -- reading what users give ---------------------------------------------------------------------
@@ -106,15 +108,16 @@ def checks_sources(options: Options) -> bool:
 
 def masquerades(options: Options, version: int) -> bool:
     """Whether the way out is behind an address of the host (contract BO3, BO7)."""
-    return options.get(MASQUERADE, "true") == "true" and mode_of(options, version) in (
-        "nat",
-        "nat-unprotected",
+    mode = mode_of(options, version)
+    return options.get(MASQUERADE, "true") == "true" and (
+        mode == "nat" or mode == "nat-unprotected"
     )
 
 
-def mode_of(options: Options, version: int) -> str:
+def mode_of(options: Options, version: int) -> GatewayMode:
     """The gateway mode of a family (contract BO5 to BO8)."""
-    return options.get(GATEWAY_MODES[version], "nat")
+    # What is recorded has been through `CHECKS`.
+    return cast("GatewayMode", options.get(GATEWAY_MODES[version], "nat"))
 
 
 def source_of(options: Options, version: int) -> Address | None:

@@ -7,6 +7,7 @@ option means, never for its spelling.
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal, cast, get_args
 
 from netyard.errors import Invalid
 from netyard.options import common as common_options
@@ -18,12 +19,17 @@ FLAG = "ipvlan_flag"
 MODE = {"macvlan": "macvlan_mode", "ipvlan": "ipvlan_mode"}
 KINDS = tuple(MODE)
 
-_MODES = {
-    "macvlan": ("bridge", "vepa", "private", "passthru"),
-    "ipvlan": ("l2", "l3", "l3s"),
+MacvlanMode = Literal["bridge", "vepa", "private", "passthru"]
+IpvlanMode = Literal["l2", "l3", "l3s"]
+IpvlanFlag = Literal["bridge", "private", "vepa"]
+
+# The first of each is the default.
+_MODES: dict[str, tuple[MacvlanMode | IpvlanMode, ...]] = {
+    "macvlan": get_args(MacvlanMode),
+    "ipvlan": get_args(IpvlanMode),
 }
-_FLAGS = ("bridge", "private", "vepa")
-_LAYER3 = ("l3", "l3s")
+_FLAGS: tuple[IpvlanFlag, ...] = get_args(IpvlanFlag)
+_LAYER3: tuple[IpvlanMode, ...] = ("l3", "l3s")
 VLAN_MIN, VLAN_MAX = 1, 4094
 
 _SHARED: dict[str, Check] = {
@@ -84,14 +90,15 @@ def parent_of(options: Options) -> str:
     return options.get(PARENT, "")
 
 
-def mode_of(kind: str, options: Options) -> str:
+def mode_of(kind: str, options: Options) -> MacvlanMode | IpvlanMode:
     """The mode of the containers' interfaces."""
-    return options.get(MODE[kind], _MODES[kind][0])
+    # What is recorded has been through `CHECKS`.
+    return cast("MacvlanMode | IpvlanMode", options.get(MODE[kind], _MODES[kind][0]))
 
 
-def flag_of(options: Options) -> str:
+def flag_of(options: Options) -> IpvlanFlag:
     """The ipvlan flag."""
-    return options.get(FLAG, _FLAGS[0])
+    return cast("IpvlanFlag", options.get(FLAG, _FLAGS[0]))
 
 
 def routes_by_device(options: Options) -> bool:

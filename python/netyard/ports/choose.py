@@ -11,7 +11,14 @@ from netyard.ports import host_ports
 from netyard.ports.places import Places
 from netyard.state import config
 from netyard.state.config import Config
-from netyard.state.records import MOST_IN_A_ROW, ContainerRecord, NetworkRecord, Publication, singly
+from netyard.state.records import (
+    MOST_IN_A_ROW,
+    ContainerRecord,
+    NetworkRecord,
+    PortAccess,
+    Publication,
+    singly,
+)
 from netyard.state.root import Root
 from netyard.state.store import Store
 from netyard.values import ports
@@ -151,7 +158,7 @@ def _check_run(store: Store, run: PortRequest, families: Sequence[int], host_ip:
             raise problem
 
 
-def _access(network: NetworkRecord, settings: Config) -> str:
+def _access(network: NetworkRecord, settings: Config) -> PortAccess:
     """Who may ask the container's address directly (contract BO10, BO14)."""
     if settings.allows_direct_routing:
         return "direct"

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from netyard.options.bridge import mode_of
 from netyard.options.overlay import is_encrypted
@@ -15,6 +15,15 @@ from netyard.values.ids import short
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 from netyard.values.spec import ContainerSpec
+
+#: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
+#: only if the one that was at work was killed.
+NetworkState = Literal["planned", "making", "ready", "removing"]
+ContainerState = Literal["making", "created", "starting", "running", "exited", "removing"]
+EndpointState = Literal["down", "attaching", "up", "detaching"]
+ContainerKind = Literal["run", "adopted"]
+#: How a port is reached, see `Publication`.
+PortAccess = Literal["nat", "trusted", "direct", "routed"]
 
 # The built-in network beside overlays; see `netyard.networks.egress`.
 EGRESS_NETWORK = "netyard_gwbridge"
@@ -30,6 +39,8 @@ class NetworkRecord(NamedTuple):
     """A network as it should exist.
 
     Attributes:
+        state: ``planned`` (to be made with the first endpoint), ``making``, ``ready`` or
+            ``removing``.
         vni: VXLAN network identifier of a network that spans hosts; 0 for others.
         underlay: This host's address between the hosts, if it is one.
     """
@@ -46,7 +57,7 @@ class NetworkRecord(NamedTuple):
     options: Mapping[str, str] = {}
     labels: Mapping[str, str] = {}
     bridge: str = ""
-    state: str = "ready"
+    state: NetworkState = "ready"
     is_config_only: bool = False
     config_from: str = ""
     ipam_driver: str = "default"
@@ -121,6 +132,11 @@ class NetworkRecord(NamedTuple):
         return self.is_builtin and self.name == EGRESS_NETWORK
 
     @property
+    def is_in_kernel(self) -> bool:
+        """Whether the kernel has what it is made of, or is about to."""
+        return self.state == "making" or self.state == "ready"
+
+    @property
     def scope(self) -> str:
         """Docker's word for where it is known: ``local`` or ``global``."""
         return "global" if self.spans_hosts else "local"
@@ -170,6 +186,7 @@ class EndpointRecord(NamedTuple):
     """One container's attachment to one network.
 
     Attributes:
+        state: ``down``, ``attaching``, ``up`` or ``detaching``.
         gw_priority: The endpoint with the highest carries the default route.
         link_local: Further, link-local addresses of the interface.
         options: Driver options of this endpoint.
@@ -189,7 +206,7 @@ class EndpointRecord(NamedTuple):
     ip4: str
     ip6: str
     aliases: tuple[str, ...] = ()
-    state: str = "down"
+    state: EndpointState = "down"
     gw_priority: int = 0
     link_local: tuple[str, ...] = ()
     options: Mapping[str, str] = {}
@@ -200,7 +217,7 @@ class EndpointRecord(NamedTuple):
     @property
     def is_joined(self) -> bool:
         """Whether it counts among its container's: it is up, or is about to be."""
-        return self.state in ("attaching", "up")
+        return self.state == "attaching" or self.state == "up"
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -225,15 +242,24 @@ class Attachment(NamedTuple):
 
 
 class ContainerRecord(NamedTuple):
-    """A container as it should exist; ``spec_json`` is how the store keeps its `spec`."""
+    """A container as it should exist.
+
+    Attributes:
+        kind: ``run``: its process is netyard's. ``adopted``: a namespace of somebody else's.
+        spec_json: How the store keeps its `spec`.
+        donor_id: Whose network namespace it shares, if not its own.
+        state: ``making``, ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
+        pid_start: When the process was started, as the kernel counts, to know it again.
+        was_loopback_up: How an adopted namespace was found.
+    """
 
     id: str
     name: str
-    kind: str
+    kind: ContainerKind
     created: str
     spec_json: str
     donor_id: str | None = None
-    state: str = "created"
+    state: ContainerState = "created"
     pid: int = 0
     pid_start: int = 0
     exit_code: int = 0
@@ -250,6 +276,45 @@ class ContainerRecord(NamedTuple):
     def hostname(self) -> str:
         """Its host name: as asked, or the short id."""
         return self.spec.hostname or short(self.id)
+
+
+class ContainerUpdate(TypedDict, total=False):
+    """What of a container changes; see `ContainerRecord`."""
+
+    name: str
+    spec: ContainerSpec
+    donor_id: str | None
+    state: ContainerState
+    pid: int
+    pid_start: int
+    exit_code: int
+    started: str
+    finished: str
+    was_loopback_up: bool
+
+
+class EndpointUpdate(TypedDict, total=False):
+    """What of an endpoint changes; see `EndpointRecord`."""
+
+    ifname: str
+    host_ifname: str
+    mac: str
+    ip4: str
+    ip6: str
+    state: EndpointState
+    lease: Lease | None
+    is_unheard_of: bool
+
+
+def address_update(addresses: Iterable[Address]) -> EndpointUpdate:
+    """What of an endpoint changes when it gets addresses, one of a family."""
+    found: EndpointUpdate = {}
+    for each in addresses:
+        if each.version == 4:
+            found["ip4"] = str(each)
+        else:
+            found["ip6"] = str(each)
+    return found
 
 
 #: A publication is found by a port in the midst of it among those that begin so little below.
@@ -282,7 +347,7 @@ class Publication(NamedTuple):
     address: str
     container_port: int
     is_ending: bool = False
-    access: str = "nat"
+    access: PortAccess = "nat"
     length: int = 1
 
     def part(self, first: int, length: int) -> Publication:

@@ -6,10 +6,17 @@ SQL is in `netyard.state.tables` and here, and nowhere else; transactions are in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from netyard.errors import StoreError
-from netyard.state.records import Attachment, EndpointRecord
+from netyard.state.records import (
+    Attachment,
+    ContainerState,
+    EndpointRecord,
+    EndpointState,
+    NetworkState,
+)
 from netyard.state.tables.containers import ContainerTable
 from netyard.state.tables.endpoints import EndpointTable
 from netyard.state.tables.events import EventTable
@@ -17,6 +24,23 @@ from netyard.state.tables.networks import NetworkTable
 from netyard.state.tables.publications import PublicationTable
 
 _PUBLISHING = "publishing"
+# In the order of the indices that find them; see `netyard.state.schema`.
+_NETWORKS: tuple[NetworkState, ...] = ("making", "removing")
+_CONTAINERS: tuple[ContainerState, ...] = ("making", "starting", "removing")
+_ENDPOINTS: tuple[EndpointState, ...] = ("attaching", "detaching")
+
+
+def _one_of(states: Sequence[str]) -> str:
+    return "({})".format(", ".join(f"'{state}'" for state in states))
+
+
+_UNFINISHED = (
+    f"SELECT 'network', id FROM networks WHERE state IN {_one_of(_NETWORKS)} "
+    f"UNION ALL SELECT 'container', id FROM containers WHERE state IN {_one_of(_CONTAINERS)} "
+    f"UNION ALL SELECT 'endpoint', id FROM endpoints WHERE state IN {_one_of(_ENDPOINTS)} "
+    "UNION ALL SELECT DISTINCT 'ending', container_id FROM publications WHERE is_ending "
+    "UNION ALL SELECT 'publishing', value FROM meta WHERE key = ?"
+)
 
 
 class Unfinished(NamedTuple):
@@ -83,15 +107,7 @@ class Store(NetworkTable, ContainerTable, EndpointTable, PublicationTable, Event
 
     def unfinished(self) -> Unfinished:
         """What a killed operation has left half-way."""
-        rows = self._rows(
-            "SELECT 'network', id FROM networks WHERE state IN ('making', 'removing') UNION ALL "
-            "SELECT 'container', id FROM containers "
-            "WHERE state IN ('making', 'starting', 'removing') UNION ALL "
-            "SELECT 'endpoint', id FROM endpoints WHERE state IN ('attaching', 'detaching') "
-            "UNION ALL SELECT DISTINCT 'ending', container_id FROM publications WHERE is_ending "
-            "UNION ALL SELECT 'publishing', value FROM meta WHERE key = ?",
-            (_PUBLISHING,),
-        )
+        rows = self._rows(_UNFINISHED, (_PUBLISHING,))
         kinds = ("network", "container", "endpoint", "ending", "publishing")
         found: dict[str, list[str]] = {kind: [] for kind in kinds}
         for kind, row_id in rows:

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from netyard.values.ports import PortRequest, parse_expose, parse_publish, singly
 
@@ -37,6 +37,9 @@ class NetworkRequest(NamedTuple):
     links: Sequence[str] = ()
 
 
+NetworkMode = Literal["networks", "host", "none", "container"]
+
+
 class _Asked(NamedTuple):
     """The fields of a `ContainerSpec`.
 
@@ -56,7 +59,7 @@ class _Asked(NamedTuple):
     """
 
     command: Sequence[str] = ()
-    mode: str = "networks"
+    mode: NetworkMode = "networks"
     networks: Sequence[NetworkRequest] = ()
     publish: Sequence[str] = ()
     expose: Sequence[str] = ()

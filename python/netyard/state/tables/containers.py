@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import ContainerRecord
+from netyard.state.records import ContainerRecord, ContainerUpdate
 from netyard.state.rows import RowCache
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # In the order of the record's fields.
 _CONTAINER = (
@@ -28,9 +31,12 @@ class ContainerTable(Connection):
         """Record a container."""
         self._insert("containers", _CONTAINER, container)
 
-    def update_container(self, container_id: str, **changes: object) -> None:
+    def update_container(self, container_id: str, **changes: Unpack[ContainerUpdate]) -> None:
         """Change columns of a container."""
-        self._update("containers", container_id, changes)
+        columns: dict[str, object] = {**changes}
+        if "spec" in changes:
+            columns["spec"] = changes["spec"].to_json()
+        self._update("containers", container_id, columns)
 
     def delete_container(self, container_id: str) -> None:
         """Forget a container, its endpoints, leases and publications."""

@@ -6,17 +6,23 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import EndpointRecord, Lease
+from netyard.state.records import EndpointRecord, EndpointState, EndpointUpdate, Lease
 from netyard.state.rows import RowCache, named, values_of
 from netyard.values.parse import Address
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _ENDPOINT = (
     "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state, "
     "gw_priority, link_local, options, links, lease, is_unheard_of"
 )
+
+
+_UP: EndpointState = "up"
 
 
 class EndpointTable(Connection):
@@ -31,17 +37,20 @@ class EndpointTable(Connection):
         values = named(_ENDPOINT, values_of(endpoint, _ENDPOINT))
         for column in ("aliases", "link_local", "options", "links"):
             values[column] = json.dumps(values[column])
-        values["lease"] = endpoint.lease.to_json() if endpoint.lease else ""
+        values["lease"] = _lease_text(endpoint.lease)
         self._insert("endpoints", _ENDPOINT, tuple(values.values()))
 
-    def update_endpoint(self, endpoint_id: str, **changes: object) -> None:
+    def update_endpoint(self, endpoint_id: str, **changes: Unpack[EndpointUpdate]) -> None:
         """Change columns of an endpoint."""
-        self._update("endpoints", endpoint_id, changes)
+        columns: dict[str, object] = {**changes}
+        if "lease" in changes:
+            columns["lease"] = _lease_text(changes["lease"])
+        self._update("endpoints", endpoint_id, columns)
 
-    def set_endpoint_states(self, endpoint_ids: Iterable[str], state: str) -> None:
+    def set_endpoint_states(self, endpoint_ids: Iterable[str], state: EndpointState) -> None:
         """Record how far several endpoints are."""
         self._execute_each(
-            "UPDATE endpoints SET state = ?1, is_unheard_of = is_unheard_of AND ?1 <> 'up' "
+            f"UPDATE endpoints SET state = ?1, is_unheard_of = is_unheard_of AND ?1 <> '{_UP}' "
             "WHERE id = ?2",
             [(state, endpoint_id) for endpoint_id in endpoint_ids],
         )
@@ -152,6 +161,10 @@ def _endpoint(row: tuple[Any, ...]) -> EndpointRecord:
     values["is_unheard_of"] = bool(values["is_unheard_of"])
     values["lease"] = Lease(**json.loads(values["lease"])) if values["lease"] else None
     return EndpointRecord(**values)
+
+
+def _lease_text(lease: Lease | None) -> str:
+    return lease.to_json() if lease else ""
 
 
 def _tuples(found: list[Any]) -> tuple[Any, ...]:

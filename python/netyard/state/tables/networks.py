@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import NetworkRecord
+from netyard.state.records import NetworkRecord, NetworkState
 from netyard.state.rows import RowCache, named, values_of
 from netyard.values.parse import parse_subnet
 from netyard.values.pool import Pool
@@ -48,7 +48,7 @@ class NetworkTable(Connection):
             )
             self._insert("pools", _POOL, values)
 
-    def set_network_state(self, network_id: str, state: str) -> None:
+    def set_network_state(self, network_id: str, state: NetworkState) -> None:
         """Record how far a network is."""
         with self._lock:
             self._networks.pop(network_id, None)

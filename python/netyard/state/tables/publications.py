@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import MOST_IN_A_ROW, Publication
+from netyard.state.records import MOST_IN_A_ROW, PortAccess, Publication
 from netyard.state.rows import named, values_of
 
 _PUBLICATION = (
@@ -18,6 +18,8 @@ _PUBLICATION = (
 )
 _KEY = "family, protocol, host_port, host_ip, address, container_port"
 _SAME = " AND ".join(f"{column} = ?" for column in _KEY.split(", "))
+
+_ROUTED: PortAccess = "routed"
 
 
 class PublicationTable(Connection):
@@ -115,7 +117,7 @@ class PublicationTable(Connection):
     ) -> list[Publication]:
         """What of so many ports of a container is open on routed networks."""
         rows = self._rows(
-            f"SELECT {_PUBLICATION} FROM publications WHERE access = 'routed' "
+            f"SELECT {_PUBLICATION} FROM publications WHERE access = '{_ROUTED}' "
             "AND container_id = ? AND protocol = ? AND container_port BETWEEN ? AND ?",
             (container_id, protocol, first, first + count - 1),
         )
@@ -125,7 +127,7 @@ class PublicationTable(Connection):
         """Those that lead to one address of a container, not more than so many."""
         rows = self._rows(
             f"SELECT {_PUBLICATION} FROM publications "
-            "WHERE container_id = ? AND address = ? AND access <> 'routed' LIMIT ?",
+            f"WHERE container_id = ? AND address = ? AND access <> '{_ROUTED}' LIMIT ?",
             (container_id, address, most),
         )
         return [_publication(row) for row in rows]
