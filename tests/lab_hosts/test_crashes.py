@@ -229,7 +229,7 @@ def test_full_disk(host: Machine) -> None:
         if done.returncode:
             failures += 1
             assert done.stderr.startswith("netyard: the store "), done.stderr
-            assert "full" in done.stderr, done.stderr
+            assert "disk is full\nhint: make room " in done.stderr, done.stderr
             if failures == 1:
                 before = kernel(host)
             wait_for_kernel(host, before, f"network {number}")
