@@ -21,7 +21,7 @@ from netyard.demo.stage import (
     web_server,
 )
 from netyard.firewall.rules import base_steps
-from netyard.firewall.statements import AddRule, Jump
+from netyard.firewall.statements import AddRule
 from netyard.state.records import singly
 
 _PICTURE = """
@@ -162,7 +162,8 @@ def _rules(host: Host) -> Iterator[str]:
             chain = step.chain
             yield f"{chain}:"
         last = step.statements[-1]
-        word = f"jump {last.chain}" if isinstance(last, Jump) else last.verb.partition(" map")[0]
+        verb = last.verb
+        word = {"dnat map": "dnat", "jump": f"jump {last[-1]}"}.get(verb, verb)
         yield f"  {word:15}  {step.comment}"
     for network in host.store.networks():
         if network.state == "ready" and network.bridge:

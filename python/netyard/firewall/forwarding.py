@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from netyard import _core
-from netyard.firewall.rules import router_guard_steps
 from netyard.firewall.table import apply, forwarding_key
 from netyard.state import config
 from netyard.state.records import NetworkRecord
@@ -48,6 +47,8 @@ def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
 
 def _guard_router(root: Root) -> None:
     """Add the rules against forwarding of other traffic, before forwarding is turned on."""
+    from netyard.firewall.rules import router_guard_steps
+
     apply(root, [("inet", root.layout.table, router_guard_steps())])
 
 

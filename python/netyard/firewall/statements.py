@@ -1,14 +1,15 @@
-"""Types of an nf_tables transaction: its steps, and the statements of its rules.
+"""What a transaction of nf_tables is made of: a value type a step, and a value type a statement.
 
-`netyard._core` takes them as the tuples they are. The last field of each is its verb, by which it
-is known there (``rust/py/src/firewall.rs``); words are those of ``nft``.
+`netyard._core` takes them as the tuples they are: the verb by which each is known there
+(``rust/py/src/firewall.rs``), then its fields. Words are those of ``nft``. They are no named
+tuples: to make such a class takes a tenth of a millisecond, and every command would pay for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from netyard.values.parse import Address
 
@@ -34,7 +35,7 @@ Field = Literal[
     "sport",
     "dport",
 ]
-# Key, data, comment, and the number of consecutive ports that it stands for.
+# Key, data, comment, and how many there are in a row.
 Element = tuple[Any, Any, str | None, int]
 
 
@@ -46,368 +47,439 @@ class SetSpec(NamedTuple):
     data: Sequence[str] | None = None
 
 
+class _Value(tuple[Any, ...]):
+    """A verb and its fields."""
+
+    __slots__ = ()
+
+    @property
+    def verb(self) -> str:
+        """What it does, or asks."""
+        return str(self[0])
+
+
 # -- statements: what a rule asks of a packet, and does with it
 
 
-class In(NamedTuple):
+class In(_Value):
     """These fields of the packet are an element of a set."""
 
-    fields: Sequence[Field]
-    set: str
-    verb: Literal["in"] = "in"
+    __slots__ = ()
+
+    def __new__(cls, fields: Sequence[Field], set: str) -> In:
+        return tuple.__new__(cls, ("in", fields, set))
 
 
-class NotIn(NamedTuple):
+class NotIn(_Value):
     """They are not."""
 
-    fields: Sequence[Field]
-    set: str
-    verb: Literal["not in"] = "not in"
+    __slots__ = ()
+
+    def __new__(cls, fields: Sequence[Field], set: str) -> NotIn:
+        return tuple.__new__(cls, ("not in", fields, set))
 
 
-class IfNameIs(NamedTuple):
+class IfNameIs(_Value):
     """An interface's name, or its kind, is this."""
 
-    field: Field
-    name: str
-    verb: Literal["ifname is"] = "ifname is"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, name: str) -> IfNameIs:
+        return tuple.__new__(cls, ("ifname is", field, name))
 
 
-class IfNameIsNot(NamedTuple):
+class IfNameIsNot(_Value):
     """It is not."""
 
-    field: Field
-    name: str
-    verb: Literal["ifname is not"] = "ifname is not"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, name: str) -> IfNameIsNot:
+        return tuple.__new__(cls, ("ifname is not", field, name))
 
 
-class FamilyIs(NamedTuple):
+class FamilyIs(_Value):
     """It is a packet of this family."""
 
-    family: Family
-    verb: Literal["family is"] = "family is"
+    __slots__ = ()
+
+    def __new__(cls, family: Family) -> FamilyIs:
+        return tuple.__new__(cls, ("family is", family))
 
 
-class EtherTypeIs(NamedTuple):
+class EtherTypeIs(_Value):
     """The protocol of the frame, behind a VLAN tag that the kernel has taken off."""
 
-    number: int
-    verb: Literal["ethertype is"] = "ethertype is"
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> EtherTypeIs:
+        return tuple.__new__(cls, ("ethertype is", number))
 
 
-class EtherTypeIsNot(NamedTuple):
+class EtherTypeIsNot(_Value):
     """It is not this one."""
 
-    number: int
-    verb: Literal["ethertype is not"] = "ethertype is not"
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> EtherTypeIsNot:
+        return tuple.__new__(cls, ("ethertype is not", number))
 
 
-class FrameTypeIs(NamedTuple):
+class FrameTypeIs(_Value):
     """The type in the frame's own header."""
 
-    number: int
-    verb: Literal["frame type is"] = "frame type is"
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> FrameTypeIs:
+        return tuple.__new__(cls, ("frame type is", number))
 
 
-class IcmpTypeIs(NamedTuple):
+class IcmpTypeIs(_Value):
     """The type of an ICMP message of either family."""
 
-    number: int
-    verb: Literal["icmp type is"] = "icmp type is"
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> IcmpTypeIs:
+        return tuple.__new__(cls, ("icmp type is", number))
 
 
-class GroupIs(NamedTuple):
+class GroupIs(_Value):
     """An interface's link group is this."""
 
-    field: Field
-    group: int
-    verb: Literal["group is"] = "group is"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, group: int) -> GroupIs:
+        return tuple.__new__(cls, ("group is", field, group))
 
 
-class MarkIs(NamedTuple):
+class MarkIs(_Value):
     """The packet's mark, under a mask, is this."""
 
-    mark: int
-    mask: int
-    verb: Literal["mark is"] = "mark is"
+    __slots__ = ()
+
+    def __new__(cls, mark: int, mask: int) -> MarkIs:
+        return tuple.__new__(cls, ("mark is", mark, mask))
 
 
-class MarkIsNot(NamedTuple):
+class MarkIsNot(_Value):
     """It is not."""
 
-    mark: int
-    mask: int
-    verb: Literal["mark is not"] = "mark is not"
+    __slots__ = ()
+
+    def __new__(cls, mark: int, mask: int) -> MarkIsNot:
+        return tuple.__new__(cls, ("mark is not", mark, mask))
 
 
-class SetMark(NamedTuple):
+class SetMark(_Value):
     """Mark the packet."""
 
-    mark: int
-    verb: Literal["set mark"] = "set mark"
+    __slots__ = ()
+
+    def __new__(cls, mark: int) -> SetMark:
+        return tuple.__new__(cls, ("set mark", mark))
 
 
-class ProtocolIs(NamedTuple):
+class ProtocolIs(_Value):
     """The transport protocol is this."""
 
-    number: int
-    verb: Literal["protocol is"] = "protocol is"
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> ProtocolIs:
+        return tuple.__new__(cls, ("protocol is", number))
 
 
-class PortIs(NamedTuple):
+class PortIs(_Value):
     """A port is this."""
 
-    field: Field
-    port: int
-    verb: Literal["port is"] = "port is"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, port: int) -> PortIs:
+        return tuple.__new__(cls, ("port is", field, port))
 
 
-class IpWithin(NamedTuple):
+class IpWithin(_Value):
     """An IPv4 address is of this subnet; ``prefix`` in bits."""
 
-    field: Field
-    address: IPv4Address
-    prefix: int
-    verb: Literal["ip within"] = "ip within"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, address: IPv4Address, prefix: int) -> IpWithin:
+        return tuple.__new__(cls, ("ip within", field, address, prefix))
 
 
-class Ip6Is(NamedTuple):
+class Ip6Is(_Value):
     """An IPv6 address is this."""
 
-    field: Field
-    address: Address
-    verb: Literal["ip6 is"] = "ip6 is"
+    __slots__ = ()
+
+    def __new__(cls, field: Field, address: Address) -> Ip6Is:
+        return tuple.__new__(cls, ("ip6 is", field, address))
 
 
-class DnatMap(NamedTuple):
+class DnatMap(_Value):
     """Translate the destination to what a map has for these fields, if it has."""
 
-    family: Family
-    fields: Sequence[Field]
-    map: str
-    verb: Literal["dnat map"] = "dnat map"
+    __slots__ = ()
+
+    def __new__(cls, family: Family, fields: Sequence[Field], map: str) -> DnatMap:
+        return tuple.__new__(cls, ("dnat map", family, fields, map))
 
 
-class SnatMap(NamedTuple):
+class SnatMap(_Value):
     """The same with the source."""
 
-    family: Family
-    fields: Sequence[Field]
-    map: str
-    verb: Literal["snat map"] = "snat map"
+    __slots__ = ()
+
+    def __new__(cls, family: Family, fields: Sequence[Field], map: str) -> SnatMap:
+        return tuple.__new__(cls, ("snat map", family, fields, map))
 
 
-class ForwardToLoopback(NamedTuple):
+class ForwardToLoopback(_Value):
     """Hand the packet to the loopback device of this index, as if it had come in there."""
 
-    device_index: int
-    verb: Literal["forward to loopback"] = "forward to loopback"
+    __slots__ = ()
+
+    def __new__(cls, device_index: int) -> ForwardToLoopback:
+        return tuple.__new__(cls, ("forward to loopback", device_index))
 
 
-class DestinationIsLocal(NamedTuple):
+class DestinationIsLocal(_Value):
     """The destination is an address of the host's."""
 
-    verb: Literal["destination is local"] = "destination is local"
+    __slots__ = ()
+
+    def __new__(cls) -> DestinationIsLocal:
+        return tuple.__new__(cls, ("destination is local",))
 
 
-class DestinationIsLocalHere(NamedTuple):
+class DestinationIsLocalHere(_Value):
     """It is one of the interface that the packet came in by."""
 
-    verb: Literal["destination is local here"] = "destination is local here"
+    __slots__ = ()
+
+    def __new__(cls) -> DestinationIsLocalHere:
+        return tuple.__new__(cls, ("destination is local here",))
 
 
-class SourceIsForged(NamedTuple):
+class SourceIsForged(_Value):
     """The source is not reached by the interface that the packet came in by."""
 
-    verb: Literal["source is forged"] = "source is forged"
+    __slots__ = ()
+
+    def __new__(cls) -> SourceIsForged:
+        return tuple.__new__(cls, ("source is forged",))
 
 
-class Established(NamedTuple):
+class Established(_Value):
     """It is of a connection that was let in, or related to one."""
 
-    verb: Literal["established"] = "established"
+    __slots__ = ()
+
+    def __new__(cls) -> Established:
+        return tuple.__new__(cls, ("established",))
 
 
-class InvalidState(NamedTuple):
+class InvalidState(_Value):
     """Connection tracking can make nothing of it."""
 
-    verb: Literal["invalid"] = "invalid"
+    __slots__ = ()
+
+    def __new__(cls) -> InvalidState:
+        return tuple.__new__(cls, ("invalid",))
 
 
-class Translated(NamedTuple):
+class Translated(_Value):
     """Its destination was translated."""
 
-    verb: Literal["translated"] = "translated"
+    __slots__ = ()
+
+    def __new__(cls) -> Translated:
+        return tuple.__new__(cls, ("translated",))
 
 
-class OriginalDirection(NamedTuple):
+class OriginalDirection(_Value):
     """It goes the way of the first packet of its connection."""
 
-    verb: Literal["original direction"] = "original direction"
+    __slots__ = ()
+
+    def __new__(cls) -> OriginalDirection:
+        return tuple.__new__(cls, ("original direction",))
 
 
-class Counter(NamedTuple):
+class Counter(_Value):
     """Count packets and bytes."""
 
-    verb: Literal["counter"] = "counter"
+    __slots__ = ()
+
+    def __new__(cls) -> Counter:
+        return tuple.__new__(cls, ("counter",))
 
 
-class Masquerade(NamedTuple):
+class Masquerade(_Value):
     """Translate the source to the address of the interface it leaves by."""
 
-    verb: Literal["masquerade"] = "masquerade"
+    __slots__ = ()
+
+    def __new__(cls) -> Masquerade:
+        return tuple.__new__(cls, ("masquerade",))
 
 
-class Jump(NamedTuple):
+class Jump(_Value):
     """Go on in another chain."""
 
-    chain: str
-    verb: Literal["jump"] = "jump"
+    __slots__ = ()
+
+    def __new__(cls, chain: str) -> Jump:
+        return tuple.__new__(cls, ("jump", chain))
 
 
-class Accept(NamedTuple):
+class Accept(_Value):
     """Let it pass."""
 
-    verb: Literal["accept"] = "accept"
+    __slots__ = ()
+
+    def __new__(cls) -> Accept:
+        return tuple.__new__(cls, ("accept",))
 
 
-class Drop(NamedTuple):
+class Drop(_Value):
     """Drop it."""
 
-    verb: Literal["drop"] = "drop"
+    __slots__ = ()
+
+    def __new__(cls) -> Drop:
+        return tuple.__new__(cls, ("drop",))
 
 
-class Return(NamedTuple):
+class Return(_Value):
     """Go back to where the jump was."""
 
-    verb: Literal["return"] = "return"
+    __slots__ = ()
+
+    def __new__(cls) -> Return:
+        return tuple.__new__(cls, ("return",))
 
 
-Statement = (
-    In
-    | NotIn
-    | IfNameIs
-    | IfNameIsNot
-    | FamilyIs
-    | EtherTypeIs
-    | EtherTypeIsNot
-    | FrameTypeIs
-    | IcmpTypeIs
-    | GroupIs
-    | MarkIs
-    | MarkIsNot
-    | SetMark
-    | ProtocolIs
-    | PortIs
-    | IpWithin
-    | Ip6Is
-    | DnatMap
-    | SnatMap
-    | ForwardToLoopback
-    | DestinationIsLocal
-    | DestinationIsLocalHere
-    | SourceIsForged
-    | Established
-    | InvalidState
-    | Translated
-    | OriginalDirection
-    | Counter
-    | Masquerade
-    | Jump
-    | Accept
-    | Drop
-    | Return
+Statement: TypeAlias = (
+    "In | NotIn | IfNameIs | IfNameIsNot | FamilyIs | EtherTypeIs | EtherTypeIsNot | "
+    "FrameTypeIs | IcmpTypeIs | GroupIs | MarkIs | MarkIsNot | SetMark | ProtocolIs | "
+    "PortIs | IpWithin | Ip6Is | DnatMap | SnatMap | ForwardToLoopback | "
+    "DestinationIsLocal | DestinationIsLocalHere | SourceIsForged | Established | "
+    "InvalidState | Translated | OriginalDirection | Counter | Masquerade | Jump | Accept | "
+    "Drop | Return"
 )
 
 
 # -- steps: what a transaction does to a table
 
 
-class AddTable(NamedTuple):
+class AddTable(_Value):
     """Make the table, if it is missing."""
 
-    verb: Literal["add table"] = "add table"
+    __slots__ = ()
+
+    def __new__(cls) -> AddTable:
+        return tuple.__new__(cls, ("add table",))
 
 
-class DeleteTable(NamedTuple):
+class DeleteTable(_Value):
     """Delete the table with all that is in it."""
 
-    verb: Literal["delete table"] = "delete table"
+    __slots__ = ()
+
+    def __new__(cls) -> DeleteTable:
+        return tuple.__new__(cls, ("delete table",))
 
 
-class AddChain(NamedTuple):
+class AddChain(_Value):
     """Make a chain at a hook; ``device`` is for ``ingress`` only."""
 
-    name: str
-    kind: ChainType
-    hook: Hook
-    priority: int
-    device: str | None
-    verb: Literal["add chain"] = "add chain"
+    __slots__ = ()
+
+    def __new__(
+        cls, name: str, kind: ChainType, hook: Hook, priority: int, device: str | None
+    ) -> AddChain:
+        return tuple.__new__(cls, ("add chain", name, kind, hook, priority, device))
 
 
-class AddRegularChain(NamedTuple):
+class AddRegularChain(_Value):
     """Make a chain that is jumped to."""
 
-    name: str
-    verb: Literal["add regular chain"] = "add regular chain"
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> AddRegularChain:
+        return tuple.__new__(cls, ("add regular chain", name))
 
 
-class DeleteChain(NamedTuple):
+class DeleteChain(_Value):
     """Delete a chain."""
 
-    name: str
-    verb: Literal["delete chain"] = "delete chain"
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> DeleteChain:
+        return tuple.__new__(cls, ("delete chain", name))
 
 
-class FlushChain(NamedTuple):
+class FlushChain(_Value):
     """Delete the rules of a chain."""
 
-    name: str
-    verb: Literal["flush chain"] = "flush chain"
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> FlushChain:
+        return tuple.__new__(cls, ("flush chain", name))
 
 
-class AddSet(NamedTuple):
+class AddSet(_Value):
     """Make a set or map."""
 
-    set: SetSpec
-    verb: Literal["add set"] = "add set"
+    __slots__ = ()
+
+    def __new__(cls, set: SetSpec) -> AddSet:
+        return tuple.__new__(cls, ("add set", set))
 
 
-class AddRule(NamedTuple):
+class AddRule(_Value):
     """Append a rule."""
 
-    chain: str
-    statements: Sequence[Statement]
-    comment: str | None
-    verb: Literal["add rule"] = "add rule"
+    __slots__ = ()
+
+    def __new__(cls, chain: str, statements: Sequence[Statement], comment: str | None) -> AddRule:
+        return tuple.__new__(cls, ("add rule", chain, statements, comment))
+
+    @property
+    def chain(self) -> str:
+        """The chain it is of."""
+        return str(self[1])
+
+    @property
+    def statements(self) -> Sequence[Statement]:
+        """What it asks and does, in order."""
+        found: Sequence[Statement] = self[2]
+        return found
+
+    @property
+    def comment(self) -> str:
+        """What it says of itself."""
+        return self[3] or ""
 
 
-class AddElements(NamedTuple):
+class AddElements(_Value):
     """Put elements into a set or map."""
 
-    set: SetSpec
-    elements: Sequence[Element]
-    verb: Literal["add elements"] = "add elements"
+    __slots__ = ()
+
+    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> AddElements:
+        return tuple.__new__(cls, ("add elements", set, elements))
 
 
-class DeleteElements(NamedTuple):
+class DeleteElements(_Value):
     """Take elements out of a set or map."""
 
-    set: SetSpec
-    elements: Sequence[Element]
-    verb: Literal["delete elements"] = "delete elements"
+    __slots__ = ()
+
+    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> DeleteElements:
+        return tuple.__new__(cls, ("delete elements", set, elements))
 
 
-Step = (
-    AddTable
-    | DeleteTable
-    | AddChain
-    | AddRegularChain
-    | DeleteChain
-    | FlushChain
-    | AddSet
-    | AddRule
-    | AddElements
-    | DeleteElements
+Step: TypeAlias = (
+    "AddTable | DeleteTable | AddChain | AddRegularChain | DeleteChain | FlushChain | "
+    "AddSet | AddRule | AddElements | DeleteElements"
 )

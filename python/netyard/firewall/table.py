@@ -23,7 +23,6 @@ from netyard.firewall.elements import (
 )
 from netyard.firewall.isolation import apart_steps, is_apart
 from netyard.firewall.loopback6 import is_looped, loop_steps
-from netyard.firewall.rules import base_steps
 from netyard.firewall.statements import AddTable, DeleteTable, Step
 from netyard.options import bridge as bridge_options
 from netyard.state import config
@@ -115,6 +114,9 @@ def _networks(root: Root) -> list[NetworkRecord]:
 
 def rebuild_table(root: Root) -> None:
     """Make all tables anew from the store, in one transaction."""
+    # Seldom needed, and slow to import.
+    from netyard.firewall.rules import base_steps
+
     networks = _networks(root)
     settings = config.load(root.layout.root)
     bridge = _bridge_steps(networks)

@@ -102,18 +102,18 @@ fn parse_family(word: &str) -> PyResult<Family> {
 }
 
 fn step(step: &Bound<'_, PyTuple>) -> PyResult<Op> {
-    let word: String = step.get_item(step.len() - 1)?.extract()?;
+    let word: String = step.get_item(0)?.extract()?;
     Ok(match word.as_str() {
         "add table" => Op::AddTable,
         "delete table" => Op::DeleteTable,
         "add chain" => {
-            let (name, kind, hook, priority, device, _): (
+            let (_, name, kind, hook, priority, device): (
+                String,
                 String,
                 String,
                 String,
                 i32,
                 Option<String>,
-                String,
             ) = step.extract()?;
             Op::AddChain(Chain {
                 name,
@@ -122,16 +122,16 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Op> {
                 priority,
             })
         }
-        "add regular chain" => Op::AddRegularChain(step.get_item(0)?.extract()?),
-        "delete chain" => Op::DeleteChain(step.get_item(0)?.extract()?),
-        "flush chain" => Op::FlushChain(step.get_item(0)?.extract()?),
-        "add set" => Op::AddSet(parse_set(step.get_item(0)?.extract()?)?),
+        "add regular chain" => Op::AddRegularChain(step.get_item(1)?.extract()?),
+        "delete chain" => Op::DeleteChain(step.get_item(1)?.extract()?),
+        "flush chain" => Op::FlushChain(step.get_item(1)?.extract()?),
+        "add set" => Op::AddSet(parse_set(step.get_item(1)?.extract()?)?),
         "add rule" => {
-            let (chain, statements, comment, _): (
+            let (_, chain, statements, comment): (
+                String,
                 String,
                 Vec<Bound<'_, PyTuple>>,
                 Option<String>,
-                String,
             ) = step.extract()?;
             let statements = statements.iter().map(statement).collect::<PyResult<_>>()?;
             Op::AddRule(Rule {
@@ -141,7 +141,7 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Op> {
             })
         }
         "add elements" | "delete elements" => {
-            let (set, elements, _): (SetSpec, Vec<ElementSpec>, String) = step.extract()?;
+            let (_, set, elements): (String, SetSpec, Vec<ElementSpec>) = step.extract()?;
             let elements = elements.into_iter().flat_map(parse_elements).collect();
             match word.as_str() {
                 "add elements" => Op::AddElements(parse_set(set)?, elements),
@@ -216,10 +216,10 @@ fn parse_fields(words: &[String]) -> PyResult<Vec<Field>> {
 }
 
 fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
-    let word: String = tuple.get_item(tuple.len() - 1)?.extract()?;
+    let word: String = tuple.get_item(0)?.extract()?;
     Ok(match word.as_str() {
         "in" | "not in" => {
-            let (fields, set, _): (Vec<String>, String, String) = tuple.extract()?;
+            let (_, fields, set): (String, Vec<String>, String) = tuple.extract()?;
             Statement::In {
                 fields: parse_fields(&fields)?,
                 set,
@@ -227,7 +227,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             }
         }
         "ifname is" | "ifname is not" => {
-            let (field, name, _): (String, String, String) = tuple.extract()?;
+            let (_, field, name): (String, String, String) = tuple.extract()?;
             Statement::IfNameIs {
                 field: parse_field(&field)?,
                 name,
@@ -235,18 +235,18 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             }
         }
         "family is" => {
-            let word: String = tuple.get_item(0)?.extract()?;
+            let word: String = tuple.get_item(1)?.extract()?;
             Statement::FamilyIs {
                 ipv6: word == "ip6",
             }
         }
         "ethertype is" | "ethertype is not" => Statement::EtherTypeIs {
-            number: tuple.get_item(0)?.extract()?,
+            number: tuple.get_item(1)?.extract()?,
             negate: word == "ethertype is not",
         },
         "frame type is" => {
             const TYPE_OFFSET: u32 = 12;
-            let number: u16 = tuple.get_item(0)?.extract()?;
+            let number: u16 = tuple.get_item(1)?.extract()?;
             Statement::FrameIs {
                 offset: TYPE_OFFSET,
                 value: number.to_be_bytes().to_vec(),
@@ -254,34 +254,34 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
         }
         "icmp type is" => Statement::TransportIs {
             offset: 0,
-            value: vec![tuple.get_item(0)?.extract()?],
+            value: vec![tuple.get_item(1)?.extract()?],
         },
         "group is" => {
-            let (field, group, _): (String, u32, String) = tuple.extract()?;
+            let (_, field, group): (String, String, u32) = tuple.extract()?;
             Statement::GroupIs {
                 field: parse_field(&field)?,
                 group,
             }
         }
         "mark is" | "mark is not" => {
-            let (mark, mask, _): (u32, u32, String) = tuple.extract()?;
+            let (_, mark, mask): (String, u32, u32) = tuple.extract()?;
             Statement::MarkIs {
                 mark,
                 mask,
                 negate: word == "mark is not",
             }
         }
-        "set mark" => Statement::SetMark(tuple.get_item(0)?.extract()?),
-        "protocol is" => Statement::ProtocolIs(tuple.get_item(0)?.extract()?),
+        "set mark" => Statement::SetMark(tuple.get_item(1)?.extract()?),
+        "protocol is" => Statement::ProtocolIs(tuple.get_item(1)?.extract()?),
         "port is" => {
-            let (field, port, _): (String, u16, String) = tuple.extract()?;
+            let (_, field, port): (String, String, u16) = tuple.extract()?;
             Statement::PortIs {
                 field: parse_field(&field)?,
                 port,
             }
         }
         "ip within" => {
-            let (field, address, prefix, _): (String, IpAddr, u8, String) = tuple.extract()?;
+            let (_, field, address, prefix): (String, String, IpAddr, u8) = tuple.extract()?;
             Statement::Ip4Within {
                 field: parse_field(&field)?,
                 address: ipv4(address)?,
@@ -290,14 +290,14 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             }
         }
         "ip6 is" => {
-            let (field, address, _): (String, IpAddr, String) = tuple.extract()?;
+            let (_, field, address): (String, String, IpAddr) = tuple.extract()?;
             Statement::Ip6Is {
                 field: parse_field(&field)?,
                 address: ipv6(address)?,
             }
         }
         "dnat map" => {
-            let (family, fields, map, _): (String, Vec<String>, String, String) =
+            let (_, family, fields, map): (String, String, Vec<String>, String) =
                 tuple.extract()?;
             Statement::DnatMap {
                 ipv6: family == "ip6",
@@ -306,7 +306,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             }
         }
         "snat map" => {
-            let (family, fields, map, _): (String, Vec<String>, String, String) =
+            let (_, family, fields, map): (String, String, Vec<String>, String) =
                 tuple.extract()?;
             Statement::SnatMap {
                 ipv6: family == "ip6",
@@ -315,7 +315,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
             }
         }
         "forward to loopback" => Statement::ForwardToLoopback {
-            index: tuple.get_item(0)?.extract()?,
+            index: tuple.get_item(1)?.extract()?,
         },
         "destination is local" => Statement::DestinationIsLocal,
         "destination is local here" => Statement::DestinationIsLocalHere,
@@ -326,7 +326,7 @@ fn statement(tuple: &Bound<'_, PyTuple>) -> PyResult<Statement> {
         "original direction" => Statement::OriginalDirection,
         "counter" => Statement::Counter,
         "masquerade" => Statement::Masquerade,
-        "jump" => Statement::Jump(tuple.get_item(0)?.extract()?),
+        "jump" => Statement::Jump(tuple.get_item(1)?.extract()?),
         "accept" => Statement::Verdict(Verdict::Accept),
         "drop" => Statement::Verdict(Verdict::Drop),
         "return" => Statement::Verdict(Verdict::Return),
