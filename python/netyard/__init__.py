@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netyard.errors import AgentError as AgentError
     from netyard.errors import ClusterError as ClusterError
     from netyard.errors import Conflict as Conflict
+    from netyard.errors import DriverError as DriverError
     from netyard.errors import Exhausted as Exhausted
     from netyard.errors import Forbidden as Forbidden
     from netyard.errors import Invalid as Invalid
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
     from netyard.values.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
-    "AddressInUse AgentError ClusterError Conflict Exhausted Forbidden Invalid KernelError "
-    "NameInUse NetyardError NotFound PermissionDenied PortInUse Several StartFailed StateError "
-    "StoreError SubnetOverlap Unsupported"
+    "AddressInUse AgentError ClusterError Conflict DriverError Exhausted Forbidden Invalid "
+    "KernelError NameInUse NetyardError NotFound PermissionDenied PortInUse Several StartFailed "
+    "StateError StoreError SubnetOverlap Unsupported"
 ).split()
 _HOME = {
     "Container": "netyard.api.container",

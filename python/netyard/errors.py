@@ -19,7 +19,8 @@
     ├── StateError               what netyard itself leans on is unwell
     │   ├── StoreError
     │   ├── AgentError
-    │   └── ClusterError
+    │   ├── ClusterError
+    │   └── DriverError          a driver package is missing or fails: .driver .package
     └── Several                  more than one of the above: .errors
 
 Every message is one complete sentence without a full stop. A hint, if there is one, says what to
@@ -211,6 +212,22 @@ class AgentError(StateError):
 
 class ClusterError(StateError):
     """The state shared with other hosts cannot be reached, or refuses this host."""
+
+
+class DriverError(StateError):
+    """A network driver of another package is not there, or does not do what a driver must.
+
+    Attributes:
+        driver: The driver's name, as in ``--driver``.
+        package: The package that offers it; ``""`` if none does.
+    """
+
+    def __init__(
+        self, message: str, *, driver: str = "", package: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.driver = driver
+        self.package = package
 
 
 class Several(NetyardError):

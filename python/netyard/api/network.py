@@ -56,7 +56,8 @@ class Network:
     @property
     def parent(self) -> str:
         """The parent interface of a macvlan or ipvlan network; ``""`` for others."""
-        return parent_options.parent_of(self._record.options)
+        has_parent = self.driver in parent_options.KINDS
+        return parent_options.parent_of(self._record.options) if has_parent else ""
 
     @property
     def record(self) -> NetworkRecord:
@@ -91,7 +92,8 @@ class Network:
 
         Args:
             name: Letters, digits, ``_``, ``.`` and ``-``; at most 128.
-            driver: ``bridge``, ``macvlan``, ``ipvlan``, or one an installed package offers.
+            driver: ``bridge``, ``macvlan``, ``ipvlan``, ``overlay``, or one that an installed
+                package offers (``docs/drivers.md``).
             subnet: One a family, in CIDR form; chosen from the default pools where not given.
                 Several of a family on macvlan and ipvlan.
                 ``0.0.0.0/24`` asks for any free one of that size.
@@ -119,6 +121,7 @@ class Network:
             Invalid: for every value that is wrong.
             NameInUse, SubnetOverlap, Forbidden, NotFound, Exhausted: as they say.
             KernelError: if the kernel refuses; then nothing is left behind.
+            DriverError: if the driver is another package's and fails; then nothing is left, either.
 
         Example:
             >>> Network.create("my-net", subnet="172.28.0.0/16", ip_range="172.28.5.0/24")
@@ -250,17 +253,23 @@ class Network:
             if not force:
                 raise
 
-    def remove(self) -> None:
+    def remove(self, *, force: bool = False) -> None:
         """Remove the network.
+
+        Args:
+            force: If its driver is another package's, and is missing or fails, forget the network
+                all the same. What the driver has made may stay.
 
         Raises:
             Forbidden: for a built-in one.
             Conflict: if containers are on it, running or not; it names them.
+            DriverError: if its driver is another package's, and is missing or fails.
         """
         from netyard.networks.operations import remove_network
 
         with self.host.change() as change:
-            remove_network(change, lookup.find_network(self.host, self.id))
+            record = lookup.find_network(self.host, self.id)
+            remove_network(change, record, forced=force)
 
     def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
         """The network as Docker's ``network inspect`` shows it.

@@ -70,6 +70,13 @@ class Driver(Protocol):
         """What is allowed and will not work as its user may think, a sentence each."""
         return []
 
+    def devices(self, network: NetworkRecord) -> list[str]:
+        """The interfaces on the host that are this network's, which get its name as their alias.
+
+        Some of them may not be there. None that was there before the network.
+        """
+        return [network.bridge] if network.bridge and not network.is_foreign else []
+
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """Make the networks."""
 

@@ -15,7 +15,8 @@ class Foundation(NamedTuple):
 
     Attributes:
         options: The network's options, completed.
-        bridge: The bridge device; ``""`` on a parent interface.
+        bridge: The device on the host that packets of the network pass, by which the firewall
+            knows it; ``""`` if there is none: on a parent interface, or nowhere on the host.
         is_foreign: The device is not netyard's to remove.
         is_internal: There is no way out.
         subnets: As asked for, or as the device has them.

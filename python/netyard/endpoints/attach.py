@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.registry import driver
+from netyard.drivers.registry import driver_of
 from netyard.endpoints.detach import Action, detach_endpoints
 from netyard.endpoints.plan import choose_ifname
 from netyard.errors import KernelError
@@ -75,14 +75,15 @@ def attach_endpoints(
     for plan in plans:
         by_driver.setdefault(plan.network.driver, []).append(plan)
     made: list[EndpointRecord] = []
-    for name, some in by_driver.items():
+    for some in by_driver.values():
+        driver = driver_of(some[0].network)
         try:
-            driver(name).attach(some)
+            driver.attach(some)
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise
             some = _with_free_names(store, some)
-            driver(name).attach(some)
+            driver.attach(some)
         made += [plan.endpoint for plan in some]
     return made
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netyard import _core
-from netyard.drivers.registry import driver
+from netyard.drivers.registry import driver_of, forgiving, note
+from netyard.errors import DriverError
 from netyard.firewall import conntrack
 from netyard.firewall import table as firewall
 from netyard.ipc import agent
@@ -17,8 +18,15 @@ Action = Callable[[], object]
 
 
 def detach_endpoints(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
-    """Take endpoints out of the kernel, and record that they are down."""
-    take_out_endpoints(root, endpoints)
+    """Take endpoints out of the kernel, and record that they are down.
+
+    A driver package that is missing or fails is passed over: what goes must be able to go.
+    """
+    try:
+        take_out_endpoints(root, endpoints)
+    except DriverError as error:
+        note(error)
+        firewall.release(root, endpoints)
     _record_down(root, endpoints)
 
 
@@ -29,26 +37,42 @@ def take_out_endpoints(
 
     Args:
         meanwhile: Called once that is recorded: what can go on beside the kernel's work.
+
+    Raises:
+        DriverError: if a driver package is missing or fails, after all others have done their part.
     """
     ids = [endpoint.id for endpoint in endpoints]
     with root.store.transaction():
         root.store.set_endpoint_states(ids, "detaching")
     meanwhile()
     _give_back_leases(root, endpoints)
+    stay: set[str] = set()
+    failures: list[DriverError] = []
     for network, some in _by_network(root, endpoints):
-        driver(network.driver).detach(network, some, root.layout.namespaces)
-    firewall.release(root, endpoints)
-    _leave_to_tidy(root, endpoints)
+        try:
+            driver_of(network).detach(network, some, root.layout.namespaces)
+        except DriverError as error:
+            failures.append(error)
+            stay |= {endpoint.id for endpoint in some}
+    gone = [endpoint for endpoint in endpoints if endpoint.id not in stay]
+    firewall.release(root, gone)
+    _leave_to_tidy(root, gone)
+    for other in failures[1:]:
+        note(other)
+    if failures:
+        raise failures[0]
 
 
 def set_down_endpoints(root: Root, endpoints: Sequence[EndpointRecord]) -> None:
     """Record that endpoints are down, under a new name for the next time.
 
-    For a namespace that has just died: the kernel takes the interfaces away in the background.
+    For a namespace that has just died: the kernel takes the interfaces away in the background,
+    with the help of a driver package or without it.
     """
     _give_back_leases(root, endpoints)
     for network, some in _by_network(root, endpoints):
-        driver(network.driver).let_go(network, some, root.layout.namespaces)
+        with forgiving():
+            driver_of(network).let_go(network, some, root.layout.namespaces)
     firewall.release(root, endpoints)
     _leave_to_tidy(root, endpoints)
     _record_down(root, endpoints)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netyard.drivers.registry import forgiving
 from netyard.errors import Conflict, Invalid, NetyardError
 from netyard.networks.lookup import find_network, list_networks
 from netyard.state.records import ContainerRecord, ContainerState, NetworkRecord, singly
@@ -78,13 +79,13 @@ def prune_networks(root: Root, filters: Sequence[str] = ()) -> list[str]:
             if record.is_builtin or _is_used(root, record) or not wanted.match(record):
                 continue
             try:
-                remove_network(change, record)
+                with forgiving():
+                    remove_network(change, record)
+                    removed.append(record.name)
             except Conflict:
+                # In use on another host.
                 if not record.spans_hosts:
                     raise
-                # In use on another host.
-                continue
-            removed.append(record.name)
     return removed
 
 

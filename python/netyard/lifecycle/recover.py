@@ -6,12 +6,12 @@ import shutil
 from dataclasses import dataclass, field
 
 from netyard import _core
-from netyard.drivers.registry import driver
+from netyard.drivers.registry import driver_of, forgiving
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints
 from netyard.endpoints.gateways import default_routes, route_defaults
 from netyard.endpoints.namespace import opened_namespace
-from netyard.errors import NetyardError
+from netyard.errors import DriverError, NetyardError, raise_all
 from netyard.firewall import forwarding, other_firewalls
 from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
@@ -31,24 +31,28 @@ from netyard.state.root import Change, Root
 def finish_interrupted(root: Root) -> None:
     """Undo what a killed operation has left half-way.
 
-    Called with the lock held, so whatever is unfinished has no owner any more.
+    Called with the lock held, so whatever is unfinished has no owner any more. What a driver
+    package cannot take away just now, or is not there for, is left to the next time.
     """
     left = root.store.unfinished()
     for container_id in left.containers:
         container = root.store.container(container_id)
         if container is not None:
-            _undo_container(root, container)
+            with forgiving():
+                _undo_container(root, container)
     for container_id in left.ending:
         ending = [each for each in root.store.publications(container_id) if each.is_ending]
         unpublish_ports(root, container_id, ending)
     for endpoint_id in left.endpoints:
-        _undo_endpoint(root, endpoint_id)
+        with forgiving():
+            _undo_endpoint(root, endpoint_id)
     for container_id in left.publishing:
         change_ports.finish_publishing(root, container_id)
     for network_id in left.networks:
         network = root.store.network(network_id)
         if network is not None:
-            discard_network(root, network)
+            with forgiving():
+                discard_network(root, network)
 
 
 def _undo_endpoint(root: Root, endpoint_id: str) -> None:
@@ -109,7 +113,7 @@ def reload(root: Root) -> Report:
                 forwarding.ensure_forwarding(root, network)
                 try:
                     cluster.prepare(root, network)
-                    driver(network.driver).restore(network, [])
+                    driver_of(network).restore(network, [])
                     label(root, network)
                     report.restored.append(f"network {network.name}")
                 except NetyardError as error:
@@ -151,9 +155,15 @@ def _restore_container(change: Change, container: ContainerRecord) -> None:
     with opened_namespace(root, container) as namespace:
         carriers = default_routes(attached)
         plans = endpoint_plans(attached, namespace, carriers=carriers, has_ports=has_ports)
+        failures: list[NetyardError] = []
         for plan in plans:
-            driver(plan.network.driver).restore(plan.network, [plan])
-    route_defaults(root, container)
+            try:
+                driver_of(plan.network).restore(plan.network, [plan])
+            except DriverError as error:
+                failures.append(error)
+    if not failures:
+        route_defaults(root, container)
+    raise_all(failures)
 
 
 def _end_the_dead(root: Root, report: Report) -> None:

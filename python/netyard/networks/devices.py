@@ -5,15 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from netyard import _core
-from netyard.drivers.registry import driver as find_driver
-from netyard.errors import Unsupported
+from netyard.drivers.registry import driver_of, note
+from netyard.errors import DriverError, Unsupported
 from netyard.firewall import forwarding
 from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
 from netyard.options import parent as parent_options
 from netyard.state.records import NetworkRecord
 from netyard.state.root import Change, Root
-from netyard.values.ids import host_access_name, vxlan_name
 
 
 def ensure_device(change: Change, record: NetworkRecord) -> None:
@@ -32,7 +31,7 @@ def make_in_kernel(root: Root, record: NetworkRecord) -> None:
     """The kernel's side of a network: rules before the device, so that it is never open."""
     cluster.prepare(root, record)
     firewall.admit(root, record)
-    find_driver(record.driver).create([record])
+    driver_of(record).create([record])
     label(root, record)
     forwarding.ensure_forwarding(root, record)
     # Not needed to run a container on a network that is there.
@@ -47,12 +46,7 @@ def make_in_kernel(root: Root, record: NetworkRecord) -> None:
 
 def label(root: Root, record: NetworkRecord) -> None:
     """Say on a network's interfaces whose they are; not on those that were there before it."""
-    names = [vxlan_name(record.id)] if record.spans_hosts else []
-    if record.driver in parent_options.KINDS:
-        names.append(host_access_name(record.id))
-        names += [] if record.is_foreign else [parent_options.parent_of(record.options)]
-    elif record.bridge and not record.is_foreign:
-        names.append(record.bridge)
+    names = driver_of(record).devices(record)
     if names:
         _core.set_aliases(names, root.layout.alias(record.name))
 
@@ -61,26 +55,65 @@ def discard(root: Root, record: NetworkRecord) -> None:
     """Take everything of a network away, however far it had come.
 
     A built-in network goes back to being planned, and so does one that other hosts have as well.
+
+    Raises:
+        DriverError: if its driver is not there, or fails; it is the same network as before then.
     """
     from netyard.drivers.parent import plan
-    from netyard.firewall import other_firewalls
 
+    driver = driver_of(record)
     with root.store.transaction():
         root.store.set_network_state(record.id, "removing")
+    stays = record
     if record.driver in parent_options.KINDS and plan.sharers(root, record):
         # What they stand on together goes with the last of them.
-        record = record._replace(is_foreign=True)
-    find_driver(record.driver).remove([record])
-    # A kernel without nf_tables has no elements either.
-    with suppress(Unsupported):
-        firewall.expel(root, record)
-    agent.tidy(root.layout)
-    other_firewalls.sync(root.layout, root.store)
+        stays = record._replace(is_foreign=True)
+    try:
+        driver.remove([stays])
+    except DriverError:
+        with root.store.transaction():
+            root.store.set_network_state(record.id, record.state)
+        raise
+    _leave_firewall(root, record)
     with root.store.transaction():
         if record.is_builtin or record.spans_hosts:
             root.store.set_network_state(record.id, "planned")
         else:
             root.store.delete_network(record.id)
+
+
+def _leave_firewall(root: Root, record: NetworkRecord) -> None:
+    from netyard.firewall import other_firewalls
+
+    # A kernel without nf_tables has no elements either.
+    with suppress(Unsupported):
+        firewall.expel(root, record)
+    agent.tidy(root.layout)
+    other_firewalls.sync(root.layout, root.store)
+
+
+def abandon(root: Root, record: NetworkRecord) -> None:
+    """Forget a network whose driver cannot take it away.
+
+    What is known to be its own on the host goes; whatever else the driver has made stays.
+    """
+    alias = root.layout.alias(record.name)
+    names = [link.name for link in _core.list_links() if link.alias == alias]
+    if record.bridge and not record.is_foreign:
+        names.append(record.bridge)
+    _core.delete_links(list(dict.fromkeys(names)))
+    _leave_firewall(root, record)
+    with root.store.transaction():
+        root.store.delete_network(record.id)
+
+
+def undo(root: Root, record: NetworkRecord) -> None:
+    """Take away what was to become a network, even if its driver fails in that, too."""
+    try:
+        discard(root, record)
+    except DriverError as error:
+        note(error)
+        abandon(root, record)
 
 
 def forget(root: Root, record: NetworkRecord) -> None:

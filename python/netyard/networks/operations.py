@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netyard.errors import Conflict, Forbidden, NameInUse
+from netyard.drivers.registry import note
+from netyard.errors import Conflict, DriverError, Forbidden, NameInUse
 from netyard.ipc import agent, cluster
 from netyard.networks import devices
 from netyard.networks.planning import SCOPES, plan_network
@@ -33,7 +34,7 @@ def _make(change: Change, record: NetworkRecord) -> None:
     with store.transaction():
         _check_name_free(root, record)
         store.add_network(record)
-    change.on_failure(lambda: devices.discard(root, record))
+    change.on_failure(lambda: devices.undo(root, record))
     devices.make_in_kernel(root, record)
     with store.transaction():
         store.set_network_state(record.id, "ready")
@@ -69,11 +70,15 @@ def _check_name_free(root: Root, record: NetworkRecord) -> None:
         raise NameInUse(f"a network named {record.name!r} exists", holder=record.name)
 
 
-def remove_network(change: Change, record: NetworkRecord) -> None:
+def remove_network(change: Change, record: NetworkRecord, *, forced: bool = False) -> None:
     """Take a network away that nothing is on.
+
+    Args:
+        forced: If its driver package is missing or fails, forget the network all the same.
 
     Raises:
         Forbidden, Conflict: as they say.
+        DriverError: if its driver package is missing or fails.
     """
     root = change.root
     if record.is_builtin:
@@ -94,10 +99,20 @@ def remove_network(change: Change, record: NetworkRecord) -> None:
         cluster.remove_network(root, record)
         devices.forget(root, record)
     else:
-        devices.discard(root, record)
+        _discard(root, record, forced=forced)
     events.network_event(root.store, "destroy", record)
     change.afterwards(lambda: agent.forget_network(root.layout, record.id))
     devices.tidy_up(root)
+
+
+def _discard(root: Root, record: NetworkRecord, *, forced: bool) -> None:
+    try:
+        devices.discard(root, record)
+    except DriverError as error:
+        if not forced:
+            raise
+        note(error)
+        devices.abandon(root, record)
 
 
 def _check_unused_settings(root: Root, record: NetworkRecord) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from netyard.drivers.foundation import Foundation
 from netyard.drivers.registry import driver as find_driver
+from netyard.drivers.registry import driver_of
 from netyard.errors import Forbidden, Invalid, NotFound
 from netyard.ipam.allocate import plan_pools
 from netyard.ipam.host_subnets import subnets_in_use
@@ -172,7 +173,8 @@ def _plan_network(root: Root, spec: NetworkSpec, settings: Config) -> NetworkRec
         raise Forbidden(f"--driver: there is only one {spec.driver!r} network, and it exists")
     network_id = new_id()
     defaults = settings.network_options.get(driver.name, {})
-    options = {**defaults, **driver.normalise(spec.options)}
+    # A package's driver sees the settings here for the first time.
+    options = {**driver.normalise(defaults), **driver.normalise(spec.options)}
     foundation = driver.plan(root, spec, options, network_id)
     ipv4, ipv6 = _families(spec, options, foundation.subnets)
     families = [version for version, wanted in ((4, ipv4), (6, ipv6)) if wanted]
@@ -257,7 +259,7 @@ def _pools(
         avoid=[*subnets_in_use(), *foundation.avoid] if chooses else (),
         sources=foundation.sources or settings.pools,
         without_gateway=foundation.without_gateway,
-        may_share=not foundation.bridge,
+        may_share=spec.driver in parent_options.KINDS,
     )
     if not foundation.gets_host_address:
         return pools
@@ -301,4 +303,4 @@ def _check_magic(auxiliary: Sequence[tuple[str, Address]], *, is_internal: bool)
 
 def find_warnings(record: NetworkRecord) -> list[str]:
     """What is allowed and will not work as its user may think."""
-    return find_driver(record.driver).warnings(record)
+    return driver_of(record).warnings(record)

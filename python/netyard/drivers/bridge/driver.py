@@ -93,6 +93,10 @@ class BridgeDriver:
 
         return plan.find_warnings(network)
 
+    def devices(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.devices`."""
+        return [] if network.is_foreign else [network.bridge]
+
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
         _core.create_bridges([_bridge_spec(each) for each in networks if not each.is_foreign])

@@ -67,6 +67,10 @@ class OverlayDriver(BridgeDriver):
         check_mtu(network.options, has_ipv6=network.has_ipv6)
         self._check_subnets(network)
 
+    def devices(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.devices`."""
+        return [network.bridge, vxlan_name(network.id)]
+
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`."""
         for network in networks:

@@ -80,6 +80,11 @@ class ParentDriver:
 
         return plan.find_warnings(network)
 
+    def devices(self, network: NetworkRecord) -> list[str]:
+        """See `Driver.devices`."""
+        own = [] if network.is_foreign else [parent_options.parent_of(network.options)]
+        return [*own, host_access_name(network.id)]
+
     def create(self, networks: Sequence[NetworkRecord]) -> None:
         """See `Driver.create`: a parent that is missing, and the host's own interface."""
         made: list[str] = []
