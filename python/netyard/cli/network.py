@@ -31,9 +31,27 @@ class _WithBooleans(click.Command):
         return super().parse_args(ctx, [f"{word}=true" if word in bare else word for word in args])
 
 
+class _DriverOption(click.Option):
+    """Names the drivers there are when it is asked: to look through all packages takes a while."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of ``--help``."""
+        from netyard.drivers.registry import known_names
+
+        names = (name for name in known_names() if name not in ("host", "none"))
+        self.help = f"Network driver: {', '.join(names)}."
+        return super().get_help_record(ctx)
+
+
 @network.command(cls=_WithBooleans)
 @click.argument("name")
-@click.option("-d", "--driver", default="bridge", show_default=True, help="Network driver.")
+@click.option(
+    *("-d", "--driver"),
+    cls=_DriverOption,
+    default="bridge",
+    show_default=True,
+    help="Network driver: bridge, ipvlan, macvlan, overlay, or one of an installed package.",
+)
 @click.option("--subnet", multiple=True, metavar="CIDR", help="Subnet; several on macvlan, ipvlan.")
 @click.option("--gateway", multiple=True, metavar="IP", help="Gateway of a subnet.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
@@ -187,7 +205,7 @@ def prune(ctx: click.Context, force: bool, filters: tuple[str, ...]) -> None:
 
 @network.command()
 @click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
-@click.option("-f", "--force", is_flag=True, help="A network that does not exist is no error.")
+@click.option("-f", "--force", is_flag=True, help="No error if there is none or its driver fails.")
 @click.pass_context
 def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
     """Remove networks."""
@@ -195,7 +213,7 @@ def rm(ctx: click.Context, names: tuple[str, ...], force: bool) -> None:
 
     def remove(name: str) -> None:
         try:
-            Network.get(name, host=host).remove()
+            Network.get(name, host=host).remove(force=force)
         except NotFound:
             if not force:
                 raise

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from netyard import _core
 from netyard.api.host import Host
+from netyard.drivers.registry import complaints, driver_of
+from netyard.errors import DriverError
 from netyard.firewall import other_firewalls
 from netyard.firewall.other_firewalls import Found
 from netyard.options import overlay as overlay_options
@@ -42,6 +44,7 @@ def examine(host: Host) -> list[Finding]:
     done = other_firewalls.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
     findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
+    findings += _drivers(host)
     return findings or [Finding("ok", "nothing is in the way")]
 
 
@@ -116,6 +119,29 @@ def _parents(host: Host) -> Iterator[Finding]:
                 f"this host and containers of {network.driver} network {network.name!r} do not "
                 "reach each other, as the kernel keeps them apart; '--opt host_access=true' at "
                 "its creation lets them",
+            )
+
+
+def _drivers(host: Host) -> Iterator[Finding]:
+    """Driver packages that are missing, in one another's way, or of no use."""
+    told = complaints()
+    yield from (Finding("problem", sentence) for sentence in told)
+    # With the lock, and after an attempt to finish it: nothing is half made for another reason.
+    with host.change():
+        networks = host.store.networks()
+    for network in networks:
+        try:
+            driver_of(network)
+        except DriverError as error:
+            if str(error) not in told:
+                hint = f": {error.hint}" if error.hint else ""
+                yield Finding("problem", f"{error}{hint}")
+        if network.state in ("making", "removing"):
+            yield Finding(
+                "problem",
+                f"network {network.name!r} is half made or half removed, and driver "
+                f"{network.driver!r} has not taken it away: 'netyard network rm -f "
+                f"{network.name}' forgets it",
             )
 
 

@@ -17,10 +17,16 @@ def why_unpublished(root: Root, container: ContainerRecord) -> str | None:
     if Places.of(attached, default_routes(attached)):
         return None
     for endpoint, network in attached:
+        if network.bridge:
+            continue
         if network.driver in parent_options.KINDS:
             own = " and ".join(map(str, endpoint.addresses)) or "its own address"
             return (
                 f"no port is published: on {network.driver} network {network.name!r} the "
                 f"container is on the wire itself, and its ports are reached at {own}"
             )
+        return (
+            f"no port is published: {network.driver} network {network.name!r} has no device on the "
+            "host to publish it on"
+        )
     return "no port is published: the container has no network with a way out"
