@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import driver_packages
 import lab as labs
 
 
@@ -31,3 +33,11 @@ def either_bridge_mode(request: pytest.FixtureRequest, lab: labs.Lab) -> None:
     for name in ("iptables", "ip6tables"):
         setting = f"/proc/sys/net/bridge/bridge-nf-call-{name}"
         lab.host.run("sh", "-c", f"echo {request.param} > {setting}")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[driver_packages.Site]:
+    """Where driver packages can be installed; there is none yet."""
+    made = driver_packages.Site(tmp_path / "site", monkeypatch)
+    yield made
+    made.forget_modules()
