@@ -34,6 +34,7 @@ PURE = (
     "values",
     "options",
     "firewall.statements",
+    "firewall.steps",
     "firewall.sets",
     "firewall.elements",
     "firewall.rules",

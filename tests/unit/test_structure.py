@@ -71,7 +71,9 @@ def test_loggers_are_named_by_their_room() -> None:
         for name, path in HOUSE.files.items()
         for logger in re.findall(r"getLogger\((.*?)\)", path.read_text())
     }
-    assert found == {(room, f'"netyard.{room}"') for room in ("agent", "cluster", "firewall")}
+    assert found == {
+        (room, f'"netyard.{room}"') for room in ("agent", "cluster", "drivers", "firewall")
+    }
 
 
 @pytest.mark.parametrize(

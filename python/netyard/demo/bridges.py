@@ -21,7 +21,7 @@ from netyard.demo.stage import (
     web_server,
 )
 from netyard.firewall.rules import base_steps
-from netyard.firewall.statements import AddRule
+from netyard.firewall.steps import AddRule
 from netyard.state.records import singly
 
 _PICTURE = """

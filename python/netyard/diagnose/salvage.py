@@ -16,7 +16,7 @@ from typing import NamedTuple
 from netyard import _core
 from netyard.drivers.parent.driver import is_child
 from netyard.errors import Conflict, StoreError
-from netyard.firewall.statements import AddTable, DeleteTable
+from netyard.firewall.steps import AddTable, DeleteTable
 from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
 from netyard.runtime import shim

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from netyard.drivers.foundation import Foundation
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.parse import Address, parse_address, parse_subnet
 from netyard.values.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from netyard.drivers.foundation import Foundation
 
 
 class EndpointPlan(NamedTuple):
@@ -56,6 +58,9 @@ class Driver(Protocol):
             options: What `normalise` made of its options, with the root's defaults.
             network_id: The new network's id, for names that derive from it.
         """
+        # For new networks only.
+        from netyard.drivers.foundation import Foundation
+
         return Foundation(
             options=options,
             is_internal=spec.is_internal,

@@ -87,7 +87,7 @@ def note(error: DriverError) -> None:
     # Needed in trouble only. Without a handler of the program's own it is printed on stderr.
     import logging
 
-    logging.getLogger("netyard").warning("netyard: warning: %s", error)
+    logging.getLogger("netyard.drivers").warning("netyard: warning: %s", error)
 
 
 def _load(name: str) -> Driver:

@@ -25,8 +25,8 @@ _PATIENCE_SECONDS = 15.0
 _PAUSE_SECONDS = 0.02
 
 
-def acquire(change: Change, container: ContainerRecord, attached: Sequence[EndpointRecord]) -> bool:
-    """Wait until those endpoints that have addresses by DHCP have one; whether there are any.
+def acquire(change: Change, container: ContainerRecord, attached: Sequence[EndpointRecord]) -> None:
+    """Wait until those of these endpoints that have addresses by DHCP have one.
 
     Raises:
         Exhausted: if no server grants one in time.
@@ -35,8 +35,6 @@ def acquire(change: Change, container: ContainerRecord, attached: Sequence[Endpo
     store, layout = change.store, change.root.layout
     found = map(store.attachment, attached)
     wanted = [each for each in found if each.network.leases_addresses]
-    if not wanted:
-        return False
     agent.ensure(layout)
     ids = [each.id for each, _ in wanted]
     change.on_failure(lambda: agent.release_leases(layout, ids))
@@ -48,7 +46,6 @@ def acquire(change: Change, container: ContainerRecord, attached: Sequence[Endpo
         _check(network, address, lease)
         apply(change.root, container, each, address, lease)
     agent.rename(layout, container.id)
-    return True
 
 
 def _wait(

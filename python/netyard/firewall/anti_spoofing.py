@@ -17,20 +17,22 @@ from ipaddress import IPv4Address, IPv6Address
 from netyard.firewall.elements import Elements, add_element
 from netyard.firewall.statements import (
     Accept,
-    AddChain,
-    AddRule,
-    AddSet,
-    AddTable,
     Counter,
     Drop,
     EtherTypeIs,
     EtherTypeIsNot,
     Field,
-    FlushChain,
     FrameTypeIs,
     IcmpTypeIs,
     NotIn,
     ProtocolIs,
+)
+from netyard.firewall.steps import (
+    AddChain,
+    AddRule,
+    AddSet,
+    AddTable,
+    FlushChain,
     SetSpec,
     Statement,
     Step,

@@ -20,7 +20,7 @@ from netyard.firewall.sets import (
     TRUSTED,
     FamilySets,
 )
-from netyard.firewall.statements import AddElements, DeleteElements, Element, SetSpec, Step
+from netyard.firewall.steps import AddElements, DeleteElements, Element, SetSpec, Step
 from netyard.options import bridge as bridge_options
 from netyard.state.records import NetworkRecord, PortAccess, Publication, singly
 

@@ -9,20 +9,8 @@ them first if br_netfilter is on. The mark is gone when the frame enters the con
 
 from __future__ import annotations
 
-from netyard.firewall.statements import (
-    AddChain,
-    AddRule,
-    AddTable,
-    Counter,
-    Drop,
-    FlushChain,
-    GroupIs,
-    MarkIsNot,
-    Statement,
-    Step,
-)
-from netyard.options import bridge as bridge_options
-from netyard.state.records import NetworkRecord
+from netyard.firewall.statements import Counter, Drop, GroupIs, MarkIsNot
+from netyard.firewall.steps import AddChain, AddRule, AddTable, FlushChain, Statement, Step
 from netyard.values.marks import APART_GROUP, PUBLISHED_MARK
 
 _AFTER_BR_NETFILTER = 10
@@ -42,8 +30,3 @@ def apart_steps() -> list[Step]:
         FlushChain(chain),
         AddRule(chain, [*statements, Counter(), Drop()], "only what inet has allowed"),
     ]
-
-
-def is_apart(network: NetworkRecord) -> bool:
-    """Whether containers of a network are isolated from each other (contract BO2)."""
-    return not bridge_options.allows_icc(network.options)

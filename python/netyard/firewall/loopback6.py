@@ -13,17 +13,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from netyard.firewall.elements import PROTOCOLS
-from netyard.firewall.statements import (
-    AddChain,
-    AddRule,
-    AddTable,
-    ForwardToLoopback,
-    Ip6Is,
-    PortIs,
-    ProtocolIs,
-    Statement,
-    Step,
-)
+from netyard.firewall.steps import AddChain, AddRule, AddTable, Statement, Step
 from netyard.state.records import Publication, singly
 from netyard.values.parse import Address
 
@@ -38,6 +28,9 @@ def loop_steps(
     Args:
         gateway: The bridge's address, from which the host asks containers.
     """
+    # Of ports published by IPv6 only.
+    from netyard.firewall.statements import ForwardToLoopback, Ip6Is, PortIs, ProtocolIs
+
     steps: list[Step] = [
         AddTable(),
         AddChain(host_ifname, "filter", "ingress", -300, host_ifname),

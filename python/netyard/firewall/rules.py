@@ -43,12 +43,6 @@ from netyard.firewall.sets import (
 )
 from netyard.firewall.statements import (
     Accept,
-    AddChain,
-    AddRegularChain,
-    AddRule,
-    AddSet,
-    AddTable,
-    ChainType,
     Counter,
     DestinationIsLocal,
     DestinationIsLocalHere,
@@ -58,8 +52,6 @@ from netyard.firewall.statements import (
     Family,
     FamilyIs,
     Field,
-    FlushChain,
-    Hook,
     IfNameIs,
     IfNameIsNot,
     In,
@@ -76,9 +68,19 @@ from netyard.firewall.statements import (
     SetMark,
     SnatMap,
     SourceIsForged,
+    Translated,
+)
+from netyard.firewall.steps import (
+    AddChain,
+    AddRegularChain,
+    AddRule,
+    AddSet,
+    AddTable,
+    ChainType,
+    FlushChain,
+    Hook,
     Statement,
     Step,
-    Translated,
 )
 from netyard.values.marks import PUBLISHED_MARK
 

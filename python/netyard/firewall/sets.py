@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netyard.firewall.statements import SetSpec
+from netyard.firewall.steps import SetSpec
 
 BRIDGES = SetSpec("bridges", ("ifname",))
 SAME = SetSpec("same-network", ("ifname", "ifname"))

@@ -1,20 +1,18 @@
-"""What a transaction of nf_tables is made of: a value type a step, and a value type a statement.
+"""What a rule of nf_tables asks of a packet and does with it: a value type a statement.
 
-`netyard._core` takes them as the tuples they are: the verb by which each is known there
-(``rust/py/src/firewall.rs``), then its fields. Words are those of ``nft``. They are no named
-tuples: to make such a class takes a tenth of a millisecond, and every command would pay for all.
+Steps of transactions, and what both are, are in `netyard.firewall.steps`. Words are those of
+``nft``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal
 
+from netyard.firewall.steps import Statement
 from netyard.values.parse import Address
 
-ChainType = Literal["filter", "nat"]
-Hook = Literal["prerouting", "input", "forward", "output", "postrouting", "ingress"]
 Family = Literal["ip", "ip6"]
 Field = Literal[
     "iifname",
@@ -35,33 +33,9 @@ Field = Literal[
     "sport",
     "dport",
 ]
-# Key, data, comment, and how many there are in a row.
-Element = tuple[Any, Any, str | None, int]
 
 
-class SetSpec(NamedTuple):
-    """A set or map, in ``nft``'s type names."""
-
-    name: str
-    key: Sequence[str]
-    data: Sequence[str] | None = None
-
-
-class _Value(tuple[Any, ...]):
-    """A verb and its fields."""
-
-    __slots__ = ()
-
-    @property
-    def verb(self) -> str:
-        """What it does, or asks."""
-        return str(self[0])
-
-
-# -- statements: what a rule asks of a packet, and does with it
-
-
-class In(_Value):
+class In(Statement):
     """These fields of the packet are an element of a set."""
 
     __slots__ = ()
@@ -70,7 +44,7 @@ class In(_Value):
         return tuple.__new__(cls, ("in", fields, set))
 
 
-class NotIn(_Value):
+class NotIn(Statement):
     """They are not."""
 
     __slots__ = ()
@@ -79,7 +53,7 @@ class NotIn(_Value):
         return tuple.__new__(cls, ("not in", fields, set))
 
 
-class IfNameIs(_Value):
+class IfNameIs(Statement):
     """An interface's name, or its kind, is this."""
 
     __slots__ = ()
@@ -88,7 +62,7 @@ class IfNameIs(_Value):
         return tuple.__new__(cls, ("ifname is", field, name))
 
 
-class IfNameIsNot(_Value):
+class IfNameIsNot(Statement):
     """It is not."""
 
     __slots__ = ()
@@ -97,7 +71,7 @@ class IfNameIsNot(_Value):
         return tuple.__new__(cls, ("ifname is not", field, name))
 
 
-class FamilyIs(_Value):
+class FamilyIs(Statement):
     """It is a packet of this family."""
 
     __slots__ = ()
@@ -106,7 +80,7 @@ class FamilyIs(_Value):
         return tuple.__new__(cls, ("family is", family))
 
 
-class EtherTypeIs(_Value):
+class EtherTypeIs(Statement):
     """The protocol of the frame, behind a VLAN tag that the kernel has taken off."""
 
     __slots__ = ()
@@ -115,7 +89,7 @@ class EtherTypeIs(_Value):
         return tuple.__new__(cls, ("ethertype is", number))
 
 
-class EtherTypeIsNot(_Value):
+class EtherTypeIsNot(Statement):
     """It is not this one."""
 
     __slots__ = ()
@@ -124,7 +98,7 @@ class EtherTypeIsNot(_Value):
         return tuple.__new__(cls, ("ethertype is not", number))
 
 
-class FrameTypeIs(_Value):
+class FrameTypeIs(Statement):
     """The type in the frame's own header."""
 
     __slots__ = ()
@@ -133,7 +107,7 @@ class FrameTypeIs(_Value):
         return tuple.__new__(cls, ("frame type is", number))
 
 
-class IcmpTypeIs(_Value):
+class IcmpTypeIs(Statement):
     """The type of an ICMP message of either family."""
 
     __slots__ = ()
@@ -142,7 +116,7 @@ class IcmpTypeIs(_Value):
         return tuple.__new__(cls, ("icmp type is", number))
 
 
-class GroupIs(_Value):
+class GroupIs(Statement):
     """An interface's link group is this."""
 
     __slots__ = ()
@@ -151,7 +125,7 @@ class GroupIs(_Value):
         return tuple.__new__(cls, ("group is", field, group))
 
 
-class MarkIs(_Value):
+class MarkIs(Statement):
     """The packet's mark, under a mask, is this."""
 
     __slots__ = ()
@@ -160,7 +134,7 @@ class MarkIs(_Value):
         return tuple.__new__(cls, ("mark is", mark, mask))
 
 
-class MarkIsNot(_Value):
+class MarkIsNot(Statement):
     """It is not."""
 
     __slots__ = ()
@@ -169,7 +143,7 @@ class MarkIsNot(_Value):
         return tuple.__new__(cls, ("mark is not", mark, mask))
 
 
-class SetMark(_Value):
+class SetMark(Statement):
     """Mark the packet."""
 
     __slots__ = ()
@@ -178,7 +152,7 @@ class SetMark(_Value):
         return tuple.__new__(cls, ("set mark", mark))
 
 
-class ProtocolIs(_Value):
+class ProtocolIs(Statement):
     """The transport protocol is this."""
 
     __slots__ = ()
@@ -187,7 +161,7 @@ class ProtocolIs(_Value):
         return tuple.__new__(cls, ("protocol is", number))
 
 
-class PortIs(_Value):
+class PortIs(Statement):
     """A port is this."""
 
     __slots__ = ()
@@ -196,7 +170,7 @@ class PortIs(_Value):
         return tuple.__new__(cls, ("port is", field, port))
 
 
-class IpWithin(_Value):
+class IpWithin(Statement):
     """An IPv4 address is of this subnet; ``prefix`` in bits."""
 
     __slots__ = ()
@@ -205,7 +179,7 @@ class IpWithin(_Value):
         return tuple.__new__(cls, ("ip within", field, address, prefix))
 
 
-class Ip6Is(_Value):
+class Ip6Is(Statement):
     """An IPv6 address is this."""
 
     __slots__ = ()
@@ -214,7 +188,7 @@ class Ip6Is(_Value):
         return tuple.__new__(cls, ("ip6 is", field, address))
 
 
-class DnatMap(_Value):
+class DnatMap(Statement):
     """Translate the destination to what a map has for these fields, if it has."""
 
     __slots__ = ()
@@ -223,7 +197,7 @@ class DnatMap(_Value):
         return tuple.__new__(cls, ("dnat map", family, fields, map))
 
 
-class SnatMap(_Value):
+class SnatMap(Statement):
     """The same with the source."""
 
     __slots__ = ()
@@ -232,7 +206,7 @@ class SnatMap(_Value):
         return tuple.__new__(cls, ("snat map", family, fields, map))
 
 
-class ForwardToLoopback(_Value):
+class ForwardToLoopback(Statement):
     """Hand the packet to the loopback device of this index, as if it had come in there."""
 
     __slots__ = ()
@@ -241,7 +215,7 @@ class ForwardToLoopback(_Value):
         return tuple.__new__(cls, ("forward to loopback", device_index))
 
 
-class DestinationIsLocal(_Value):
+class DestinationIsLocal(Statement):
     """The destination is an address of the host's."""
 
     __slots__ = ()
@@ -250,7 +224,7 @@ class DestinationIsLocal(_Value):
         return tuple.__new__(cls, ("destination is local",))
 
 
-class DestinationIsLocalHere(_Value):
+class DestinationIsLocalHere(Statement):
     """It is one of the interface that the packet came in by."""
 
     __slots__ = ()
@@ -259,7 +233,7 @@ class DestinationIsLocalHere(_Value):
         return tuple.__new__(cls, ("destination is local here",))
 
 
-class SourceIsForged(_Value):
+class SourceIsForged(Statement):
     """The source is not reached by the interface that the packet came in by."""
 
     __slots__ = ()
@@ -268,7 +242,7 @@ class SourceIsForged(_Value):
         return tuple.__new__(cls, ("source is forged",))
 
 
-class Established(_Value):
+class Established(Statement):
     """It is of a connection that was let in, or related to one."""
 
     __slots__ = ()
@@ -277,7 +251,7 @@ class Established(_Value):
         return tuple.__new__(cls, ("established",))
 
 
-class InvalidState(_Value):
+class InvalidState(Statement):
     """Connection tracking can make nothing of it."""
 
     __slots__ = ()
@@ -286,7 +260,7 @@ class InvalidState(_Value):
         return tuple.__new__(cls, ("invalid",))
 
 
-class Translated(_Value):
+class Translated(Statement):
     """Its destination was translated."""
 
     __slots__ = ()
@@ -295,7 +269,7 @@ class Translated(_Value):
         return tuple.__new__(cls, ("translated",))
 
 
-class OriginalDirection(_Value):
+class OriginalDirection(Statement):
     """It goes the way of the first packet of its connection."""
 
     __slots__ = ()
@@ -304,7 +278,7 @@ class OriginalDirection(_Value):
         return tuple.__new__(cls, ("original direction",))
 
 
-class Counter(_Value):
+class Counter(Statement):
     """Count packets and bytes."""
 
     __slots__ = ()
@@ -313,7 +287,7 @@ class Counter(_Value):
         return tuple.__new__(cls, ("counter",))
 
 
-class Masquerade(_Value):
+class Masquerade(Statement):
     """Translate the source to the address of the interface it leaves by."""
 
     __slots__ = ()
@@ -322,7 +296,7 @@ class Masquerade(_Value):
         return tuple.__new__(cls, ("masquerade",))
 
 
-class Jump(_Value):
+class Jump(Statement):
     """Go on in another chain."""
 
     __slots__ = ()
@@ -331,7 +305,7 @@ class Jump(_Value):
         return tuple.__new__(cls, ("jump", chain))
 
 
-class Accept(_Value):
+class Accept(Statement):
     """Let it pass."""
 
     __slots__ = ()
@@ -340,7 +314,7 @@ class Accept(_Value):
         return tuple.__new__(cls, ("accept",))
 
 
-class Drop(_Value):
+class Drop(Statement):
     """Drop it."""
 
     __slots__ = ()
@@ -349,137 +323,10 @@ class Drop(_Value):
         return tuple.__new__(cls, ("drop",))
 
 
-class Return(_Value):
+class Return(Statement):
     """Go back to where the jump was."""
 
     __slots__ = ()
 
     def __new__(cls) -> Return:
         return tuple.__new__(cls, ("return",))
-
-
-Statement: TypeAlias = (
-    "In | NotIn | IfNameIs | IfNameIsNot | FamilyIs | EtherTypeIs | EtherTypeIsNot | "
-    "FrameTypeIs | IcmpTypeIs | GroupIs | MarkIs | MarkIsNot | SetMark | ProtocolIs | "
-    "PortIs | IpWithin | Ip6Is | DnatMap | SnatMap | ForwardToLoopback | "
-    "DestinationIsLocal | DestinationIsLocalHere | SourceIsForged | Established | "
-    "InvalidState | Translated | OriginalDirection | Counter | Masquerade | Jump | Accept | "
-    "Drop | Return"
-)
-
-
-# -- steps: what a transaction does to a table
-
-
-class AddTable(_Value):
-    """Make the table, if it is missing."""
-
-    __slots__ = ()
-
-    def __new__(cls) -> AddTable:
-        return tuple.__new__(cls, ("add table",))
-
-
-class DeleteTable(_Value):
-    """Delete the table with all that is in it."""
-
-    __slots__ = ()
-
-    def __new__(cls) -> DeleteTable:
-        return tuple.__new__(cls, ("delete table",))
-
-
-class AddChain(_Value):
-    """Make a chain at a hook; ``device`` is for ``ingress`` only."""
-
-    __slots__ = ()
-
-    def __new__(
-        cls, name: str, kind: ChainType, hook: Hook, priority: int, device: str | None
-    ) -> AddChain:
-        return tuple.__new__(cls, ("add chain", name, kind, hook, priority, device))
-
-
-class AddRegularChain(_Value):
-    """Make a chain that is jumped to."""
-
-    __slots__ = ()
-
-    def __new__(cls, name: str) -> AddRegularChain:
-        return tuple.__new__(cls, ("add regular chain", name))
-
-
-class DeleteChain(_Value):
-    """Delete a chain."""
-
-    __slots__ = ()
-
-    def __new__(cls, name: str) -> DeleteChain:
-        return tuple.__new__(cls, ("delete chain", name))
-
-
-class FlushChain(_Value):
-    """Delete the rules of a chain."""
-
-    __slots__ = ()
-
-    def __new__(cls, name: str) -> FlushChain:
-        return tuple.__new__(cls, ("flush chain", name))
-
-
-class AddSet(_Value):
-    """Make a set or map."""
-
-    __slots__ = ()
-
-    def __new__(cls, set: SetSpec) -> AddSet:
-        return tuple.__new__(cls, ("add set", set))
-
-
-class AddRule(_Value):
-    """Append a rule."""
-
-    __slots__ = ()
-
-    def __new__(cls, chain: str, statements: Sequence[Statement], comment: str | None) -> AddRule:
-        return tuple.__new__(cls, ("add rule", chain, statements, comment))
-
-    @property
-    def chain(self) -> str:
-        """The chain it is of."""
-        return str(self[1])
-
-    @property
-    def statements(self) -> Sequence[Statement]:
-        """What it asks and does, in order."""
-        found: Sequence[Statement] = self[2]
-        return found
-
-    @property
-    def comment(self) -> str:
-        """What it says of itself."""
-        return self[3] or ""
-
-
-class AddElements(_Value):
-    """Put elements into a set or map."""
-
-    __slots__ = ()
-
-    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> AddElements:
-        return tuple.__new__(cls, ("add elements", set, elements))
-
-
-class DeleteElements(_Value):
-    """Take elements out of a set or map."""
-
-    __slots__ = ()
-
-    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> DeleteElements:
-        return tuple.__new__(cls, ("delete elements", set, elements))
-
-
-Step: TypeAlias = (
-    "AddTable | DeleteTable | AddChain | AddRegularChain | DeleteChain | FlushChain | "
-    "AddSet | AddRule | AddElements | DeleteElements"
-)

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 
 from netyard import _core
 from netyard.errors import KernelError, Unsupported
-from netyard.firewall import anti_spoofing
 from netyard.firewall.elements import (
     Elements,
     network_elements,
@@ -21,9 +20,8 @@ from netyard.firewall.elements import (
     steps_to_add,
     steps_to_delete,
 )
-from netyard.firewall.isolation import apart_steps, is_apart
 from netyard.firewall.loopback6 import is_looped, loop_steps
-from netyard.firewall.statements import AddTable, DeleteTable, Step
+from netyard.firewall.steps import AddTable, DeleteTable, Step
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.records import EndpointRecord, NetworkRecord
@@ -77,8 +75,15 @@ def expel(root: Root, network: NetworkRecord) -> None:
 
 def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
     """Steps for the bridge family's table, as far as these networks need it."""
-    steps = apart_steps() if any(map(is_apart, networks)) else []
+    steps: list[Step] = []
+    # Few networks need either, and every command would pay for the imports.
+    if not all(bridge_options.allows_icc(each.options) for each in networks):
+        from netyard.firewall.isolation import apart_steps
+
+        steps += apart_steps()
     if any(bridge_options.checks_sources(each.options) for each in networks):
+        from netyard.firewall import anti_spoofing
+
         steps += anti_spoofing.table_steps()
     return steps
 
@@ -104,6 +109,10 @@ def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
         if bridge_options.checks_sources(network.options):
             addresses = [*endpoint.addresses, *map(ip_address, endpoint.link_local)]
             ports.append((endpoint.host_ifname, endpoint.mac, addresses))
+    if not ports:
+        return {}
+    from netyard.firewall import anti_spoofing
+
     return anti_spoofing.elements(ports)
 
 

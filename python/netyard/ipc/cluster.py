@@ -19,11 +19,11 @@ from netyard.ipc import agent
 from netyard.state import config
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Root
-from netyard.values.membership import Membership
 from netyard.values.parse import Address, parse_address
 
 if TYPE_CHECKING:
     from netyard.cluster.entries import EndpointEntry, HostEntry
+    from netyard.values.membership import Membership
 
 
 def ask(root: Root, what: str, **fields: Any) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netyard.drivers.base import EndpointPlan
-from netyard.endpoints import dhcp
 from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
 from netyard.endpoints.detach import take_out_endpoints
 from netyard.endpoints.gateways import default_routes, route_defaults
@@ -24,9 +24,12 @@ from netyard.ports.choose import same_ports
 from netyard.ports.places import Places
 from netyard.state import events
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
-from netyard.state.root import Batch, Change, Root
+from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.spec import NetworkRequest
+
+if TYPE_CHECKING:
+    from netyard.state.root import Batch
 
 
 def connect_container(
@@ -137,7 +140,10 @@ def _attach(
     # Once the interface is gone, if it must go again.
     change.on_failure(lambda: route_defaults(root, container))
     (made,) = attach_endpoints(change, plans, meanwhile=refresh.begin)
-    if dhcp.acquire(change, container, [made]):
+    if planned.network.leases_addresses:
+        from netyard.endpoints import dhcp
+
+        dhcp.acquire(change, container, [made])
         made = store.endpoint(made.id) or made
     cluster.publish(root, [made])
     follow_up(change, container, made)

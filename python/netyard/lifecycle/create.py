@@ -5,12 +5,10 @@ from __future__ import annotations
 from netyard.endpoints.plan import plan_endpoint
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.lifecycle.lookup import find_container
-from netyard.lifecycle.random_name import random_name
 from netyard.lifecycle.stop import discard_container
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import egress
-from netyard.networks.builtin import ensure_builtin
-from netyard.networks.lookup import find_network
+from netyard.networks.lookup import ensure_builtin_networks, find_network
 from netyard.state import events
 from netyard.state.random_ids import new_id
 from netyard.state.records import ContainerRecord, NetworkRecord
@@ -28,7 +26,7 @@ def make_container(
 ) -> ContainerRecord:
     """Record a container and its endpoints, which have addresses from now on."""
     root, store = change.root, change.store
-    ensure_builtin(root)
+    ensure_builtin_networks(root)
     donor = _find_donor(root, target) if spec.mode == "container" else None
     networks = [find_network(root, request.network) for request in spec.networks]
     record = ContainerRecord(
@@ -108,6 +106,8 @@ def _choose_name(root: Root, name: str | None) -> str:
     if name is not None:
         check_container_name(root, name)
         return name
+    from netyard.lifecycle.random_name import random_name
+
     for _ in range(_NAME_TRIES):
         candidate = random_name()
         if not root.store.find_container(candidate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netyard.endpoints import dhcp
 from netyard.endpoints.attach import attach_endpoints, endpoint_plans, settle_endpoints
 from netyard.endpoints.gateways import default_routes
 from netyard.endpoints.namespace import opened_namespace
@@ -30,7 +29,10 @@ def join_networks(change: Change, container: ContainerRecord, spec: ContainerSpe
     with opened_namespace(root, container) as namespace:
         plans = endpoint_plans(down, namespace, carriers=carriers, has_ports=bool(wanted))
         joining = attach_endpoints(change, plans, meanwhile=refresh.begin)
-    if dhcp.acquire(change, container, joining):
+    if any(each.network.leases_addresses for each in down):
+        from netyard.endpoints import dhcp
+
+        dhcp.acquire(change, container, joining)
         attached = store.attachments_of(container.id)
         carriers = default_routes(attached)
     cluster.publish(root, joining)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from netyard import _core
 from netyard.drivers.registry import driver_of, note
 from netyard.errors import DriverError, Unsupported
-from netyard.firewall import forwarding
 from netyard.firewall import table as firewall
 from netyard.ipc import agent, cluster
 from netyard.options import parent as parent_options
@@ -33,10 +32,10 @@ def make_in_kernel(root: Root, record: NetworkRecord) -> None:
     firewall.admit(root, record)
     driver_of(record).create([record])
     label(root, record)
-    forwarding.ensure_forwarding(root, record)
     # Not needed to run a container on a network that is there.
-    from netyard.firewall import other_firewalls
+    from netyard.firewall import forwarding, other_firewalls
 
+    forwarding.ensure_forwarding(root, record)
     found = other_firewalls.find(root.layout.table)
     if found:
         other_firewalls.sync(root.layout, root.store, found)
@@ -137,5 +136,7 @@ def tidy_up(root: Root) -> None:
     """With the last network that has a device, the table and forwarding go too."""
     networks = root.store.networks()
     if not any(network.bridge and network.state != "planned" for network in networks):
+        from netyard.firewall import forwarding
+
         forwarding.restore_forwarding(root)
         firewall.remove_table(root)

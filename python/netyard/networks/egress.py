@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netyard.drivers.interface import speaks_ipv6
-from netyard.ipam.host_subnets import subnets_in_use
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.random_ids import new_id
@@ -68,6 +67,8 @@ def ensure_network(root: Root) -> NetworkRecord:
 
 
 def _pools(root: Root) -> tuple[Pool, ...]:
+    from netyard.ipam.host_subnets import subnets_in_use
+
     settings = config.load(root.layout.root)
     taken = [pool.subnet for network in root.store.networks() for pool in network.pools]
     avoid = [*taken, *subnets_in_use()]

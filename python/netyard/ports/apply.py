@@ -18,7 +18,7 @@ from netyard.firewall.elements import (
     steps_to_add,
 )
 from netyard.firewall.loopback6 import is_looped, loop_steps
-from netyard.firewall.statements import DeleteChain, FlushChain, Step
+from netyard.firewall.steps import DeleteChain, FlushChain, Step
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
 from netyard.state.records import ContainerRecord, Publication

@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
 from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
-from netyard.state.cluster_settings import membership_of
-from netyard.values.membership import KEY as CLUSTER
-from netyard.values.membership import Membership
 from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
 from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
+
+if TYPE_CHECKING:
+    from netyard.values.membership import Membership
 
 FILE = "config.json"
 
@@ -114,7 +114,13 @@ def parse(settings: Mapping[str, Any]) -> Config:
             errors.append(error)
     raise_all(errors)
     found.pop("", None)
-    found["cluster"] = membership_of(found.get("cluster", {}))
+    if found.get("cluster") or os.environ.get("NETYARD_ETCD"):
+        # Most hosts are in no cluster.
+        from netyard.state.cluster_settings import membership_of
+
+        found["cluster"] = membership_of(found.get("cluster", {}))
+    else:
+        found["cluster"] = None
     return Config(**found, bridge_options=bridge)
 
 
@@ -248,7 +254,7 @@ _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "allow-direct-routing": ("allows_direct_routing", _bool),
     "bip": ("bridge_address", _interface),
     "bridge-accept-fwmark": ("passing_mark", _mark),
-    CLUSTER: ("cluster", _object),
+    "cluster": ("cluster", _object),
     "default-address-pools": ("pools", parse_sources),
     "default-network-opts": ("network_options", _network_options),
     "dns": ("dns", partial(_list, _address_text)),

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.state.layout import Layout
@@ -25,26 +25,28 @@ from netyard.state.store import Store
 Undo = Callable[[], object]
 
 
-class Batch(Protocol):
-    """Connections made together, and disconnections; see `netyard.lifecycle.batch`."""
+if TYPE_CHECKING:
 
-    def begin(self) -> None:
-        """Have what is planned from here on recorded together."""
+    class Batch(Protocol):
+        """Connections made together, and disconnections; see `netyard.lifecycle.batch`."""
 
-    def add(self, container: ContainerRecord, planned: Attachment) -> None:
-        """Make an endpoint later, with the others."""
+        def begin(self) -> None:
+            """Have what is planned from here on recorded together."""
 
-    def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
-        """Take an endpoint away later, with the others."""
+        def add(self, container: ContainerRecord, planned: Attachment) -> None:
+            """Make an endpoint later, with the others."""
 
-    def is_leaving(self, endpoint: EndpointRecord) -> bool:
-        """Whether it is to be taken away."""
+        def leave(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
+            """Take an endpoint away later, with the others."""
 
-    def flush(self) -> None:
-        """Do what is planned."""
+        def is_leaving(self, endpoint: EndpointRecord) -> bool:
+            """Whether it is to be taken away."""
 
-    def end_leaving(self) -> None:
-        """Take away what is to be taken away."""
+        def flush(self) -> None:
+            """Do what is planned."""
+
+        def end_leaving(self) -> None:
+            """Take away what is to be taken away."""
 
 
 class Change:

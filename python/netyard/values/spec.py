@@ -6,9 +6,10 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from netyard.values.ports import PortRequest, parse_expose, parse_publish, singly
+if TYPE_CHECKING:
+    from netyard.values.ports import PortRequest
 
 
 class NetworkRequest(NamedTuple):
@@ -90,6 +91,9 @@ class ContainerSpec(_Asked):
     @cached_property
     def port_requests(self) -> Sequence[PortRequest]:
         """Everything it wants published, parsed when it is first asked for."""
+        # Not every command that knows a container asks for its ports.
+        from netyard.values.ports import PortRequest, parse_expose, parse_publish, singly
+
         wanted = [request for text in self.publish for request in parse_publish(text)]
         if self.publish_all:
             named = {(each.container_port, each.protocol) for each in singly(wanted)}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid
-from netyard.firewall.isolation import is_apart
-from netyard.options.bridge import has_bridge_address, mode_of, normalise
+from netyard.options.bridge import allows_icc, has_bridge_address, mode_of, normalise
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
@@ -20,6 +18,9 @@ from netyard.values.ids import bridge_mac
 from netyard.values.marks import APART_GROUP, PORT_GROUP
 from netyard.values.parse import Address
 from netyard.values.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from netyard.drivers.foundation import Foundation
 
 # So many are taken out of use faster than the kernel deletes them, for which it waits once for all.
 _FEW = 16
@@ -195,7 +196,7 @@ def endpoint_spec(plan: EndpointPlan) -> EndpointSpec:
         ifname=endpoint.ifname,
         mac=bytes.fromhex(endpoint.mac.replace(":", "")),
         mtu=mtu_of(network.options),
-        group=APART_GROUP if is_apart(network) else PORT_GROUP,
+        group=APART_GROUP if not allows_icc(network.options) else PORT_GROUP,
         addresses=addresses_of(network, endpoint),
         neighbours=[
             address

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.bridge.driver import BridgeDriver, BridgeSpec, endpoint_spec
-from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import speaks_ipv6
 from netyard.errors import Conflict, NetyardError
 from netyard.options import overlay as overlay_options
@@ -23,6 +22,9 @@ from netyard.state.root import Root
 from netyard.values.ids import bridge_mac, vxlan_name
 from netyard.values.parse import Address
 from netyard.values.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from netyard.drivers.foundation import Foundation
 
 # Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, 4).
 _OVERHEAD = {4: 50, 6: 70}

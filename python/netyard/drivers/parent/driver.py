@@ -9,11 +9,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netyard import _core
 from netyard.drivers.base import EndpointPlan
-from netyard.drivers.foundation import Foundation
 from netyard.drivers.interface import (
     addresses_of,
     interface_sysctls,
@@ -30,6 +29,9 @@ from netyard.values.ids import bridge_mac, host_access_name
 from netyard.values.marks import CHILD_GROUP_DIGITS, CHILD_GROUP_MARK
 from netyard.values.parse import Address
 from netyard.values.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from netyard.drivers.foundation import Foundation
 
 _HOST_BITS = {4: 32, 6: 128}
 
