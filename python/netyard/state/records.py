@@ -1,7 +1,5 @@
 """Rows of the store as typed values."""
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -81,7 +79,7 @@ class NetworkRecord(NamedTuple):
                 return pool.gateway
         return None
 
-    def prefix_of(self, endpoint: EndpointRecord, version: int) -> int:
+    def prefix_of(self, endpoint: "EndpointRecord", version: int) -> int:
         """The prefix length of an endpoint's address of a family, in bits; 0 if it has none."""
         address = endpoint.address(version)
         if version == 4 and endpoint.lease is not None:
@@ -89,7 +87,7 @@ class NetworkRecord(NamedTuple):
         pool = self.pool_of(address) if address is not None else None
         return pool.subnet.prefixlen if pool is not None else 0
 
-    def route_via(self, endpoint: EndpointRecord, version: int) -> Address | None:
+    def route_via(self, endpoint: "EndpointRecord", version: int) -> Address | None:
         """What an endpoint routes a family by, if there is a way out.
 
         The gateway of its subnet or its lease, or an auxiliary address of a magic name (contract
@@ -111,7 +109,7 @@ class NetworkRecord(NamedTuple):
         pool_of_it = self.pool_of(address)
         return pool_of_it.gateway if pool_of_it else None
 
-    def gateway_rank(self, endpoint: EndpointRecord) -> tuple[int, bool, bool, str]:
+    def gateway_rank(self, endpoint: "EndpointRecord") -> tuple[int, bool, bool, str]:
         """A key that sorts first the endpoint that is to carry the default route (contract RN8)."""
         has_both = self.has_ipv4 and self.has_ipv6
         return -endpoint.gw_priority, self.is_internal, not has_both, self.name
@@ -350,13 +348,13 @@ class Publication(NamedTuple):
     access: PortAccess = "nat"
     length: int = 1
 
-    def part(self, first: int, length: int) -> Publication:
+    def part(self, first: int, length: int) -> "Publication":
         """So many of its ports, from a container port on."""
         ahead = first - self.container_port
         host_port = self.host_port + ahead if self.host_port else 0
         return self._replace(container_port=first, host_port=host_port, length=length)
 
-    def goes_on_from(self, other: Publication) -> bool:
+    def goes_on_from(self, other: "Publication") -> bool:
         """Whether it is the rest of a row that another begins."""
         behind = other.part(other.container_port + other.length, self.length)
         return bool(self.host_port) and behind == self

@@ -1,7 +1,5 @@
 """The arithmetic of address pools. Pure functions of values: no store, no kernel."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple

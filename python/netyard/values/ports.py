@@ -4,8 +4,6 @@ Docker's four forms and the ranges (contract PB1 to PB6a). Which host ports are 
 here: see `netyard.ports.host_ports`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -48,7 +46,7 @@ class PortRequest(NamedTuple):
         """Whether there is one host port for each container port, and no choice."""
         return len(self.host_ports) == self.length
 
-    def part(self, first: int, length: int) -> PortRequest:
+    def part(self, first: int, length: int) -> "PortRequest":
         """So many of its ports, from a container port on."""
         ahead = first - self.container_port
         hosts = self.host_ports[ahead : ahead + length] if self.length > 1 else self.host_ports
@@ -67,7 +65,7 @@ class PortRequest(NamedTuple):
         host, inside = span(hosts[0], len(hosts)), span(self.container_port, self.length)
         return f"{address}{host}:{inside}/{self.protocol}"
 
-    def follows(self, other: PortRequest) -> bool:
+    def follows(self, other: "PortRequest") -> bool:
         """Whether another ends where this begins, on both sides."""
         return (
             self.is_fixed

@@ -1,7 +1,5 @@
 """What a container was asked to be: plain data, kept as JSON in the store."""
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -89,7 +87,7 @@ class ContainerSpec(_Asked):
     """What a container was asked to be; the fields are those of a named tuple."""
 
     @cached_property
-    def port_requests(self) -> Sequence[PortRequest]:
+    def port_requests(self) -> "Sequence[PortRequest]":
         """Everything it wants published, parsed when it is first asked for."""
         # Not every command that knows a container asks for its ports.
         from netyard.values.ports import PortRequest, parse_expose, parse_publish, singly
@@ -112,7 +110,7 @@ class ContainerSpec(_Asked):
 
     @classmethod
     @functools.lru_cache(maxsize=256)
-    def from_json(cls, text: str) -> ContainerSpec:
+    def from_json(cls, text: str) -> "ContainerSpec":
         """Read what `to_json` wrote."""
         values = json.loads(text)
         requests = values.pop("networks", ())
