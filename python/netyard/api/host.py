@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netyard.api import default
+from netyard.state.layout import Layout
 from netyard.state.root import Root
 
 if TYPE_CHECKING:
@@ -33,16 +34,16 @@ class Host(Root):
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         super().__init__(root)
-        self.settle()
+        self._settle()
 
-    def settle(self) -> None:
-        """See `Root.settle`; and have an agent again if it was killed."""
+    def _settle(self) -> None:
+        """See `Root._settle`; and have an agent again if it was killed."""
         if self.layout.agent_socket.exists() or self.layout.dead_agent_socket.exists():
             from netyard.ipc import agent
 
             # One that was killed has left its socket, on which nobody listens.
             agent.ensure(self.layout)
-        super().settle()
+        super()._settle()
 
     def __enter__(self) -> Host:
         return self
@@ -100,17 +101,32 @@ class Host(Root):
             finally:
                 change.batch = None
 
-    def finish_interrupted(self) -> None:
-        """See `Root.finish_interrupted`."""
+    def _finish_interrupted(self) -> None:
+        """See `Root._finish_interrupted`."""
         from netyard.lifecycle import recover
 
         recover.finish_interrupted(self)
 
-    def restore_all(self) -> None:
-        """See `Root.restore_all`."""
+    def _restore_all(self) -> None:
+        """See `Root._restore_all`."""
         from netyard.lifecycle import recover
 
         recover.reload(self)
+
+    @classmethod
+    def _again(cls, before: Root | None) -> Root:
+        """The default host: the one from before, if it is open and of this process and root."""
+        is_usable = (
+            before is not None
+            and before._is_open
+            # A fork's is its parent's.
+            and before._pid == os.getpid()
+            and before.layout.root == Layout.of(None).root
+        )
+        if before is None or not is_usable:
+            return cls()
+        before._settle()
+        return before
 
 
 class Networks:
@@ -181,4 +197,4 @@ class Containers:
         return Container.list(host=self._host, all=all, filters=filters)
 
 
-default.open_by(Host)
+default.open_by(Host._again)

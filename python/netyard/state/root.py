@@ -2,7 +2,7 @@
 
 Everything that changes the kernel or the store goes through `Root.change`, one operation at a time
 across all processes of a root. What is done about an operation that was killed, and after a restart
-of the machine, is above this file: see `Root.finish_interrupted` and `Root.restore_all`.
+of the machine, is above this file: see `Root._finish_interrupted` and `Root._restore_all`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,10 @@ _changing: dict[str, int] = {}
 
 
 class Root(ABC):
-    """One state directory, its store and its lock; `netyard.api.host.Host` adds what users see.
+    """What is below every `netyard.Host`: one state directory, its store and its lock.
+
+    Every object of this type is a `netyard.Host`. Signatures say ``Root`` where a host is taken or
+    given by what `netyard.Host` itself is made of.
 
     Args:
         directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
@@ -106,8 +109,8 @@ class Root(ABC):
         StoreError: if the state directory cannot be used.
 
     Attributes:
-        pid: The process that opened it.
-        is_open: False once it is closed.
+        layout: Paths and names in the kernel, which all derive from the state directory.
+        store: What is recorded in the state directory.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -116,22 +119,22 @@ class Root(ABC):
         _make_directories(self.layout)
         self.store = Store(self.layout.database, create=True)
         self._name = str(self.layout.root)
-        self.pid = os.getpid()
-        self.is_open = True
+        self._pid = os.getpid()
+        self._is_open = True
         self._thread_lock = threading.RLock()
         self._change: Change | None = None
 
     def close(self) -> None:
-        """Close the store."""
-        self.is_open = False
+        """Close the store; the host is of no use afterwards, its networks go on."""
+        self._is_open = False
         self.store.close()
 
     @abstractmethod
-    def finish_interrupted(self) -> None:
+    def _finish_interrupted(self) -> None:
         """Undo what a killed operation has left half-way; called with the lock held."""
 
     @abstractmethod
-    def restore_all(self) -> None:
+    def _restore_all(self) -> None:
         """Make everything again that the store knows of; called within a change."""
 
     @contextmanager
@@ -168,7 +171,7 @@ class Root(ABC):
                     _changing.pop(self._name, None)
             change.finish()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Finish what a killed process left, so that whoever only reads sees no half of it.
 
         What is unfinished while another process has the lock is being worked on.
@@ -196,12 +199,12 @@ class Root(ABC):
             return
         made = [each for each in self.store.networks() if each.state == "ready"]
         if any(network.takes_endpoints for network in made):
-            self.restore_all()
+            self._restore_all()
         self.layout.restored.touch(mode=0o600)
 
     def _prepare(self) -> None:
         if any(self.store.unfinished()):
-            self.finish_interrupted()
+            self._finish_interrupted()
 
 
 def check_privileges() -> None:
