@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,32 @@ def test_moments() -> None:
     assert filters.parse_moment("f", "2026-01-02T03:04:05.123456789Z") // 1000 == (1767323045123456)
     assert abs(time.time_ns() - 5_400_000_000_000 - filters.parse_moment("f", "1h30m")) < 1e9
     assert filters.parse_moment("f", "2026-01-02") > 0
+
+
+def test_moments_of_python_callers() -> None:
+    """Numbers and `datetime`, exact; what is no time is refused by name."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, 123456, timezone.utc)
+    assert filters.parse_moment("f", moment) == 1767323045123456000
+    assert filters.parse_moment("f", moment.astimezone(timezone(timedelta(hours=2)))) == (
+        1767323045123456000
+    )
+    assert filters.parse_moment("f", 1767323045) == 1767323045000000000
+    assert filters.parse_moment("f", 1.5) == 1_500_000_000
+    # A few digits of a second are more than Python 3.10 reads, nanoseconds more than it keeps.
+    assert filters.parse_moment("f", "2026-01-02T03:04:05.5Z") == 1767323045500000000
+    assert filters.parse_moment("f", "2026-01-02T05:04:05.123456789+02:00") == 1767323045123456789
+    local = datetime(2026, 1, 2, 3, 4, 5)
+    assert filters.parse_moment("f", local) == int(local.timestamp()) * 10**9
+    for wrong in (
+        True,
+        -1,
+        float("nan"),
+        float("inf"),
+        10**400,
+        None,
+        b"10m",
+        "1.2.3s",
+        "9" * 5000,
+    ):
+        with pytest.raises(errors.Invalid, match=r"^since: .* is no time such as "):
+            filters.parse_moment("since", wrong)  # type: ignore[arg-type]

@@ -5,10 +5,11 @@ The same key twice means either, different keys mean both; several ``label`` fil
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from netyard.errors import Invalid
@@ -16,11 +17,16 @@ from netyard.values.parse import parse_bool
 
 _FIELD = "--filter"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:([0-9.]+)(ns|us|µs|ms|s|m|h))")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_TIME = re.compile(r"(.*?)(?:\.([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2}|)", re.DOTALL)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_END = 253_402_300_800 * 1_000_000_000
 
 T = TypeVar("T")
 #: Whether something fits one value of a filter.
 Test = Callable[[T, str], bool]
+#: A point in time as users give it: see `parse_moment`.
+Moment = str | int | float | datetime
 
 
 class Filters(Generic[T]):
@@ -87,27 +93,57 @@ def one_of(value: str, *known: str) -> str:
     return value
 
 
-def parse_moment(field: str, text: str) -> int:
-    """A time as nanoseconds since 1970: Unix seconds, RFC 3339, a date, or so long before now."""
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        seconds, _, fraction = text.partition(".")
-        return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
-    if text and not _DURATION.sub("", text):
-        ago = sum(float(count) * _UNITS[unit] for count, unit in _DURATION.findall(text))
-        return time.time_ns() - int(ago * 1e9)
-    try:
-        # Nanoseconds are more than datetime takes.
-        moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", _with_zone(text)))
-    except ValueError:
+def parse_moment(field: str, given: Moment) -> int:
+    """A time as nanoseconds since 1970.
+
+    Args:
+        field: What to call it in the complaint.
+        given: Unix seconds, RFC 3339, a date, how long ago (``10m``, ``1h30m``), or a `datetime`;
+            without a time zone it is local time.
+
+    Raises:
+        Invalid: if it is none of these, or out of the years 1970 to 9999.
+    """
+    found = _nanoseconds(given)
+    if found is None or not 0 <= found < _END:
         raise Invalid(
-            f"{field}: {text!r} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
+            f"{field}: {given!r} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
             field=field,
-            value=text,
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    return int(moment.astimezone(timezone.utc).timestamp() * 1e9)
+            value=given,
+        )
+    return found
 
 
-def _with_zone(text: str) -> str:
-    return f"{text[:-1]}+00:00" if text.endswith("Z") else text
+def _nanoseconds(given: Moment) -> int | None:
+    if isinstance(given, datetime):
+        return _since_1970(given)
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        return None
+    if isinstance(given, int):
+        return given * 1_000_000_000
+    if not isinstance(given, str):
+        return None if math.isnan(given) else int(min(max(given, -1), 1e12) * 1_000_000_000)
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", given):
+        seconds, _, fraction = given.partition(".")
+        return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+    if given and not _DURATION.sub("", given):
+        ago = sum(float(count) * _UNITS[unit] for count, unit in _DURATION.findall(given))
+        return max(0, time.time_ns() - int(min(ago, 1e11) * 1e9))
+    # Nanoseconds are more than datetime takes, and fewer digits more than that of Python 3.10.
+    parts = _TIME.fullmatch(given)
+    if parts is None:
+        return None
+    whole, fraction, zone = parts.groups()
+    try:
+        found = _since_1970(datetime.fromisoformat(f"{whole}{'+00:00' if zone == 'Z' else zone}"))
+    except ValueError:
+        return None
+    return None if found is None else found + int((fraction or "").ljust(9, "0")[:9])
+
+
+def _since_1970(moment: datetime) -> int | None:
+    try:
+        return (moment.astimezone(timezone.utc) - _BEGINNING) // timedelta(microseconds=1) * 1000
+    except (OverflowError, ValueError):
+        # Local time before the first year, or behind the last.
+        return None
