@@ -8,9 +8,35 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from netyard.errors import Invalid
 from netyard.state.records import ContainerRecord
+
+_KILL_SECONDS = 10.0
+_POLL_SECONDS = 0.01
+_LONG = 3600.0
+
+
+def signal_number(field: str, given: int | str) -> int:
+    """A signal by number or by name, with or without ``SIG``.
+
+    Raises:
+        Invalid: if there is none such.
+    """
+    if isinstance(given, int) and not isinstance(given, bool) and 1 <= given < signal.NSIG:
+        return int(given)
+    if isinstance(given, str):
+        text = given.upper()
+        name = text if text.startswith("SIG") else f"SIG{text}"
+        if name in signal.Signals.__members__:
+            return int(signal.Signals[name])
+        if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) < signal.NSIG:
+            return int(text)
+    raise Invalid(f"{field}: {given!r} is no signal such as TERM or 15", field=field, value=given)
 
 
 def start_time(pid: int) -> int:
@@ -32,22 +58,77 @@ def is_alive(container: ContainerRecord) -> bool:
 
 def processes_below(pid: int) -> list[dict[str, str]]:
     """A process and its descendants, as ``top`` shows them, with the host's pids."""
-    parents: dict[int, list[int]] = {}
-    stats: dict[int, list[str]] = {}
+    stats = _stats()
+    return [_row(each, stats[each]) for each in _below(pid, stats)]
+
+
+def _stats() -> dict[int, list[str]]:
+    """Of each process, what follows its name in ``/proc/PID/stat``."""
+    found = {}
     for directory in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):
             words = (directory / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        stats[int(directory.name)] = words
-        parents.setdefault(int(words[1]), []).append(int(directory.name))
+            found[int(directory.name)] = words
+    return found
+
+
+def _below(pid: int, stats: Mapping[int, list[str]]) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for each, words in stats.items():
+        parents.setdefault(int(words[1]), []).append(each)
     found, waiting = [], [pid]
     while waiting:
         each = waiting.pop(0)
         if each in stats:
-            found.append(_row(each, stats[each]))
+            found.append(each)
         waiting += sorted(parents.get(each, ()))
     return found
+
+
+def open_child(parent: int, pid: int) -> tuple[int, ...]:
+    """A descriptor (pidfd) of a child of a process; none if it has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return ()
+    # Checked after opening: only now can the pid not be given to another process unnoticed.
+    with suppress(OSError, IndexError):
+        if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == parent:
+            return (fd,)
+    os.close(fd)
+    return ()
+
+
+def end_all(leader: int) -> None:
+    """Kill what a process has started and what is in a session it leads, but not itself.
+
+    Those whose parent has ended are found by the session.
+    """
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline:
+        stats = _stats()
+        below = set(_below(leader, stats))
+        left = [
+            (pid, int(words[19]))
+            for pid, words in stats.items()
+            if (pid in below or int(words[3]) == leader) and words[0] not in ("Z", "X")
+        ]
+        left = [(pid, start) for pid, start in left if pid != leader]
+        if not left:
+            return
+        for pid, start in left:
+            _kill(pid, start)
+        time.sleep(_POLL_SECONDS)
+
+
+def _kill(pid: int, start: int) -> None:
+    with suppress(ProcessLookupError):
+        fd = os.pidfd_open(pid)
+        try:
+            if start_time(pid) == start:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)
 
 
 def _row(pid: int, stat: list[str]) -> dict[str, str]:
@@ -96,10 +177,17 @@ class Process:
         except ProcessLookupError:
             return
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until the process has ended; whether it has in time."""
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until the process has ended, for ever if ``None``; whether it has in time."""
         if self._fd < 0:
             return True
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        return bool(poll.poll(max(0, int(seconds * 1000))))
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = _LONG if deadline is None else max(0.0, deadline - time.monotonic())
+            # More than this is more than poll(2) takes.
+            if poll.poll(min(left, _LONG) * 1000):
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False

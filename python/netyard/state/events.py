@@ -48,26 +48,34 @@ def _record(
     store.add_event(now, json.dumps(body))
 
 
-def follow(
-    store: Store, *, since_ns: int | None = None, until_ns: int | None = None
+def read(
+    store: Store, *, since_ns: int | None = None, until_ns: int | None = None, follow: bool = True
 ) -> Iterator[dict[str, Any]]:
-    """Events, those that come included.
+    """Events, from the time of this call on, whenever the first is asked for.
 
     Args:
+        store: Where they are recorded.
         since_ns: Begin with those that are so old, in nanoseconds since 1970; by default with what
-            comes.
-        until_ns: End when that time has come.
+            comes, or without ``follow`` with the oldest.
+        until_ns: End when that time has come, in nanoseconds since 1970.
+        follow: Wait for those that come; otherwise end with the latest.
     """
-    number = store.last_event() if since_ns is None else 0
+    number = store.last_event() if since_ns is None and follow else 0
+    return _read(store, number, since_ns or 0, until_ns, follow=follow)
+
+
+def _read(
+    store: Store, number: int, since_ns: int, until_ns: int | None, *, follow: bool
+) -> Iterator[dict[str, Any]]:
     seen = -1
     while True:
-        ends = until_ns is not None and time.time_ns() >= until_ns
+        ends = not follow or (until_ns is not None and time.time_ns() >= until_ns)
         changed = store.has_changed(seen)
         if changed is not None or ends:
             seen = changed if changed is not None else seen
             for latest, when, body in store.events_after(number):
                 number = latest
-                if since_ns is not None and when < since_ns:
+                if when < since_ns:
                     continue
                 if until_ns is not None and when > until_ns:
                     return
