@@ -48,11 +48,12 @@ _IMPURE = {"netyard._core", "os", *_STORE}
 USERS = {
     "sqlite3": {"state"},
     "subprocess": {
-        "api.container",
+        "api.container_process",
         "demo.overlay",
         "demo.stage",
         "firewall.other_firewalls",
         "ipc.agent",
+        "runtime.execution",
         "runtime.shim",
     },
 }

@@ -14,9 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from netyard.api.cluster import Member as Member
     from netyard.api.container import Container as Container
+    from netyard.api.endpoint import Endpoint as Endpoint
+    from netyard.api.event import Event as Event
     from netyard.api.host import Host as Host
     from netyard.api.network import Network as Network
+    from netyard.api.settings import AdoptSettings as AdoptSettings
+    from netyard.api.settings import ContainerSettings as ContainerSettings
+    from netyard.api.settings import NetworkSettings as NetworkSettings
     from netyard.errors import AddressInUse as AddressInUse
     from netyard.errors import AgentError as AgentError
     from netyard.errors import ClusterError as ClusterError
@@ -36,19 +42,32 @@ if TYPE_CHECKING:
     from netyard.errors import StateError as StateError
     from netyard.errors import StoreError as StoreError
     from netyard.errors import SubnetOverlap as SubnetOverlap
+    from netyard.errors import TimedOut as TimedOut
     from netyard.errors import Unsupported as Unsupported
+    from netyard.runtime.execution import Execution as Execution
+    from netyard.runtime.execution import Output as Output
+    from netyard.runtime.logs import LogRecord as LogRecord
     from netyard.values.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
     "AddressInUse AgentError ClusterError Conflict DriverError Exhausted Forbidden Invalid "
     "KernelError NameInUse NetyardError NotFound PermissionDenied PortInUse Several StartFailed "
-    "StateError StoreError SubnetOverlap Unsupported"
+    "StateError StoreError SubnetOverlap TimedOut Unsupported"
 ).split()
 _HOME = {
+    "AdoptSettings": "netyard.api.settings",
     "Container": "netyard.api.container",
+    "ContainerSettings": "netyard.api.settings",
+    "Endpoint": "netyard.api.endpoint",
+    "Event": "netyard.api.event",
+    "Execution": "netyard.runtime.execution",
     "Host": "netyard.api.host",
+    "LogRecord": "netyard.runtime.logs",
+    "Member": "netyard.api.cluster",
     "Network": "netyard.api.network",
     "NetworkRequest": "netyard.values.spec",
+    "NetworkSettings": "netyard.api.settings",
+    "Output": "netyard.runtime.execution",
     **dict.fromkeys(_ERRORS, "netyard.errors"),
 }
 
@@ -62,3 +81,8 @@ def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not, for completion and ``help``."""
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name != "__all__")]

@@ -16,6 +16,7 @@
     │   ├── PermissionDenied     (also PermissionError)
     │   └── Unsupported
     ├── StartFailed              a container's command did not start: .exit_code
+    ├── TimedOut                 it took longer than the caller would wait (also TimeoutError)
     ├── StateError               what netyard itself leans on is unwell
     │   ├── StoreError
     │   ├── AgentError
@@ -44,7 +45,7 @@ class NetyardError(Exception):
 
     Attributes:
         kind: A stable word for programs: ``invalid``, ``not-found``, ``conflict``, ``forbidden``,
-            ``exhausted``, ``kernel`` or ``state``.
+            ``exhausted``, ``kernel``, ``start``, ``timeout`` or ``state``.
         hint: What to do about it, or ``None``.
     """
 
@@ -194,6 +195,12 @@ class StartFailed(NetyardError):
     def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+
+
+class TimedOut(NetyardError, TimeoutError):
+    """It has not ended in the time that the caller gave it."""
+
+    kind = "timeout"
 
 
 class StateError(NetyardError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from netyard import _core
+from netyard.api import arguments
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.ipc import agent, cluster
 from netyard.networks import devices
@@ -18,11 +20,17 @@ from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, pa
 
 
 class Member(NamedTuple):
-    """A host of the cluster, as this one sees it.
+    """A host of the cluster, as this one sees it. Two are equal if all of this is.
 
     Attributes:
+        id: What it is known by in the cluster, hexadecimal digits.
+        name: What it is called in the cluster.
         address: Where other hosts send to.
         is_self: It is this host.
+
+    Example:
+        >>> [each.name for each in host.members.list() if not each.is_self]
+        ['other-host']
     """
 
     id: str
@@ -32,7 +40,7 @@ class Member(NamedTuple):
 
 
 class Members:
-    """The cluster of a host.
+    """The cluster of a host: `netyard.Host.members`.
 
     Example:
         >>> host.members.join(etcd="http://10.0.0.1:2379", advertise="10.0.0.7")
@@ -45,43 +53,59 @@ class Members:
     def join(
         self,
         *,
-        etcd: str | Sequence[str],
-        advertise: str,
+        etcd: str | Iterable[str],
+        advertise: str | IPv4Address | IPv6Address,
         name: str = "",
-        ca: str = "",
-        cert: str = "",
-        key: str = "",
+        ca: str | PathLike[str] = "",
+        cert: str | PathLike[str] = "",
+        key: str | PathLike[str] = "",
         lease_seconds: int = LEASE_SECONDS,
     ) -> Member:
         """Share networks with other hosts from now on.
 
         Args:
-            etcd: URLs of the members of the etcd that keeps what is shared.
+            etcd: URLs of the members of the etcd that keeps what is shared; one string is one URL.
             advertise: An address of this host that the others can send to (UDP).
             name: What the host is called among them; its host name if not given.
             ca: File with the certificate that signs those of etcd, if it is not a public one.
-            cert, key: Files with this host's certificate for etcd and its key.
-            lease_seconds: After how long a silence the others may have this host's addresses.
+            cert: File with this host's certificate for etcd, if that asks for one.
+            key: File with the key to that certificate.
+            lease_seconds: After how many seconds of silence the others may have its addresses.
+
+        Returns:
+            This host, as the others see it.
 
         Raises:
             Invalid, Several: for every value that is wrong.
             NameInUse: if another host has the name.
             Conflict: if this host is a member already.
             ClusterError: if etcd cannot be reached or refuses.
+            AgentError: if the agent, which keeps the connection, cannot be started.
+
+        Example:
+            >>> host.members.join(etcd="http://10.0.0.1:2379", advertise="10.0.0.7").name
+            'this-host'
         """
         found: dict[str, Any] = {
-            "etcd": [etcd] if isinstance(etcd, str) else list(etcd),
-            "advertise": advertise,
-            "name": name,
-            "ca": ca,
-            "cert": cert,
-            "key": key,
-            "lease": lease_seconds,
+            "etcd": list(arguments.words("etcd", etcd)),
+            "advertise": arguments.address("advertise", advertise),
+            "name": arguments.text("name", name),
+            "ca": arguments.path("ca", ca),
+            "cert": arguments.path("cert", cert),
+            "key": arguments.path("key", key),
+            "lease": arguments.whole("lease_seconds", lease_seconds),
         }
         return self.join_as(parse(KEY, with_host_name(found)))
 
     def join_as(self, member: Membership) -> Member:
-        """The same with settings that are checked already."""
+        """The same with settings that are checked already.
+
+        Args:
+            member: All of them.
+
+        Raises:
+            ClusterError: if etcd cannot be reached or refuses, and what else `join` raises.
+        """
         root = self._host.layout.root
         settings = config.read_settings(root)
         if KEY in settings:
@@ -104,6 +128,10 @@ class Members:
 
         Raises:
             Conflict: if it is no member, or containers are on networks of the cluster.
+            ClusterError: if etcd cannot be reached.
+
+        Example:
+            >>> host.members.leave()
         """
         host = self._host
         if config.load(host.layout.root).cluster is None:
@@ -130,11 +158,24 @@ class Members:
 
         Raises:
             Conflict: if no encrypted network is used on this host.
+            ClusterError: if etcd cannot be reached.
+
+        Example:
+            >>> host.members.rotate_key()
         """
         cluster.rotate_key(self._host)
 
     def list(self) -> list[Member]:
-        """The hosts that are there, by name."""
+        """The hosts that are there, by name.
+
+        Raises:
+            Conflict: if this host is no member.
+            ClusterError: if etcd cannot be reached.
+
+        Example:
+            >>> [(each.name, each.address) for each in host.members.list()]
+            [('other-host', '10.0.0.8'), ('this-host', '10.0.0.7')]
+        """
         own = cluster.check_member(self._host).name
         found = [
             Member(each.id, each.name, each.address, each.name == own)
@@ -143,10 +184,18 @@ class Members:
         return sorted(found, key=lambda each: each.name)
 
     def get(self, wanted: str) -> Member:
-        """A host by name, id or id prefix.
+        """A host of the cluster.
+
+        Args:
+            wanted: Its name, its id, or the beginning of its id.
 
         Raises:
             NotFound: if there is none.
+            ClusterError: if etcd cannot be reached.
+
+        Example:
+            >>> host.members.get("other-host").address
+            '10.0.0.8'
         """
         for each in self.list():
             if wanted == each.name or (wanted and each.id.startswith(wanted)):

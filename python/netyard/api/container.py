@@ -1,52 +1,52 @@
-"""Containers: created, run, adopted, and everything one does with them."""
+"""Containers as users have them: made, found, renamed, published, removed.
+
+What one is, is in `netyard.api.container_base`; what runs in it, in `container_process`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from os import PathLike
+from typing import TYPE_CHECKING
 
+from netyard.api import arguments, specify
+from netyard.api.container_process import ContainerProcess
 from netyard.api.default import default_host
-from netyard.errors import Conflict, Forbidden, Invalid, NotFound
+from netyard.errors import Conflict, Forbidden, NotFound
 from netyard.ipc import agent
-from netyard.lifecycle import adopt
 from netyard.lifecycle.create import check_container_name, make_container
-from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.lookup import find_container, refreshed_container
 from netyard.lifecycle.start import start_container
-from netyard.lifecycle.stop import discard_container, finish_container, running_joiners
-from netyard.lifecycle.unpublished import why_unpublished
-from netyard.lifecycle.validate import (
-    check_mode,
-    check_rootfs,
-    check_values,
-    network_mode,
-    parse_requests,
-    parse_sysctl,
-    with_first,
-)
-from netyard.runtime import capabilities, logs, shim
-from netyard.runtime.process import Process
-from netyard.runtime.users import parse_user
+from netyard.lifecycle.stop import discard_container, running_joiners
 from netyard.state import events
-from netyard.state.records import ContainerRecord, Publication, singly
 from netyard.state.root import Root
-from netyard.values import ports
-from netyard.values.parse import parse_extra_host
-from netyard.values.spec import ContainerSpec, NetworkRequest
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from netyard.api.network import Network
+    from netyard.api.settings import ContainerSettings
+    from netyard.values.spec import NetworkRequest
 
 _KILL_SECONDS = 10.0
 
 
-class Container:
+class Container(ContainerProcess):
     """A container of a host: a network namespace with a name, and possibly processes in it.
 
     Not made directly: by `create`, `run`, `adopt`, `get` or `list`. As a context manager it removes
-    itself at the end (or, if adopted, gives the namespace back).
+    itself at the end (or, if adopted, gives the namespace back). Two objects of one container are
+    equal.
+
+    Where several words are taken, such as ports, one string is one word. Where an address is taken,
+    one of ``ipaddress`` is as good as a string; where a path is taken, one of ``pathlib``.
+
+    Attributes:
+        host: The host it is of: at run time a `netyard.Host`.
 
     Example:
         >>> with Container.run("redis-server", name="redis", network="my-net") as redis:
@@ -54,164 +54,147 @@ class Container:
         b'PONG\\n'
     """
 
-    def __init__(self, host: Root, record: ContainerRecord) -> None:
-        self.host = host
-        self._id = record.id
-
-    def __repr__(self) -> str:
-        return f"<Container {self.name} {self.id[:12]} {self.status}>"
-
-    @property
-    def id(self) -> str:
-        """The full id, 64 hexadecimal digits."""
-        return self._id
-
-    @property
-    def record(self) -> ContainerRecord:
-        """Everything the store knows of it, its state up to date.
-
-        Raises:
-            NotFound: if it has been removed.
-        """
-        return find_container(self.host, self._id)
-
-    @property
-    def name(self) -> str:
-        """The name, unique on its host."""
-        return self.record.name
-
-    @property
-    def status(self) -> str:
-        """``created``, ``running`` or ``exited``."""
-        return self.record.state
-
-    @property
-    def pid(self) -> int:
-        """The host's pid of its first process; 0 if it does not run."""
-        return self.record.pid
-
-    @property
-    def spec(self) -> ContainerSpec:
-        """What it was asked to be."""
-        return self.record.spec
-
-    @property
-    def namespace(self) -> Path:
-        """Where its network namespace is kept while it runs."""
-        record = self.record
-        return self.host.layout.namespace(record.donor_id or record.id)
-
     # -- making -------------------------------------------------------------------------------
 
     @classmethod
     def create(
         cls,
-        *command: str,
+        *command: str | PathLike[str],
+        # identity
         name: str | None = None,
-        network: str | NetworkRequest | Sequence[str | NetworkRequest] = (),
-        ip: str | None = None,
-        ip6: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        # networks
+        network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest] = (),
+        ip: str | IPv4Address | None = None,
+        ip6: str | IPv6Address | None = None,
         mac_address: str | None = None,
-        aliases: Sequence[str] = (),
-        link_local_ips: Sequence[str] = (),
-        links: Sequence[str] = (),
-        sysctls: Mapping[str, str] | None = None,
-        publish: Sequence[str] = (),
+        aliases: str | Iterable[str] = (),
+        link_local_ips: str
+        | IPv4Address
+        | IPv6Address
+        | Iterable[str | IPv4Address | IPv6Address] = (),
+        links: str | Iterable[str] = (),
+        # ports
+        publish: str | Iterable[str] = (),
         publish_all: bool = False,
-        expose: Sequence[str] = (),
+        expose: str | Iterable[str] = (),
+        # names and DNS
         hostname: str = "",
         domainname: str = "",
-        add_hosts: Sequence[str] = (),
-        dns: Sequence[str] = (),
-        dns_search: Sequence[str] = (),
-        dns_options: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
-        workdir: str = "",
-        user: str = "",
-        rootfs: str | os.PathLike[str] = "",
+        add_hosts: str | Iterable[str] = (),
+        dns: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address] = (),
+        dns_search: str | Iterable[str] = (),
+        dns_options: str | Iterable[str] = (),
+        # process
+        environment: Mapping[str, str | int | PathLike[str]] | None = None,
+        workdir: str | PathLike[str] = "",
+        user: str | int = "",
+        rootfs: str | PathLike[str] = "",
         tty: bool = False,
         interactive: bool = False,
-        auto_remove: bool = False,
+        # isolation
+        sysctls: Mapping[str, str | int | bool] | None = None,
         privileged: bool = False,
-        cap_add: Sequence[str] = (),
-        cap_drop: Sequence[str] = (),
-        labels: Mapping[str, str] | None = None,
+        cap_add: str | Iterable[str] = (),
+        cap_drop: str | Iterable[str] = (),
+        # life
+        auto_remove: bool = False,
         host: Root | None = None,
     ) -> Container:
         """Create a container without starting it. Its addresses are reserved from now on.
 
         Args:
-            command: Program and arguments.
-            name: At least two characters; generated if not given.
-            network: What to join: a name, several, ``host``, ``none`` or ``container:NAME``; the
-                default network ``bridge`` if not given. A name may be in Docker's long form,
-                ``name=NAME,alias=…,ip=…,gw-priority=…``, or a `NetworkRequest`.
-            ip, ip6, mac_address, aliases, link_local_ips, links: For the first network.
-            sysctls: Settings of its network namespace, such as ``net.ipv4.tcp_syncookies``.
-            publish: Ports as for ``docker run -p``: ``8080:80``, ``127.0.0.1:8080:80/udp``.
-            publish_all: Publish each exposed port to a chosen host port.
-            hostname: The short id if not given.
-            add_hosts: ``NAME:ADDRESS`` lines for /etc/hosts; ``host-gateway`` is an address.
-            dns: Name servers to ask instead of the host's.
-            environment: Further variables.
+            command: Program and arguments, a word each: strings or paths.
+            name: What to call it: letters, digits, ``_``, ``.`` and ``-``, 2 to 128 characters.
+                Others on its networks resolve it by this name. Generated if not given.
+            labels: Metadata, names and strings; for filters, and shown by ``inspect``.
+            network: What to join, one or several: names or ids, `Network` objects, or a
+                `NetworkRequest` for what is to be so on one network alone. A name may be in
+                Docker's long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words
+                ``host`` (the host's own network), ``none`` (none at all) and ``container:NAME``
+                (that of another container). The default network, ``bridge``, if not given.
+            ip: IPv4 address on the first network; the next free one if not given.
+            ip6: IPv6 address on the first network; the next free one if not given.
+            mac_address: MAC address on the first network, six octets with ``:`` between them;
+                chosen if not given.
+            aliases: Further names on the first network.
+            link_local_ips: Further addresses on the first network, of 169.254.0.0/16 or fe80::/10.
+            links: ``CONTAINER[:ALIAS]``: names of others on the first network that it alone
+                resolves.
+            publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80``
+                (at a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+            publish_all: Publish each exposed port at a free port of the host.
+            expose: Ports for ``publish_all``: ``80``, ``53/udp``, ``7000-7010``.
+            hostname: Its host name, at most 63 characters; the short id if not given.
+            domainname: Its domain name (NIS), as ``hostname -d`` shows it.
+            add_hosts: ``NAME:ADDRESS`` lines for /etc/hosts; the address may be ``host-gateway``.
+            dns: Addresses of name servers to ask instead of the host's.
+            dns_search: Domains to complete names by; ``.`` for none.
+            dns_options: Resolver options, such as ``ndots:2``.
+            environment: Further variables: names, and strings, whole numbers or paths.
+            workdir: Directory that the command begins in; ``/`` if not given.
+            user: ``USER[:GROUP]``, names or numbers; root if not given.
             rootfs: Directory to be its root; the host's files if not given.
+            tty: Give it a terminal.
+            interactive: Keep its standard input open, for ``netyard attach``.
+            sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
+                strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
+            privileged: All capabilities, and /proc/sys to write to.
+            cap_add: Capabilities to keep beside Docker's usual ones, such as ``NET_ADMIN``, or
+                ``ALL``.
+            cap_drop: Capabilities to take away, or ``ALL``.
             auto_remove: Remove it when it ends.
+            host: Where; the default host if not given.
 
         Raises:
-            Invalid, Several: for everything that is wrong.
-            NameInUse, AddressInUse, NotFound, Exhausted: as they say.
+            Invalid: for a value that is wrong, or that does not go with another.
+            Several: for more than one such.
+            NameInUse: if another container has the name.
+            AddressInUse: if another container has the address.
+            NotFound: if there is no such network, or no container of which to share the network.
+            Exhausted: if no address of the network is left.
+            Forbidden: if the network cannot be joined: it only holds settings.
+            Conflict: if the container whose network is to be shared does not run.
+
+        Example:
+            >>> web = Container.create("python3", "-m", "http.server", publish="8080:8000")
         """
         host = host or default_host()
-        if not command:
-            raise Invalid("a command is needed: netyard has no images that could name one")
-        requests = parse_requests(network)
-        first = {
-            "ip": ip,
-            "ip6": ip6,
-            "mac_address": mac_address,
-            "aliases": tuple(aliases),
-            "link_local_ips": tuple(link_local_ips),
-            "links": tuple(links),
-        }
-        mode, target = network_mode(requests)
-        spec = ContainerSpec(
-            command=command,
-            mode=mode,
-            networks=with_first(requests, first) if mode == "networks" else (),
-            publish=ports.compacted(publish),
-            expose=tuple(expose),
-            publish_all=publish_all,
-            hostname=hostname,
-            domainname=domainname,
-            environment=tuple(f"{key}={value}" for key, value in (environment or {}).items()),
-            workdir=workdir,
-            user=parse_user(user, os.fspath(rootfs)),
-            rootfs=check_rootfs(rootfs),
-            tty=tty,
-            interactive=interactive,
-            auto_remove=auto_remove,
-            privileged=privileged,
-            capabilities=capabilities.capability_mask(cap_add, cap_drop),
-            sysctls=dict(
-                parse_sysctl(f"{name}={value}") for name, value in (sysctls or {}).items()
-            ),
-            add_hosts=tuple(parse_extra_host("--add-host", word) for word in add_hosts),
-            dns=tuple(dns),
-            dns_search=tuple(dns_search),
-            dns_options=tuple(dns_options),
-            labels=dict(labels or {}),
-        )
-        check_mode(spec, first, target, requests)
-        check_values(spec)
+        first = (ip, ip6, mac_address, aliases, link_local_ips, links)
+        joining = specify.joining(host, network, *first)
+        spec = specify.container(command, joining, labels, auto_remove)
+        spec = specify.with_ports(spec, publish, publish_all, expose)
+        names = (hostname, domainname, add_hosts, dns, dns_search, dns_options)
+        spec = specify.with_names(spec, *names)
+        spec = specify.with_process(spec, environment, workdir, user, rootfs, tty, interactive)
+        spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop)
+        specify.check(spec, joining)
+        wanted = arguments.optional_text("name", name)
         with host.change() as change:
-            return cls(host, make_container(change, name, spec, target))
+            return cls(host, make_container(change, wanted, spec, joining.target))
 
     @classmethod
-    def run(cls, *command: str, host: Root | None = None, **settings: Any) -> Container:
-        """Create a container and start it; takes what `create` takes.
+    def run(
+        cls,
+        *command: str | PathLike[str],
+        host: Root | None = None,
+        **settings: Unpack[ContainerSettings],
+    ) -> Container:
+        """Create a container and start it.
+
+        Args:
+            command: Program and arguments, a word each: strings or paths.
+            host: Where; the default host if not given.
+            settings: As `create` takes them.
 
         Raises:
             StartFailed: if the command does not start; then nothing of the container is left.
+            PortInUse: if something else has a host port of it.
+            KernelError: if its network cannot be made; then nothing of the container is left.
+            Invalid: as of `create`, and whatever else it raises.
+
+        Example:
+            >>> box = Container.run("sleep", "600", name="box", network="my-net", ip="172.28.0.9")
         """
         host = host or default_host()
         with host.change() as change:
@@ -226,14 +209,14 @@ class Container:
         name: str,
         *,
         pid: int | None = None,
-        netns: str | os.PathLike[str] | None = None,
-        network: str | NetworkRequest | Sequence[str | NetworkRequest] = (),
-        ip: str | None = None,
-        ip6: str | None = None,
-        mac_address: str | None = None,
-        aliases: Sequence[str] = (),
-        publish: Sequence[str] = (),
+        netns: str | PathLike[str] | None = None,
         labels: Mapping[str, str] | None = None,
+        network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest] = (),
+        ip: str | IPv4Address | None = None,
+        ip6: str | IPv6Address | None = None,
+        mac_address: str | None = None,
+        aliases: str | Iterable[str] = (),
+        publish: str | Iterable[str] = (),
         host: Root | None = None,
     ) -> Container:
         """Put an existing network namespace on networks.
@@ -242,33 +225,43 @@ class Container:
         gives it back as it was.
 
         Args:
-            pid: A process in the namespace; or
-            netns: a path to it, such as ``/run/netns/lab`` or ``/proc/1234/ns/net``.
+            name: What to call it, 2 to 128 characters. Others on its networks resolve it by this.
+            pid: A process in the namespace, the host's pid; either this or ``netns`` is needed.
+            netns: A path to the namespace, such as ``/run/netns/lab`` or ``/proc/1234/ns/net``.
+            labels: Metadata, names and strings; for filters, and shown by ``inspect``.
+            network: What to join, one or several: names or ids, `Network` objects, or a
+                `NetworkRequest` for what is to be so on one network alone. A name may be in
+                Docker's long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words
+                ``host`` (the host's own network), ``none`` (none at all) and ``container:NAME``
+                (that of another container). The default network, ``bridge``, if not given.
+            ip: IPv4 address on the first network; the next free one if not given.
+            ip6: IPv6 address on the first network; the next free one if not given.
+            mac_address: MAC address on the first network, six octets with ``:`` between them;
+                chosen if not given.
+            aliases: Further names on the first network.
+            publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80``
+                (at a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+            host: Where; the default host if not given.
 
         Raises:
-            NotFound: if there is no such process or namespace.
+            Invalid: for a value that is wrong.
+            NotFound: if there is no such process, namespace or network.
             Forbidden: for the host's own namespace.
+            Conflict: if the namespace is a container's already.
 
         Example:
-            >>> Container.adopt("lab", netns="/run/netns/lab", network="my-net", publish=["80:80"])
+            >>> Container.adopt("lab", netns="/run/netns/lab", network="my-net", publish="80:80")
         """
+        from netyard.lifecycle import adopt
+
         host = host or default_host()
-        requests = parse_requests(network)
-        mode, _ = network_mode(requests)
-        if mode != "networks":
-            raise Invalid(f"--network: an adopted namespace cannot be in {mode!r} mode")
-        first = {"ip": ip, "ip6": ip6, "mac_address": mac_address, "aliases": tuple(aliases)}
-        spec = ContainerSpec(
-            networks=with_first(requests, first),
-            publish=ports.compacted(publish),
-            labels=dict(labels or {}),
-            netns="" if netns is None else str(Path(netns).absolute()),
-        )
-        check_values(spec)
-        source = adopt.open_foreign(pid, netns)
+        joining = specify.joining(host, network, ip, ip6, mac_address, aliases)
+        spec = specify.adopted(joining, netns, publish, labels)
+        process = None if pid is None else arguments.whole("pid", pid, 1)
+        source = adopt.open_foreign(process, spec.netns or None)
         try:
             with host.change() as change:
-                return cls(host, adopt.adopt(change, name, spec, source))
+                return cls(host, adopt.adopt(change, arguments.text("name", name), spec, source))
         finally:
             os.close(source)
 
@@ -276,109 +269,93 @@ class Container:
 
     @classmethod
     def get(cls, wanted: str, *, host: Root | None = None) -> Container:
-        """A container by full id, name or unique id prefix.
+        """A container by what it is called.
+
+        Args:
+            wanted: Its full id, its name, or as much of the id as no other begins with.
+            host: Where; the default host if not given.
 
         Raises:
             NotFound: if there is none.
-            Invalid: if a prefix fits several.
+            Invalid: if several ids begin so.
+
+        Example:
+            >>> Container.get("web").status
+            'running'
         """
         host = host or default_host()
-        return cls(host, find_container(host, wanted))
+        return cls(host, find_container(host, arguments.text("wanted", wanted)))
 
     @classmethod
     def list(
-        cls, *, all: bool = False, filters: Sequence[str] = (), host: Root | None = None
+        cls, *, all: bool = False, filters: str | Iterable[str] = (), host: Root | None = None
     ) -> list[Container]:
-        """Containers, newest first: the running ones, or all.
+        """Containers, newest first.
 
         Args:
+            all: Those that do not run as well.
             filters: ``KEY=VALUE`` words as of ``docker ps``: ``id``, ``name``, ``label``,
                 ``status``, ``exited``, ``network``, ``publish``, ``expose``, ``before``, ``since``.
-        """
-        host = host or default_host()
-        found = (refreshed_container(host, each) for each in host.store.containers())
-        records = [each for each in found if each is not None]
-        if filters:
-            from netyard.lifecycle.listing import select_containers
-
-            records = select_containers(host, records, filters)
-        return [cls(host, each) for each in records if all or each.state == "running"]
-
-    # -- living -------------------------------------------------------------------------------
-
-    def start(
-        self, *, attached: int = 0, when_listening: Callable[[], object] = lambda: None
-    ) -> None:
-        """Start it; a running one stays as it is.
-
-        Args:
-            attached: How many clients the command waits for.
-            when_listening: Called once they can attach.
+            host: Where; the default host if not given.
 
         Raises:
-            StartFailed: if the command does not start.
-            PortInUse, Conflict, KernelError: if its network cannot be made; nothing is left up.
+            Invalid: for a filter that is none.
+
+        Example:
+            >>> Container.list(all=True, filters="label=tier=web")
         """
-        with self.host.change() as change:
-            record = self.record
-            if record.kind == "adopted":
-                raise Forbidden(f"container {record.name!r} is adopted: netyard does not start it")
-            if record.state != "running":
-                start_container(change, record, attached=attached, when_listening=when_listening)
+        host = host or default_host()
+        words = arguments.words("filters", filters)
+        found = (refreshed_container(host, each) for each in host.store.containers())
+        records = [each for each in found if each is not None]
+        if words:
+            from netyard.lifecycle.listing import select_containers
 
-    def stop(self, timeout: float = _KILL_SECONDS) -> None:
-        """End it: SIGTERM, and SIGKILL after ``timeout`` seconds. A stopped one stays as it is."""
-        self._end(signal.SIGTERM, timeout)
+            records = select_containers(host, records, words)
+        return [cls(host, each) for each in records if all or each.state == "running"]
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to its first process."""
-        record = self._running()
-        with Process(record) as process:
-            process.send(number)
-        events.container_event(self.host.store, "kill", record, signal=str(number))
+    # -- changing -----------------------------------------------------------------------------
 
     def rename(self, name: str) -> None:
         """Give it another name; others resolve it by that at once, and no longer by the old one.
 
+        Args:
+            name: The name, 2 to 128 characters.
+
         Raises:
+            Invalid: if it is no name.
             NameInUse: if a container has it.
+
+        Example:
+            >>> web.rename("old-web")
         """
+        wanted = arguments.text("name", name)
         with self.host.change():
             record = self.record
-            check_container_name(self.host, name)
+            check_container_name(self.host, wanted)
             with self.host.store.transaction():
-                self.host.store.update_container(record.id, name=name)
+                self.host.store.update_container(record.id, name=wanted)
                 events.container_event(self.host.store, "rename", self.record, oldName=record.name)
             agent.rename(self.host.layout, record.id)
 
-    def _end(self, first: int, timeout: float) -> None:
-        record = self.record
-        if record.kind == "adopted" or record.state != "running":
-            return
-        claim = shim.Claim.try_on(self.host.layout.container(record.id))
-        with Process(record) as process:
-            process.send(first)
-            if not process.wait(timeout):
-                process.send(signal.SIGKILL)
-                process.wait(_KILL_SECONDS)
-        finish_container(self.host, record.id)
-        if claim is not None:
-            claim.keep()
-
     def remove(self, *, force: bool = False) -> None:
-        """Remove it and give its addresses and names back.
+        """Remove it and give its addresses and names back; an adopted namespace is abandoned.
 
         Args:
             force: End it first, if it runs.
 
         Raises:
             Conflict: if it runs, or others share its namespace.
+            NotFound: if it has been removed.
+
+        Example:
+            >>> web.remove(force=True)
         """
         record = self.record
         if record.kind == "adopted":
             self.abandon()
             return
-        # Somebody may start it again before we have the lock.
+        # Another process may start it again before we have the lock.
         while not self._discard(force=force):
             self._end(signal.SIGKILL, _KILL_SECONDS)
 
@@ -410,122 +387,18 @@ class Container:
 
         Raises:
             Forbidden: if netyard runs the container.
+            NotFound: if it has been given back.
+
+        Example:
+            >>> lab.abandon()
         """
+        from netyard.lifecycle import adopt
+
         record = self.record
         if record.kind != "adopted":
             raise Forbidden(f"container {record.name!r} was not adopted", hint="remove it instead")
         with self.host.change():
             adopt.abandon(self.host, record)
-
-    def wait(self) -> int:
-        """Wait until it ends; its exit status."""
-        record = self.record
-        if record.state == "running":
-            with Process(record) as process:
-                while not process.wait(3600):
-                    continue
-            ended = finish_container(self.host, record.id)
-            return ended.exit_code if ended else 0
-        return record.exit_code
-
-    # -- looking ------------------------------------------------------------------------------
-
-    def exec(
-        self,
-        *command: str,
-        environment: Mapping[str, str] | None = None,
-        workdir: str = "",
-        user: str = "",
-        tty: bool = False,
-        interactive: bool = False,
-        capture: bool = True,
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run one more process in it and wait.
-
-        Args:
-            capture: Collect output; otherwise it goes where ours goes.
-
-        Raises:
-            Conflict: if the container does not run.
-            StartFailed: if the command is not found (127) or cannot be executed (126).
-        """
-        record = self._running()
-        if record.kind == "adopted":
-            raise Forbidden(f"container {record.name!r} is adopted: netyard runs nothing in it")
-        spec = self.spec
-        extra = [f"{key}={value}" for key, value in (environment or {}).items()]
-        request = shim.Exec(
-            target=record.pid,
-            command=command,
-            environment=environment_of(record, extra),
-            workdir=workdir or spec.workdir,
-            user=parse_user(user, spec.rootfs) or spec.user,
-            tty=tty,
-            interactive=interactive,
-            privileged=spec.privileged,
-            capabilities=spec.capabilities,
-        )
-        return shim.execute(self.host.layout, request, capture=capture)
-
-    def logs(self, *, tail: int | None = None, follow: bool = False) -> Iterator[logs.LogRecord]:
-        """What its command has written, line by line.
-
-        Args:
-            tail: Only the last so many lines.
-            follow: Go on with what comes, until it ends.
-        """
-        path = self.host.layout.log(self.record.id)
-        return logs.read(path, tail=tail, follow=self._is_running if follow else None)
-
-    def _is_running(self) -> bool:
-        try:
-            return self.record.state == "running"
-        except NotFound:
-            return False
-
-    def ports(self) -> Sequence[tuple[str, str]]:
-        """Published ports in force: pairs such as ``("80/tcp", "0.0.0.0:8080")``."""
-        return _shown_ports(self.host.store.publications(self.id))
-
-    def unpublished(self) -> str | None:
-        """Why none of the ports that were asked for can be published, if that is so."""
-        record = self.host.store.container(self.id)
-        return why_unpublished(self.host, record) if record else None
-
-    def add_ports(self, *wanted: str) -> Sequence[tuple[str, str]]:
-        """Publish further ports, without a restart; see `netyard.lifecycle.change_ports.add_ports`.
-
-        Example:
-            >>> web.add_ports("8443:443")
-            [('443/tcp', '0.0.0.0:8443'), ('443/tcp', '[::]:8443')]
-        """
-        from netyard.lifecycle.change_ports import add_ports
-
-        return _shown_ports(add_ports(self.host, self.id, wanted))
-
-    def remove_ports(self, *wanted: str) -> None:
-        """Take published ports back; see `netyard.lifecycle.change_ports.remove_ports`."""
-        from netyard.lifecycle.change_ports import remove_ports
-
-        remove_ports(self.host, self.id, wanted)
-
-    def processes(self) -> Sequence[dict[str, str]]:
-        """Its processes as the host sees them: ``UID``, ``PID``, ``PPID``, ``TIME``, ``CMD``."""
-        from netyard.runtime.process import processes_below
-
-        return processes_below(self._running().pid)
-
-    def inspect(self) -> dict[str, Any]:
-        """The container as Docker's ``inspect`` shows it."""
-        from netyard.api.inspect import inspect_container
-
-        return inspect_container(self.host, self.record)
-
-    def _running(self) -> ContainerRecord:
-        record = self.record
-        if record.state != "running":
-            raise Conflict(f"container {record.name!r} is not running")
-        return record
 
     def __enter__(self) -> Container:
         return self
@@ -533,18 +406,3 @@ class Container:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(NotFound):
             self.remove(force=True)
-
-
-def _shown_ports(publications: Iterable[Publication]) -> Sequence[tuple[str, str]]:
-    """The container's and the host's side of each translated port, in order."""
-    return [
-        (
-            f"{each.container_port}/{each.protocol}",
-            ports.format_side(each.host_ip, each.family, each.host_port),
-        )
-        for each in sorted(
-            singly(publications),
-            key=lambda p: (p.container_port, p.protocol, p.family, p.host_ip),
-        )
-        if each.access != "routed"
-    ]

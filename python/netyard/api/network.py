@@ -1,34 +1,42 @@
 """Networks as users have them; `netyard.networks.operations` makes and removes them.
 
-Listing and finding must stay quick, so that is imported by what needs it.
+Listing and finding must stay quick, so what the rest needs is imported where it is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from netyard.api.default import default_host
-from netyard.errors import Conflict, NotFound
+from netyard.errors import Conflict, Invalid, NotFound
 from netyard.networks import lookup
 from netyard.options import parent as parent_options
-from netyard.state.records import EndpointRecord, NetworkRecord
+from netyard.state.records import NetworkRecord
 from netyard.state.root import Root
-from netyard.values.spec import NetworkRequest, NetworkSpec
+from netyard.values.spec import NetworkSpec
 
 if TYPE_CHECKING:
-    from netyard.api.container import Container
+    from netyard.api.container_base import ContainerBase
+    from netyard.api.endpoint import Endpoint
 
 
 class Network:
     """A network of a host.
 
     Not made directly: by `create`, `get` or `list`. As a context manager it removes itself at the
-    end, with the containers' endpoints on it.
+    end, with the containers' endpoints on it. Two objects of one network are equal.
+
+    Where several words are taken, such as aliases, one string is one word. Where an address or a
+    subnet is taken, one of ``ipaddress`` is as good as a string.
+
+    Attributes:
+        host: The host it is of: at run time a `netyard.Host`.
 
     Example:
         >>> with Network.create("my-net") as net:
-        ...     web = Container.run("python3", "-m", "http.server", name="web", network=net.name)
+        ...     web = Container.run("python3", "-m", "http.server", name="web", network=net)
     """
 
     def __init__(self, host: Root, record: NetworkRecord) -> None:
@@ -37,6 +45,16 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<Network {self.name} {self.id[:12]}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        # An overlay has one id on all its hosts.
+        ours, theirs = self.host.layout.root, other.host.layout.root
+        return (self.id, ours) == (other.id, theirs)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def id(self) -> str:
@@ -69,21 +87,26 @@ class Network:
         cls,
         name: str,
         *,
+        # driver
         driver: str = "bridge",
-        subnet: str | Sequence[str] = (),
-        gateway: str | Sequence[str] = (),
-        ip_range: str | Sequence[str] = (),
-        aux_addresses: Mapping[str, str] | None = None,
+        options: Mapping[str, str | int | bool] | None = None,
+        # addresses
+        subnet: str | IPv4Network | IPv6Network | Iterable[str | IPv4Network | IPv6Network] = (),
+        gateway: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address] = (),
+        ip_range: str | IPv4Network | IPv6Network | Iterable[str | IPv4Network | IPv6Network] = (),
+        aux_addresses: Mapping[str, str | IPv4Address | IPv6Address] | None = None,
+        ipam_driver: str = "default",
+        ipam_options: Mapping[str, str | int | bool] | None = None,
         ipv4: bool | None = None,
         ipv6: bool | None = None,
+        # reach
         internal: bool = False,
         attachable: bool = False,
         ingress: bool = False,
         scope: str = "",
-        options: Mapping[str, str] | None = None,
+        # identity
         labels: Mapping[str, str] | None = None,
-        ipam_driver: str = "default",
-        ipam_options: Mapping[str, str] | None = None,
+        # kept settings
         config_only: bool = False,
         config_from: str = "",
         host: Root | None = None,
@@ -91,63 +114,72 @@ class Network:
         """Create a network.
 
         Args:
-            name: Letters, digits, ``_``, ``.`` and ``-``; at most 128.
+            name: What to call it: letters, digits, ``_``, ``.`` and ``-``, at most 128 characters.
             driver: ``bridge``, ``macvlan``, ``ipvlan``, ``overlay``, or one that an installed
                 package offers (``docs/drivers.md``).
-            subnet: One a family, in CIDR form; chosen from the default pools where not given.
-                Several of a family on macvlan and ipvlan.
-                ``0.0.0.0/24`` asks for any free one of that size.
-            gateway: One a subnet; the lowest free address where not given, none on macvlan and
-                ipvlan.
-            ip_range: Where dynamic addresses come from; static ones may be anywhere.
-            aux_addresses: Addresses somebody else has, by name; never handed out.
-            ipv4: Whether it has IPv4, as it does by default.
+            options: Driver options, under Docker's names or their short forms, such as ``mtu``:
+                strings, whole numbers, ``True`` or ``False``.
+            subnet: Subnets in CIDR form, such as ``172.28.0.0/16``; free ones are chosen if not
+                given. Several of a family on macvlan and ipvlan. ``0.0.0.0/24`` asks for any free
+                one of that size.
+            gateway: Its own address in each subnet; the lowest free one where not given, none on
+                macvlan and ipvlan.
+            ip_range: Part of each subnet, in CIDR form, that dynamic addresses come from; static
+                ones may be anywhere.
+            aux_addresses: Addresses that something else has, by a name for each; never handed out.
+            ipam_driver: ``default``, ``null`` for a network without addresses, or on macvlan
+                ``dhcp``: IPv4 addresses are leased from a DHCP server on the wire, and ``subnet``
+                is what its leases must be of.
+            ipam_options: Options of the IPAM driver: kept and shown, the default driver has none.
+            ipv4: Whether it has IPv4, as it has by default.
             ipv6: Whether it has IPv6; by default if an IPv6 subnet is given.
             internal: No way out and none in.
             attachable: Kept and shown; containers may join every network.
             ingress: Refused: there is no swarm.
-            scope: ``local``, which every network of these drivers is.
-            options: Driver options, under Docker's names or their short forms
-                (`netyard.options.bridge`, `netyard.options.parent`).
-            ipam_driver: ``default``, ``null`` for a network without addresses, or on macvlan
-                ``dhcp``: IPv4 addresses are leased from a DHCP server on the wire; ``subnet`` is
-                what its leases must be of.
-            ipam_options: Kept and shown; the default driver has none.
+            scope: ``local``, or ``global`` for overlay: what the driver's networks are.
+            labels: Metadata, names and strings; for filters, and shown by ``inspect``.
             config_only: Keep the settings under the name, for ``config_from``; make nothing.
-            config_from: The config-only network whose settings to take.
+            config_from: Name of the config-only network whose settings to take.
             host: Where; the default host if not given.
 
         Raises:
-            Invalid: for every value that is wrong.
-            NameInUse, SubnetOverlap, Forbidden, NotFound, Exhausted: as they say.
+            Invalid: for a value that is wrong, or that does not go with another.
+            Several: for more than one such.
+            NameInUse: if a network has the name.
+            SubnetOverlap: if another network has addresses of a subnet.
+            Forbidden: for a reserved name, and settings that exclude one another.
+            NotFound: if there is no such driver, parent interface, or network of settings.
+            Exhausted: if no subnet is free to be chosen.
+            ClusterError: if it spans hosts, and what they share cannot be reached.
             KernelError: if the kernel refuses; then nothing is left behind.
             DriverError: if the driver is another package's and fails; then nothing is left, either.
 
         Example:
-            >>> Network.create("my-net", subnet="172.28.0.0/16", ip_range="172.28.5.0/24")
+            >>> Network.create("my-net", subnet="172.28.0.0/16", options={"mtu": 1400})
         """
+        from netyard.api import arguments
         from netyard.networks.operations import create_network
 
         host = host or default_host()
         spec = NetworkSpec(
-            name=name,
-            driver=driver,
-            subnets=_words(subnet),
-            gateways=_words(gateway),
-            ip_ranges=_words(ip_range),
-            auxiliary=aux_addresses or {},
-            ipv4=ipv4,
-            ipv6=ipv6,
-            is_internal=internal,
-            is_attachable=attachable,
-            is_ingress=ingress,
-            scope=scope,
-            options=options or {},
-            labels=labels or {},
-            ipam_driver=ipam_driver,
-            ipam_options=ipam_options or {},
-            is_config_only=config_only,
-            config_from=config_from,
+            name=arguments.text("name", name),
+            driver=arguments.text("driver", driver),
+            options=arguments.options("options", options),
+            subnets=arguments.addresses("subnet", subnet),
+            gateways=arguments.addresses("gateway", gateway),
+            ip_ranges=arguments.addresses("ip_range", ip_range),
+            auxiliary=arguments.addresses_by_name("aux_addresses", aux_addresses),
+            ipam_driver=arguments.text("ipam_driver", ipam_driver),
+            ipam_options=arguments.options("ipam_options", ipam_options),
+            ipv4=arguments.optional_flag("ipv4", ipv4),
+            ipv6=arguments.optional_flag("ipv6", ipv6),
+            is_internal=arguments.flag("internal", internal),
+            is_attachable=arguments.flag("attachable", attachable),
+            is_ingress=arguments.flag("ingress", ingress),
+            scope=arguments.text("scope", scope),
+            labels=arguments.pairs("labels", labels),
+            is_config_only=arguments.flag("config_only", config_only),
+            config_from=arguments.text("config_from", config_from),
         )
         with host.change() as change:
             lookup.ensure_builtin_networks(host)
@@ -155,103 +187,168 @@ class Network:
 
     @classmethod
     def get(cls, wanted: str, *, host: Root | None = None) -> Network:
-        """A network by full id, name or unique id prefix.
+        """A network by what it is called.
+
+        Args:
+            wanted: Its full id, its name, or as much of the id as no other begins with.
+            host: Where; the default host if not given.
 
         Raises:
             NotFound: if there is none.
-            Invalid: if a prefix fits several.
+            Invalid: if several ids begin so.
+
+        Example:
+            >>> Network.get("my-net").driver
+            'bridge'
         """
         host = host or default_host()
+        if not isinstance(wanted, str):
+            raise Invalid(f"wanted: {wanted!r} must be a name or an id, a string", field="wanted")
         return cls(host, lookup.find_network(host, wanted))
 
     @classmethod
-    def list(cls, *, filters: Sequence[str] = (), host: Root | None = None) -> list[Network]:
+    def list(cls, *, filters: str | Iterable[str] = (), host: Root | None = None) -> list[Network]:
         """All networks, or those that fit, by name.
 
         Args:
             filters: ``KEY=VALUE`` words as of ``docker network ls``: ``driver``, ``id``, ``name``,
                 ``scope``, ``label``, ``type``, ``dangling``.
+            host: Where; the default host if not given.
+
+        Raises:
+            Invalid: for a filter that is none.
+
+        Example:
+            >>> [each.name for each in Network.list(filters="driver=bridge")]
+            ['bridge', 'my-net']
         """
         host = host or default_host()
         records = lookup.list_networks(host)
-        if filters:
+        if filters != ():
+            from netyard.api import arguments
             from netyard.lifecycle.listing import select_networks
 
-            records = select_networks(host, records, filters)
+            records = select_networks(host, records, arguments.words("filters", filters))
         return [cls(host, each) for each in records]
 
     def warnings(self) -> Sequence[str]:
-        """What is allowed and will not work as one may think, a sentence each."""
+        """What is allowed and will not work as one may think, a sentence each.
+
+        Example:
+            >>> for sentence in net.warnings():
+            ...     print("warning:", sentence)
+        """
         from netyard.networks.planning import find_warnings
 
         return find_warnings(self._record)
 
     def connect(
         self,
-        container: Container | str,
+        container: ContainerBase | str,
         *,
-        ip: str | None = None,
-        ip6: str | None = None,
-        aliases: Iterable[str] = (),
+        ip: str | IPv4Address | None = None,
+        ip6: str | IPv6Address | None = None,
+        aliases: str | Iterable[str] = (),
         mac_address: str | None = None,
-        link_local_ips: Iterable[str] = (),
-        driver_opts: Mapping[str, str] | None = None,
+        link_local_ips: str
+        | IPv4Address
+        | IPv6Address
+        | Iterable[str | IPv4Address | IPv6Address] = (),
+        driver_opts: Mapping[str, str | int | bool] | None = None,
         gw_priority: int = 0,
-        links: Iterable[str] = (),
-    ) -> EndpointRecord:
+        links: str | Iterable[str] = (),
+    ) -> Endpoint:
         """Give a container an interface on this network, with a name and addresses.
 
         A running container has it when the call returns; a stopped one when it is started.
 
         Args:
-            ip, ip6, mac_address: Wanted addresses; the next free and a random one if not given.
+            container: A `Container`, or its name or id.
+            ip: IPv4 address; the next free one if not given.
+            ip6: IPv6 address; the next free one if not given.
             aliases: Further names of the container on this network.
-            link_local_ips: Further addresses of 169.254.0.0/16 or fe80::/10.
+            mac_address: Six octets with ``:`` between them; chosen if not given.
+            link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
             driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
-            gw_priority: The endpoint with the highest carries the default route.
-            links: ``CONTAINER[:ALIAS]``: names that only this container sees.
+            gw_priority: Any whole number: the endpoint with the highest carries the default route.
+            links: ``CONTAINER[:ALIAS]``: names of others that only this container resolves.
+
+        Returns:
+            What it has got.
 
         Raises:
+            Invalid: for a value that is wrong.
+            NotFound: if there is no such container.
             Conflict: if it is on this network already.
-            AddressInUse, Exhausted, Invalid, Forbidden: as they say.
+            AddressInUse: if another container has the address.
+            Exhausted: if no address is left.
+            Forbidden: if nothing can be on this network, or the container joins no networks.
+            KernelError: if the kernel refuses; then nothing has changed.
 
         Example:
-            >>> net.connect("web", aliases=["db"], ip="172.28.0.20")
+            >>> net.connect("web", aliases="db", ip="172.28.0.20").ip
+            IPv4Address('172.28.0.20')
         """
+        from netyard.api import arguments
+        from netyard.api.endpoint import endpoint_of
         from netyard.lifecycle.connect import connect_container
 
-        request = NetworkRequest(
-            network=self.id,
-            ip=ip,
-            ip6=ip6,
-            aliases=tuple(aliases),
-            mac_address=mac_address,
-            link_local_ips=tuple(link_local_ips),
-            driver_opts=dict(driver_opts or {}),
-            gw_priority=gw_priority,
-            links=tuple(links),
+        request = arguments.request(
+            self.id, ip, ip6, mac_address, aliases, link_local_ips, driver_opts, gw_priority, links
         )
-        wanted = container if isinstance(container, str) else container.id
-        return connect_container(self.host, self._record, wanted, request)
+        wanted = self._called(container)
+        made = connect_container(self.host, self._record, wanted, request)
+        return endpoint_of(self.host, made, self._record)
 
-    def disconnect(self, container: Container | str, *, force: bool = False) -> None:
+    def disconnect(self, container: ContainerBase | str, *, force: bool = False) -> None:
         """Take a container's interface on this network away, with its names and ports.
 
         Args:
+            container: A `Container`, or its name or id.
             force: It is no error if there is no such container or it is not on this network.
 
         Raises:
+            NotFound: if there is no such container.
             Conflict: if it is not on this network.
             Invalid: for the networks ``host`` and ``none``.
+            KernelError: if the kernel refuses.
+
+        Example:
+            >>> net.disconnect("web")
         """
         from netyard.lifecycle.connect import disconnect_container
 
-        wanted = container if isinstance(container, str) else container.id
+        wanted = self._called(container)
         try:
             disconnect_container(self.host, self._record, wanted)
         except (Conflict, NotFound):
             if not force:
                 raise
+
+    def _called(self, container: ContainerBase | str) -> str:
+        if isinstance(container, str):
+            return container
+        from netyard.api.container_base import ContainerBase
+
+        if not isinstance(container, ContainerBase):
+            raise Invalid(
+                f"container: {container!r} must be a Container, or the name or id of one",
+                field="container",
+                value=container,
+            )
+        return container.id
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The interfaces of containers of this host on it, there or to be made.
+
+        Example:
+            >>> {each.container: str(each.ip) for each in net.endpoints()}
+            {'web': '172.18.0.2'}
+        """
+        from netyard.api.endpoint import endpoint_of
+
+        found = self.host.store.endpoints_on(self.id)
+        return [endpoint_of(self.host, each, self._record) for each in found]
 
     def remove(self, *, force: bool = False) -> None:
         """Remove the network.
@@ -261,9 +358,13 @@ class Network:
                 all the same. What the driver has made may stay.
 
         Raises:
-            Forbidden: for a built-in one.
+            NotFound: if it has been removed.
+            Forbidden: for a built-in one, and for settings that networks are made from.
             Conflict: if containers are on it, running or not; it names them.
             DriverError: if its driver is another package's, and is missing or fails.
+
+        Example:
+            >>> Network.get("my-net").remove()
         """
         from netyard.networks.operations import remove_network
 
@@ -272,10 +373,17 @@ class Network:
             remove_network(change, record, forced=force)
 
     def inspect(self, *, verbose: bool = False) -> dict[str, Any]:
-        """The network as Docker's ``network inspect`` shows it.
+        """The network as Docker's ``network inspect`` shows it: its field names and shapes.
 
         Args:
             verbose: With the containers of other hosts, where it spans hosts.
+
+        Raises:
+            NotFound: if it has been removed.
+
+        Example:
+            >>> net.inspect()["IPAM"]["Config"]
+            [{'Subnet': '172.28.0.0/16', 'Gateway': '172.28.0.1'}]
         """
         from netyard.api.inspect import inspect_network
 
@@ -291,7 +399,3 @@ class Network:
             for endpoint in self.host.store.endpoints_on(self.id):
                 disconnect_container(self.host, self._record, endpoint.container_id)
             self.remove()
-
-
-def _words(values: str | Sequence[str]) -> Sequence[str]:
-    return [values] if isinstance(values, str) else list(values)

@@ -123,6 +123,8 @@ def inspect(ctx: click.Context, names: tuple[str, ...], template: str | None) ->
 @click.argument("name", metavar="CONTAINER")
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
+@click.option("--since", metavar="TIME", help="Only what is of a time or later: 10m, RFC 3339.")
+@click.option("--until", metavar="TIME", help="Only what is of a time or earlier.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show times.")
 @table_or_json
 @click.pass_context
@@ -131,6 +133,8 @@ def logs(
     name: str,
     follow: bool,
     tail: int | None,
+    since: str | None,
+    until: str | None,
     timestamps: bool,
     output_format: str,
 ) -> None:
@@ -138,7 +142,7 @@ def logs(
     import json
 
     container = Container.get(name, host=current_host(ctx))
-    for record in container.logs(tail=tail, follow=follow):
+    for record in container.logs(tail=tail, follow=follow, since=since, until=until):
         out = sys.stdout.buffer if record.stream == "stdout" else sys.stderr.buffer
         if output_format == "json":
             text = record.data.decode(errors="replace")

@@ -151,7 +151,7 @@ def _attach(
         settle_endpoints(store, [made])
         _note_connected(store, container, planned.network)
     refresh.finish(needed=has_name_service(store.attachments_of(container.id)))
-    return made
+    return made._replace(state="up")
 
 
 def running_plans(

@@ -27,16 +27,6 @@ _LONG_KEYS = {
 _REPEATED = {"alias", "link-local-ip", "driver-opt"}
 
 
-def parse_requests(
-    network: str | NetworkRequest | Sequence[str | NetworkRequest],
-) -> Sequence[NetworkRequest]:
-    """One network or several, by name, in the long form, or in full."""
-    given = [network] if isinstance(network, str | NetworkRequest) else network
-    return [
-        each if isinstance(each, NetworkRequest) else parse_network_flag(each) for each in given
-    ]
-
-
 def _split(field: str, text: str) -> list[str]:
     # Few use the long form, and this module is on the way of each `run`.
     import csv

@@ -145,7 +145,9 @@ def _start_failure(text: str, command: Sequence[str]) -> StartFailed:
     if step != "exec":
         return StartFailed(f"{step}: {reason}", exit_code=125)
     if int(number) in (_ENOENT, _ENOTDIR):
-        return StartFailed(f"command {name!r} is not found in the container", exit_code=127)
+        hint = "give its words one by one, as in ('ping', '-c1', 'web')" if " " in name else None
+        complaint = f"command {name!r} is not found in the container"
+        return StartFailed(complaint, exit_code=127, hint=hint)
     return StartFailed(f"command {name!r} cannot be executed: {reason}", exit_code=126)
 
 
@@ -210,15 +212,22 @@ class Exec(NamedTuple):
 
 
 def execute(
-    layout: Layout, request: Exec, *, capture: bool = False
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a process in a container and wait for it.
+    layout: Layout, request: Exec, *, capture: bool, feed: bool = False
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a process in a container.
 
     Args:
-        capture: Collect its output instead of passing it through.
+        layout: Of its root.
+        request: What to start.
+        capture: Have its output in pipes instead of passing it through.
+        feed: Have its input in a pipe.
 
     Returns:
-        Status and, if captured, output. 126 and 127 are the shim's own, as in Docker.
+        The shim that runs it, and the process's pid. If nothing of ours is its input, the shim
+        leads a session of its own.
+
+    Raises:
+        StartFailed: if it does not start.
     """
     environment = _environment_pipe(request.environment)
     words = ["--target", str(request.target), "--environment", str(environment)]
@@ -226,13 +235,15 @@ def execute(
     status_ours, status_theirs = os.pipe()
     words += ["--status", str(status_theirs)]
     streams = subprocess.PIPE if capture else None
+    stdin = subprocess.PIPE if feed else None if request.interactive else subprocess.DEVNULL
     try:
         process = subprocess.Popen(
             [path(layout), "exec", *words, "--", *request.command],
-            stdin=None if request.interactive else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=streams,
             stderr=streams,
             pass_fds=[environment, status_theirs],
+            start_new_session=capture and stdin is not None,
         )
     finally:
         os.close(environment)
@@ -240,10 +251,10 @@ def execute(
     with os.fdopen(status_ours) as status:
         line = status.readline().rstrip("\n")
     word, _, rest = line.partition(" ")
-    output, errors = process.communicate()
-    if word != "pid":
-        raise _start_failure(rest or "5 exec", request.command)
-    return subprocess.CompletedProcess(list(request.command), process.returncode, output, errors)
+    if word == "pid":
+        return process, int(rest)
+    process.communicate()
+    raise _start_failure(rest or "5 exec", request.command)
 
 
 def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> Attachment:

@@ -2,8 +2,9 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,29 +12,35 @@ if TYPE_CHECKING:
 
 
 class NetworkRequest(NamedTuple):
-    """One network a container is to join.
+    """One network a container is to join, and what is to be so on this network alone.
+
+    Where several words are taken, one string is one word. Two are equal if all of this is.
 
     Attributes:
         network: Name or id.
-        ip: Wanted IPv4 address, or ``None`` for the next free one.
-        ip6: Wanted IPv6 address.
-        mac_address: Wanted MAC address.
-        aliases: Further names on this network.
-        link_local_ips: Further, link-local addresses.
-        driver_opts: Options of this endpoint (``com.docker.network.endpoint.*``).
-        gw_priority: The endpoint with the highest carries the default route.
-        links: ``CONTAINER[:ALIAS]``: names of others that this container alone sees.
+        ip: IPv4 address; the next free one if not given.
+        ip6: IPv6 address; the next free one if not given.
+        mac_address: Six octets with ``:`` between them; chosen if not given.
+        aliases: Further names of the container on this network.
+        link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
+        driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
+        gw_priority: Any whole number: the endpoint with the highest carries the default route.
+        links: ``CONTAINER[:ALIAS]``: names of others that this container alone resolves.
+
+    Example:
+        >>> front = NetworkRequest("front", ip="172.28.0.9", aliases="www")
+        >>> web = Container.run("nginx", network=[front, "back"])
     """
 
     network: str
-    ip: str | None = None
-    ip6: str | None = None
+    ip: str | IPv4Address | None = None
+    ip6: str | IPv6Address | None = None
     mac_address: str | None = None
-    aliases: Sequence[str] = ()
-    link_local_ips: Sequence[str] = ()
+    aliases: str | Iterable[str] = ()
+    link_local_ips: str | Iterable[str] = ()
     driver_opts: Mapping[str, str] = {}
     gw_priority: int = 0
-    links: Sequence[str] = ()
+    links: str | Iterable[str] = ()
 
 
 NetworkMode = Literal["networks", "host", "none", "container"]

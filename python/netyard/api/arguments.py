@@ -1,0 +1,249 @@
+"""What a caller's keywords mean, as plain values: one rule for each kind of parameter.
+
+- Several words: one string is one word, and never read letter by letter; any other iterable of
+  strings is as many words. A mapping, bytes or a number is refused.
+- Addresses and subnets: a string, or an object of `ipaddress`.
+- Paths: a string, or an object such as `pathlib.Path`.
+- Options: values may be strings, whole numbers, ``True`` or ``False``.
+
+What a value must look like beyond its type is checked by those that use it. Each complaint names
+the parameter, the value and what would be right.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeVar
+
+from netyard.errors import Invalid
+from netyard.values.spec import NetworkRequest
+
+_ADDRESSES = (IPv4Address, IPv6Address)
+_SUBNETS = (IPv4Network, IPv6Network)
+_TYPES = (*_ADDRESSES, *_SUBNETS)
+
+T = TypeVar("T")
+
+
+def refuse(name: str, value: object, right: str) -> Invalid:
+    """The complaint about a value of a wrong type."""
+    shown = f"{name}: {value!r} must be {right}, not {type(value).__name__}"
+    return Invalid(shown, field=name.partition(":")[0], value=value)
+
+
+def text(name: str, value: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise refuse(name, value, "a string")
+    if "\0" in value:
+        raise Invalid(f"{name}: {value!r} must not hold a NUL character", field=name, value=value)
+    return value
+
+
+def optional_text(name: str, value: str | None) -> str | None:
+    """A string, or nothing."""
+    return None if value is None else text(name, value)
+
+
+def flag(name: str, value: bool) -> bool:
+    """A boolean, and nothing that only counts as one: ``"false"`` would be true."""
+    if not isinstance(value, bool):
+        raise refuse(name, value, "True or False")
+    return value
+
+
+def optional_flag(name: str, value: bool | None) -> bool | None:
+    """A boolean, or nothing."""
+    return None if value is None else flag(name, value)
+
+
+def whole(name: str, value: int, least: int | None = None) -> int:
+    """A whole number, of at least so much."""
+    right = "a whole number" if least is None else f"a whole number from {least} on"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise refuse(name, value, right)
+    if least is not None and value < least:
+        raise Invalid(f"{name}: {value} must be {right}", field=name, value=value)
+    return value
+
+
+def seconds(name: str, value: float) -> float:
+    """A length of time."""
+    right = "a number of seconds, 0 or more"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refuse(name, value, right)
+    if not (math.isfinite(value) and value >= 0):
+        raise Invalid(f"{name}: {value} must be {right}", field=name, value=value)
+    return value
+
+
+def address(name: str, value: str | IPv4Address | IPv6Address | None) -> str | None:
+    """An IP address as a string, or nothing."""
+    return str(value) if isinstance(value, _ADDRESSES) else optional_text(name, value)
+
+
+def path(name: str, value: str | os.PathLike[str]) -> str:
+    """A path as a string."""
+    found = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(found, str):
+        raise refuse(name, value, "a string or a path")
+    return text(name, found)
+
+
+def user(value: str | int, rootfs: str) -> str:
+    """A user by name or number, of the container's own files, as the shim takes it."""
+    found = str(whole("user", value, 0)) if isinstance(value, int) else text("user", value)
+    if not found:
+        return ""
+    from netyard.runtime.users import parse_user
+
+    return parse_user(found, rootfs)
+
+
+def words(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
+    """One word or several."""
+    return _several(name, value, text)
+
+
+def addresses(
+    name: str,
+    value: str
+    | IPv4Address
+    | IPv6Address
+    | IPv4Network
+    | IPv6Network
+    | Iterable[str | IPv4Address | IPv6Address | IPv4Network | IPv6Network],
+) -> tuple[str, ...]:
+    """One address or subnet, or several, as strings."""
+    if isinstance(value, _TYPES):
+        return (str(value),)
+
+    def shown(name: str, each: object) -> str:
+        return str(each) if isinstance(each, _TYPES) else text(name, each)  # type: ignore[arg-type]
+
+    return _several(name, value, shown)
+
+
+def _several(
+    name: str, value: str | Iterable[T], check: Callable[[str, T], str]
+) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (text(name, value),)
+    if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
+        raise refuse(name, value, "a string or several strings")
+    return tuple(check(name, each) for each in value)
+
+
+def command(given: tuple[str | os.PathLike[str], ...]) -> tuple[str, ...]:
+    """A program and its arguments."""
+    found = []
+    for number, word in enumerate(given, start=1):
+        shown = os.fspath(word) if isinstance(word, os.PathLike) else word
+        if isinstance(shown, list | tuple):
+            raise Invalid(
+                f"command: {shown!r} is a {type(shown).__name__}: give its words one by one, as in "
+                "('ping', '-c1', 'web')",
+                field="command",
+                value=word,
+            )
+        if not isinstance(shown, str):
+            raise refuse(f"command: word {number}", word, "a string or a path")
+        found.append(text(f"command: word {number}", shown))
+    return tuple(found)
+
+
+def pairs(name: str, value: Mapping[str, str] | None) -> dict[str, str]:
+    """Names and strings."""
+    return _mapped(name, value, text)
+
+
+def options(
+    name: str, value: Mapping[str, str | int | bool] | None, *, true: str = "true"
+) -> dict[str, str]:
+    """Names and settings; how ``True`` is written says how ``False`` is."""
+    false = {"true": "false", "1": "0"}[true]
+
+    def shown(name: str, each: str | int | bool) -> str:
+        if isinstance(each, bool):
+            return true if each else false
+        if isinstance(each, int):
+            return str(each)
+        if not isinstance(each, str):
+            raise refuse(name, each, "a string, a whole number, True or False")
+        return text(name, each)
+
+    return _mapped(name, value, shown)
+
+
+def addresses_by_name(
+    name: str, value: Mapping[str, str | IPv4Address | IPv6Address] | None
+) -> dict[str, str]:
+    """Names and addresses."""
+    return _mapped(name, value, lambda name, each: address(name, each) or "")
+
+
+def environment(
+    name: str, value: Mapping[str, str | int | os.PathLike[str]] | None
+) -> tuple[str, ...]:
+    """Variables, as ``NAME=VALUE`` words."""
+
+    def shown(name: str, each: str | int | os.PathLike[str]) -> str:
+        if isinstance(each, bool):
+            # "true", "True", "1" and "yes": each is what some program wants.
+            raise Invalid(
+                f"{name}: {each} must be the word that the program wants, such as '1' or 'true'",
+                field=name,
+                value=each,
+            )
+        found = os.fspath(each) if isinstance(each, os.PathLike) else each
+        if not isinstance(found, str | int):
+            raise refuse(name, each, "a string, a whole number or a path")
+        return text(name, str(found))
+
+    found = _mapped(name, value, shown)
+    for each in found:
+        if not each or "=" in each:
+            raise Invalid(
+                f"{name}: {each!r} must be the name of a variable, without '='",
+                field=name,
+                value=each,
+            )
+    return tuple(f"{key}={each}" for key, each in found.items())
+
+
+def request(
+    network: str,
+    ip: str | IPv4Address | None,
+    ip6: str | IPv6Address | None,
+    mac_address: str | None,
+    aliases: str | Iterable[str],
+    link_local_ips: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address],
+    driver_opts: Mapping[str, str | int | bool] | None,
+    gw_priority: int,
+    links: str | Iterable[str],
+) -> NetworkRequest:
+    """What one network is to be joined with; in the order of a `NetworkRequest`."""
+    return NetworkRequest(
+        network=text("network", network),
+        ip=address("ip", ip),
+        ip6=address("ip6", ip6),
+        mac_address=optional_text("mac_address", mac_address),
+        aliases=words("aliases", aliases),
+        link_local_ips=addresses("link_local_ips", link_local_ips),
+        driver_opts=options("driver_opts", driver_opts),
+        gw_priority=whole("gw_priority", gw_priority),
+        links=words("links", links),
+    )
+
+
+def _mapped(
+    name: str, value: Mapping[str, T] | None, check: Callable[[str, T], str]
+) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise refuse(name, value, "a mapping such as {'name': 'value'}")
+    return {text(name, key): check(f"{name}: {key}", each) for key, each in value.items()}

@@ -1,0 +1,327 @@
+"""What runs in a container: started, waited for, ended; further commands; what was written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from netyard.api import arguments
+from netyard.api.container_base import ContainerBase
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
+from netyard.lifecycle.environment import environment_of
+from netyard.lifecycle.start import start_container
+from netyard.lifecycle.stop import finish_container
+from netyard.runtime import shim
+from netyard.runtime.process import Process, processes_below, signal_number
+from netyard.state import events
+from netyard.state.records import ContainerRecord
+
+if TYPE_CHECKING:
+    from netyard.runtime.execution import Execution
+    from netyard.runtime.logs import LogRecord
+
+_KILL_SECONDS = 10.0
+
+
+class ContainerProcess(ContainerBase):
+    """What runs in a container; see `netyard.Container`, which all of them are."""
+
+    # -- its first process --------------------------------------------------------------------
+
+    def start(
+        self, *, attached: int = 0, when_listening: Callable[[], object] = lambda: None
+    ) -> None:
+        """Start it; a running one stays as it is.
+
+        Args:
+            attached: How many clients the command waits for before it begins.
+            when_listening: Called once they can attach.
+
+        Raises:
+            StartFailed: if the command does not start.
+            PortInUse: if something else has a host port of it.
+            Conflict: if the container whose network it shares does not run.
+            Forbidden: if it is adopted.
+            KernelError: if its network cannot be made; then nothing of it is left up.
+
+        Example:
+            >>> web = Container.create("python3", "-m", "http.server", network="my-net")
+            >>> web.start()
+        """
+        with self.host.change() as change:
+            record = self.record
+            if record.kind == "adopted":
+                raise Forbidden(f"container {record.name!r} is adopted: netyard does not start it")
+            if record.state != "running":
+                start_container(change, record, attached=attached, when_listening=when_listening)
+
+    def stop(self, timeout: float = _KILL_SECONDS) -> None:
+        """End it: SIGTERM, and SIGKILL after a while. A stopped or adopted one stays as it is.
+
+        Args:
+            timeout: How many seconds it has between the two.
+
+        Raises:
+            Invalid: if the timeout is no number of seconds.
+            NotFound: if it has been removed.
+
+        Example:
+            >>> web.stop(timeout=2)
+        """
+        self._end(signal.SIGTERM, arguments.seconds("timeout", timeout))
+
+    def kill(self, number: int | str = signal.SIGKILL) -> None:
+        """Send a signal to its first process.
+
+        Args:
+            number: The signal, by number or by name, as ``HUP`` or ``SIGHUP``.
+
+        Raises:
+            Invalid: if there is no such signal.
+            Conflict: if the container does not run.
+
+        Example:
+            >>> web.kill("HUP")
+        """
+        wanted = signal_number("number", number)
+        record = self._running()
+        with Process(record) as process:
+            process.send(wanted)
+        events.container_event(self.host.store, "kill", record, signal=str(wanted))
+
+    def _end(self, first: int, timeout: float) -> None:
+        record = self.record
+        if record.kind == "adopted" or record.state != "running":
+            return
+        claim = shim.Claim.try_on(self.host.layout.container(record.id))
+        with Process(record) as process:
+            process.send(first)
+            if not process.wait(timeout):
+                process.send(signal.SIGKILL)
+                process.wait(_KILL_SECONDS)
+        finish_container(self.host, record.id)
+        if claim is not None:
+            claim.keep()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it ends; its exit status.
+
+        Args:
+            timeout: How many seconds at most; without end if not given.
+
+        Returns:
+            The status of its first process; 128 and the number if a signal ended it. That of the
+            last time if it does not run.
+
+        Raises:
+            TimedOut: if it still runs then; it goes on. Also a `TimeoutError`.
+            Invalid: if the timeout is no number of seconds.
+
+        Example:
+            >>> Container.run("sh", "-c", "exit 3").wait(timeout=5)
+            3
+        """
+        if timeout is not None:
+            arguments.seconds("timeout", timeout)
+        record = self.record
+        if record.state != "running":
+            return record.exit_code
+        with Process(record) as process:
+            if not process.wait(timeout):
+                raise TimedOut(
+                    f"container {record.name!r} has not ended within {timeout:g} seconds"
+                )
+        ended = finish_container(self.host, record.id)
+        return ended.exit_code if ended else 0
+
+    # -- further processes --------------------------------------------------------------------
+
+    def exec(
+        self,
+        *command: str | os.PathLike[str],
+        environment: Mapping[str, str | int | os.PathLike[str]] | None = None,
+        workdir: str | os.PathLike[str] = "",
+        user: str | int = "",
+        tty: bool = False,
+        interactive: bool = False,
+        capture: bool = True,
+        input: bytes | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run one more command in it and wait for it.
+
+        Args:
+            command: Program and arguments, a word each.
+            environment: Further variables, beside the container's.
+            workdir: Directory to begin in; the container's if not given.
+            user: ``USER[:GROUP]``, names or numbers; the container's if not given.
+            tty: Give it a terminal.
+            interactive: Let it read what we could.
+            capture: Collect output; otherwise it goes where ours goes.
+            input: What it is to read; nothing if not given.
+            timeout: How many seconds it has; without end if not given.
+
+        Returns:
+            ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
+
+        Raises:
+            Conflict: if the container does not run.
+            Forbidden: if it is adopted.
+            StartFailed: if the command is not found (127) or cannot be executed (126).
+            TimedOut: if it has not ended in time; it has been killed, with all it has started.
+            Invalid: for a parameter that is wrong.
+
+        Example:
+            >>> web.exec("sort", input=b"b\\na\\n", timeout=5).stdout
+            b'a\\nb\\n'
+        """
+        if timeout is not None:
+            arguments.seconds("timeout", timeout)
+        _check_input(input, tty=tty, interactive=interactive)
+        request = self._request(command, environment, workdir, user)._replace(
+            tty=arguments.flag("tty", tty), interactive=arguments.flag("interactive", interactive)
+        )
+        from netyard.runtime import execution
+
+        shown = arguments.flag("capture", capture)
+        layout = self.host.layout
+        return execution.run(layout, request, data=input, timeout=timeout, capture=shown)
+
+    def popen(
+        self,
+        *command: str | os.PathLike[str],
+        environment: Mapping[str, str | int | os.PathLike[str]] | None = None,
+        workdir: str | os.PathLike[str] = "",
+        user: str | int = "",
+    ) -> Execution:
+        """Start one more command in it, to be read and fed while it runs.
+
+        Args:
+            command: Program and arguments, a word each.
+            environment: Further variables, beside the container's.
+            workdir: Directory to begin in; the container's if not given.
+            user: ``USER[:GROUP]``, names or numbers; the container's if not given.
+
+        Returns:
+            The running command: iterate over what it writes, write to its ``stdin``, ``wait``.
+
+        Raises:
+            Conflict: if the container does not run.
+            Forbidden: if it is adopted.
+            StartFailed: if the command is not found (127) or cannot be executed (126).
+            Invalid: for a parameter that is wrong.
+
+        Example:
+            >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
+            ...     for output in tail:
+            ...         print(output.stream, output.data)
+        """
+        from netyard.runtime import execution
+
+        request = self._request(command, environment, workdir, user)
+        return execution.started(self.host.layout, request)
+
+    def _request(
+        self,
+        command: tuple[str | os.PathLike[str], ...],
+        environment: Mapping[str, str | int | os.PathLike[str]] | None,
+        workdir: str | os.PathLike[str],
+        user: str | int,
+    ) -> shim.Exec:
+        """One more process, as the shim is told of it."""
+        words = arguments.command(command)
+        if not words:
+            raise Invalid("a command is needed: which program is to run", field="command")
+        extra = arguments.environment("environment", environment)
+        directory = arguments.path("workdir", workdir)
+        record = self._running()
+        if record.kind == "adopted":
+            raise Forbidden(f"container {record.name!r} is adopted: netyard runs nothing in it")
+        spec = record.spec
+        return shim.Exec(
+            target=record.pid,
+            command=words,
+            environment=environment_of(record, extra),
+            workdir=directory or spec.workdir,
+            user=arguments.user(user, spec.rootfs) or spec.user,
+            privileged=spec.privileged,
+            capabilities=spec.capabilities,
+        )
+
+    def processes(self) -> Sequence[dict[str, str]]:
+        """Its processes as the host sees them.
+
+        Returns:
+            Of each ``UID``, ``PID``, ``PPID``, ``TIME`` (of the processor) and ``CMD``.
+
+        Raises:
+            Conflict: if the container does not run.
+
+        Example:
+            >>> [each["CMD"] for each in web.processes()]
+            ['python3 -m http.server']
+        """
+        return processes_below(self._running().pid)
+
+    def _running(self) -> ContainerRecord:
+        record = self.record
+        if record.state != "running":
+            raise Conflict(f"container {record.name!r} is not running")
+        return record
+
+    # -- what it has written ------------------------------------------------------------------
+
+    def logs(
+        self,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: str | float | datetime | None = None,
+        until: str | float | datetime | None = None,
+    ) -> Iterator[LogRecord]:
+        """What its first process has written, line by line.
+
+        Args:
+            tail: Only the last so many lines of those that are there.
+            follow: Go on with what comes, until it ends.
+            since: Only what is of this time or later: a `datetime` (local time if it has no zone),
+                Unix seconds, RFC 3339, or how long ago, as ``10m``.
+            until: Only what is of this time or earlier. With ``follow``, it ends at that time.
+
+        Raises:
+            Invalid: for a time or a number that is none.
+
+        Example:
+            >>> for record in web.logs(since="10m", tail=100):
+            ...     print(record.time, record.stream, record.data)
+        """
+        from netyard.runtime import logs
+        from netyard.values.filters import parse_moment
+
+        return logs.read(
+            self.host.layout.log(self.record.id),
+            tail=None if tail is None else arguments.whole("tail", tail, 0),
+            follow=self._is_running if arguments.flag("follow", follow) else None,
+            since_ns=None if since is None else parse_moment("--since", since),
+            until_ns=None if until is None else parse_moment("--until", until),
+        )
+
+    def _is_running(self) -> bool:
+        try:
+            return self.record.state == "running"
+        except NotFound:
+            return False
+
+
+def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
+    if given is None:
+        return
+    if not isinstance(given, bytes | bytearray | memoryview):
+        raise arguments.refuse("input", given, "bytes")
+    if tty or interactive:
+        other = "tty" if tty else "interactive"
+        raise Invalid(f"conflicting options: input cannot be given with {other}", field="input")

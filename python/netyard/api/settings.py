@@ -1,0 +1,206 @@
+"""The keywords of what makes networks and containers, as types: a misspelt one is a type error.
+
+For functions that hand keywords on, as `Container.run` does to `Container.create`, whose own
+signature has the same. Imported by nothing at run time but `netyard` itself, if one asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from os import PathLike
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from netyard.api.network import Network
+    from netyard.values.spec import NetworkRequest
+
+
+class ContainerSettings(TypedDict, total=False):
+    """Keywords of `netyard.Container.create` and `netyard.Container.run`. None of them is needed.
+
+    Where several words are taken, one string is one word. Where an address is taken, an object of
+    ``ipaddress`` is as good as a string; where a path is taken, one of ``pathlib``.
+
+    Attributes:
+        name: What to call it: letters, digits, ``_``, ``.`` and ``-``, 2 to 128 characters. Others
+            on its networks resolve it by this name. Generated if not given.
+        labels: Metadata, names and strings; for filters, and shown by ``inspect``.
+        network: What to join, one or several: names or ids, `Network` objects, or a
+            `NetworkRequest` for what is to be so on one network alone. A name may be in Docker's
+            long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words ``host`` (the
+            host's own network), ``none`` (none at all) and ``container:NAME`` (that of another
+            container). The default network, ``bridge``, if not given.
+        ip: IPv4 address on the first network; the next free one if not given.
+        ip6: IPv6 address on the first network; the next free one if not given.
+        mac_address: MAC address on the first network, six octets with ``:`` between them; chosen if
+            not given.
+        aliases: Further names on the first network.
+        link_local_ips: Further addresses on the first network, of 169.254.0.0/16 or fe80::/10.
+        links: ``CONTAINER[:ALIAS]``: names of others on the first network that it alone resolves.
+        publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80`` (at
+            a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+        publish_all: Publish each exposed port at a free port of the host.
+        expose: Ports for ``publish_all``: ``80``, ``53/udp``, ``7000-7010``.
+        hostname: Its host name, at most 63 characters; the short id if not given.
+        domainname: Its domain name (NIS), as ``hostname -d`` shows it.
+        add_hosts: ``NAME:ADDRESS`` lines for /etc/hosts; the address may be ``host-gateway``.
+        dns: Addresses of name servers to ask instead of the host's.
+        dns_search: Domains to complete names by; ``.`` for none.
+        dns_options: Resolver options, such as ``ndots:2``.
+        environment: Further variables: names, and strings, whole numbers or paths.
+        workdir: Directory that the command begins in; ``/`` if not given.
+        user: ``USER[:GROUP]``, names or numbers; root if not given.
+        rootfs: Directory to be its root; the host's files if not given.
+        tty: Give it a terminal.
+        interactive: Keep its standard input open, for ``netyard attach``.
+        sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
+            strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
+        privileged: All capabilities, and /proc/sys to write to.
+        cap_add: Capabilities to keep beside Docker's usual ones, such as ``NET_ADMIN``, or ``ALL``.
+        cap_drop: Capabilities to take away, or ``ALL``.
+        auto_remove: Remove it when it ends.
+
+    Example:
+        >>> def nice(*command: str, **settings: Unpack[ContainerSettings]) -> Container:
+        ...     return Container.run("nice", *command, **settings)
+    """
+
+    # identity
+    name: str | None
+    labels: Mapping[str, str] | None
+    # networks
+    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest]
+    ip: str | IPv4Address | None
+    ip6: str | IPv6Address | None
+    mac_address: str | None
+    aliases: str | Iterable[str]
+    link_local_ips: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address]
+    links: str | Iterable[str]
+    # ports
+    publish: str | Iterable[str]
+    publish_all: bool
+    expose: str | Iterable[str]
+    # names and DNS
+    hostname: str
+    domainname: str
+    add_hosts: str | Iterable[str]
+    dns: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address]
+    dns_search: str | Iterable[str]
+    dns_options: str | Iterable[str]
+    # process
+    environment: Mapping[str, str | int | PathLike[str]] | None
+    workdir: str | PathLike[str]
+    user: str | int
+    rootfs: str | PathLike[str]
+    tty: bool
+    interactive: bool
+    # isolation
+    sysctls: Mapping[str, str | int | bool] | None
+    privileged: bool
+    cap_add: str | Iterable[str]
+    cap_drop: str | Iterable[str]
+    # life
+    auto_remove: bool
+
+
+class AdoptSettings(TypedDict, total=False):
+    """Keywords of `netyard.Container.adopt`: ``pid`` or ``netns``, and what else one likes.
+
+    Attributes:
+        pid: A process in the namespace, the host's pid; either this or ``netns`` is needed.
+        netns: A path to the namespace, such as ``/run/netns/lab`` or ``/proc/1234/ns/net``.
+        labels: Metadata, names and strings; for filters, and shown by ``inspect``.
+        network: What to join, one or several: names or ids, `Network` objects, or a
+            `NetworkRequest` for what is to be so on one network alone. A name may be in Docker's
+            long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words ``host`` (the
+            host's own network), ``none`` (none at all) and ``container:NAME`` (that of another
+            container). The default network, ``bridge``, if not given.
+        ip: IPv4 address on the first network; the next free one if not given.
+        ip6: IPv6 address on the first network; the next free one if not given.
+        mac_address: MAC address on the first network, six octets with ``:`` between them; chosen if
+            not given.
+        aliases: Further names on the first network.
+        publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80`` (at
+            a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+
+    Example:
+        >>> given: AdoptSettings = {"netns": "/run/netns/lab", "network": "my-net"}
+        >>> Container.adopt("lab", **given)
+    """
+
+    # the namespace
+    pid: int | None
+    netns: str | PathLike[str] | None
+    # identity
+    labels: Mapping[str, str] | None
+    # networks
+    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest]
+    ip: str | IPv4Address | None
+    ip6: str | IPv6Address | None
+    mac_address: str | None
+    aliases: str | Iterable[str]
+    # ports
+    publish: str | Iterable[str]
+
+
+class NetworkSettings(TypedDict, total=False):
+    """Keywords of `netyard.Network.create`. None of them is needed.
+
+    Where several words are taken, one string is one word. Where an address or a subnet is taken, an
+    object of ``ipaddress`` is as good as a string.
+
+    Attributes:
+        driver: ``bridge``, ``macvlan``, ``ipvlan``, ``overlay``, or one that an installed
+            package offers (``docs/drivers.md``).
+        options: Driver options, under Docker's names or their short forms, such as ``mtu``:
+            strings, whole numbers, ``True`` or ``False``.
+        subnet: Subnets in CIDR form, such as ``172.28.0.0/16``; free ones are chosen if not given.
+            Several of a family on macvlan and ipvlan. ``0.0.0.0/24`` asks for any free one of that
+            size.
+        gateway: Its own address in each subnet; the lowest free one where not given, none on
+            macvlan and ipvlan.
+        ip_range: Part of each subnet, in CIDR form, that dynamic addresses come from; static ones
+            may be anywhere.
+        aux_addresses: Addresses that something else has, by a name for each; never handed out.
+        ipam_driver: ``default``, ``null`` for a network without addresses, or on macvlan ``dhcp``:
+            IPv4 addresses are leased from a DHCP server on the wire, and ``subnet`` is what its
+            leases must be of.
+        ipam_options: Options of the IPAM driver: kept and shown, the default driver has none.
+        ipv4: Whether it has IPv4, as it has by default.
+        ipv6: Whether it has IPv6; by default if an IPv6 subnet is given.
+        internal: No way out and none in.
+        attachable: Kept and shown; containers may join every network.
+        ingress: Refused: there is no swarm.
+        scope: ``local``, or ``global`` for overlay: what the driver's networks are.
+        labels: Metadata, names and strings; for filters, and shown by ``inspect``.
+        config_only: Keep the settings under the name, for ``config_from``; make nothing.
+        config_from: Name of the config-only network whose settings to take.
+
+    Example:
+        >>> given: NetworkSettings = {"subnet": "172.28.0.0/16", "options": {"mtu": 1400}}
+        >>> Network.create("my-net", **given)
+    """
+
+    # driver
+    driver: str
+    options: Mapping[str, str | int | bool] | None
+    # addresses
+    subnet: str | IPv4Network | IPv6Network | Iterable[str | IPv4Network | IPv6Network]
+    gateway: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address]
+    ip_range: str | IPv4Network | IPv6Network | Iterable[str | IPv4Network | IPv6Network]
+    aux_addresses: Mapping[str, str | IPv4Address | IPv6Address] | None
+    ipam_driver: str
+    ipam_options: Mapping[str, str | int | bool] | None
+    ipv4: bool | None
+    ipv6: bool | None
+    # reach
+    internal: bool
+    attachable: bool
+    ingress: bool
+    scope: str
+    # identity
+    labels: Mapping[str, str] | None
+    # kept settings
+    config_only: bool
+    config_from: str

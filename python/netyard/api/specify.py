@@ -1,0 +1,233 @@
+"""From what callers ask for to a `ContainerSpec`: one function for each group of parameters.
+
+Types are settled here, by the rules of `netyard.api.arguments`; what values must be is checked in
+`netyard.lifecycle.validate`. Nothing is made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netyard.api import arguments
+from netyard.errors import Invalid
+from netyard.lifecycle.validate import (
+    check_mode,
+    check_rootfs,
+    check_values,
+    network_mode,
+    parse_network_flag,
+    parse_sysctl,
+    with_first,
+)
+from netyard.state.root import Root
+from netyard.values import ports
+from netyard.values.parse import parse_extra_host
+from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
+
+if TYPE_CHECKING:
+    from netyard.api.network import Network
+
+
+class Joining(NamedTuple):
+    """Which networks a container is to be on, and how.
+
+    Attributes:
+        requests: What was asked for, network by network.
+        first: What was asked for beside, which is for the first network.
+        mode: ``networks``, ``host``, ``none`` or ``container``.
+        target: Whose namespace is shared, if the mode is ``container``.
+    """
+
+    requests: tuple[NetworkRequest, ...]
+    first: Mapping[str, Any]
+    mode: NetworkMode
+    target: str
+
+
+def joining(
+    host: Root,
+    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest],
+    ip: str | IPv4Address | None = None,
+    ip6: str | IPv6Address | None = None,
+    mac_address: str | None = None,
+    aliases: str | Iterable[str] = (),
+    link_local_ips: str
+    | IPv4Address
+    | IPv6Address
+    | Iterable[str | IPv4Address | IPv6Address] = (),
+    links: str | Iterable[str] = (),
+) -> Joining:
+    """The networks a container is to be on."""
+    requests = tuple(_request(host, each) for each in _given(network))
+    first = {
+        "ip": arguments.address("ip", ip),
+        "ip6": arguments.address("ip6", ip6),
+        "mac_address": arguments.optional_text("mac_address", mac_address),
+        "aliases": arguments.words("aliases", aliases),
+        "link_local_ips": arguments.addresses("link_local_ips", link_local_ips),
+        "links": arguments.words("links", links),
+    }
+    mode, target = network_mode(requests)
+    return Joining(requests, first, mode, target)
+
+
+def _given(network: Any) -> Iterable[Any]:
+    # A request is a tuple as well.
+    is_one = isinstance(network, str | NetworkRequest) or not isinstance(network, Iterable)
+    return [network] if is_one else network
+
+
+def _request(host: Root, given: str | Network | NetworkRequest) -> NetworkRequest:
+    if isinstance(given, str):
+        return parse_network_flag(arguments.text("network", given))
+    if not isinstance(given, NetworkRequest):
+        return NetworkRequest(network=_called(host, given))
+    return arguments.request(_called(host, given.network), *given[1:])
+
+
+def _called(host: Root, network: str | Network) -> str:
+    """What a network is called in a request: built-in ones by name, as that is what they mean."""
+    if isinstance(network, str):
+        return network
+    from netyard.api.network import Network
+
+    if not isinstance(network, Network):
+        right = "the name of a network, a Network or a NetworkRequest, or several of these"
+        raise arguments.refuse("network", network, right)
+    if network.host.layout.root != host.layout.root:
+        raise Invalid(
+            f"network: {network.name!r} is a network of {network.host.layout.root}, and the "
+            f"container is to be of {host.layout.root}",
+            field="network",
+            value=network,
+        )
+    return network.name if network.record.is_builtin else network.id
+
+
+def container(
+    command: tuple[str | os.PathLike[str], ...],
+    joining: Joining,
+    labels: Mapping[str, str] | None,
+    auto_remove: bool,
+) -> ContainerSpec:
+    """A container that runs a command on networks, for the functions below to add to."""
+    words = arguments.command(command)
+    if not words:
+        raise Invalid("a command is needed: netyard has no images that could name one")
+    is_on_networks = joining.mode == "networks"
+    return ContainerSpec(
+        command=words,
+        mode=joining.mode,
+        networks=with_first(joining.requests, joining.first) if is_on_networks else (),
+        labels=arguments.pairs("labels", labels),
+        auto_remove=arguments.flag("auto_remove", auto_remove),
+    )
+
+
+def adopted(
+    joining: Joining,
+    netns: str | os.PathLike[str] | None,
+    publish: str | Iterable[str],
+    labels: Mapping[str, str] | None,
+) -> ContainerSpec:
+    """A namespace that is there already, and of which only the networks are netyard's."""
+    if joining.mode != "networks":
+        raise Invalid(f"--network: an adopted namespace cannot be in {joining.mode!r} mode")
+    place = "" if netns is None else arguments.path("netns", netns)
+    spec = ContainerSpec(
+        networks=with_first(joining.requests, joining.first),
+        publish=ports.compacted(arguments.words("publish", publish)),
+        labels=arguments.pairs("labels", labels),
+        netns=str(Path(place).absolute()) if netns is not None else "",
+    )
+    check_values(spec)
+    return spec
+
+
+def with_ports(
+    spec: ContainerSpec,
+    publish: str | Iterable[str],
+    publish_all: bool,
+    expose: str | Iterable[str],
+) -> ContainerSpec:
+    """The same with its ports."""
+    return spec._replace(
+        publish=ports.compacted(arguments.words("publish", publish)),
+        publish_all=arguments.flag("publish_all", publish_all),
+        expose=arguments.words("expose", expose),
+    )
+
+
+def with_names(
+    spec: ContainerSpec,
+    hostname: str,
+    domainname: str,
+    add_hosts: str | Iterable[str],
+    dns: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address],
+    dns_search: str | Iterable[str],
+    dns_options: str | Iterable[str],
+) -> ContainerSpec:
+    """The same with its own names, and how it finds those of others."""
+    hosts = arguments.words("add_hosts", add_hosts)
+    return spec._replace(
+        hostname=arguments.text("hostname", hostname),
+        domainname=arguments.text("domainname", domainname),
+        add_hosts=tuple(parse_extra_host("--add-host", word) for word in hosts),
+        dns=arguments.addresses("dns", dns),
+        dns_search=arguments.words("dns_search", dns_search),
+        dns_options=arguments.words("dns_options", dns_options),
+    )
+
+
+def with_process(
+    spec: ContainerSpec,
+    environment: Mapping[str, str | int | os.PathLike[str]] | None,
+    workdir: str | os.PathLike[str],
+    user: str | int,
+    rootfs: str | os.PathLike[str],
+    tty: bool,
+    interactive: bool,
+) -> ContainerSpec:
+    """The same with what its first process finds."""
+    root = arguments.path("rootfs", rootfs)
+    return spec._replace(
+        environment=arguments.environment("environment", environment),
+        workdir=arguments.path("workdir", workdir),
+        user=arguments.user(user, root),
+        rootfs=check_rootfs(root),
+        tty=arguments.flag("tty", tty),
+        interactive=arguments.flag("interactive", interactive),
+    )
+
+
+def with_isolation(
+    spec: ContainerSpec,
+    sysctls: Mapping[str, str | int | bool] | None,
+    privileged: bool,
+    cap_add: str | Iterable[str],
+    cap_drop: str | Iterable[str],
+) -> ContainerSpec:
+    """The same with what it may do, and how its kernel settings are."""
+    found = arguments.options("sysctls", sysctls, true="1")
+    add, drop = arguments.words("cap_add", cap_add), arguments.words("cap_drop", cap_drop)
+    return spec._replace(
+        sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
+        privileged=arguments.flag("privileged", privileged),
+        capabilities=_capabilities(add, drop) if add or drop else None,
+    )
+
+
+def _capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> int | None:
+    from netyard.runtime.capabilities import capability_mask
+
+    return capability_mask(add, drop)
+
+
+def check(spec: ContainerSpec, joining: Joining) -> None:
+    """Refuse what cannot be, or does not go together."""
+    check_mode(spec, joining.first, joining.target, joining.requests)
+    check_values(spec)

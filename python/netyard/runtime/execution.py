@@ -1,0 +1,339 @@
+"""A command that runs in a container beside its own: fed and read at once, waited for, ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import IO, Literal, NamedTuple
+
+from netyard.errors import Invalid, TimedOut
+from netyard.runtime import shim
+from netyard.runtime.process import end_all, open_child, signal_number
+from netyard.state.layout import Layout
+
+_CHUNK = 65536
+_END_SECONDS = 10.0
+
+
+class Output(NamedTuple):
+    """Something that a command has written.
+
+    Attributes:
+        stream: ``stdout`` or ``stderr``.
+        data: The bytes, as many as were there: no line, and no whole number of lines.
+    """
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class Execution:
+    """A command started in a running container by `netyard.Container.popen`.
+
+    Iterating gives what it writes, as it comes, until both its streams are closed. Writing to it
+    and waiting for it read what it writes meanwhile and keep it for the iteration, so that it never
+    waits for its reader while that waits for it. As a context manager it ends the command, with all
+    that the command has started, if it still runs. It is for one thread at a time.
+
+    Attributes:
+        command: Program and arguments.
+        pid: The host's pid of the command.
+        stdin: What the command reads: ``write(bytes)`` and ``close()``.
+
+    Example:
+        >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
+        ...     for output in tail:
+        ...         print(output.stream, output.data)
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], pid: int, command: Sequence[str]) -> None:
+        self.command = tuple(command)
+        self.pid = pid
+        self.stdin = Stdin(self)
+        self._process = process
+        self._input = process.stdin
+        self._pending = memoryview(b"")
+        self._is_broken = False
+        self._taken: deque[Output] = deque()
+        self._outputs: dict[int, tuple[Literal["stdout", "stderr"], IO[bytes]]] = {}
+        self._pidfds: tuple[int, ...] = ()
+        if self._input is not None:
+            os.set_blocking(self._input.fileno(), False)
+        if process.stdout is not None:
+            self._outputs[process.stdout.fileno()] = ("stdout", process.stdout)
+        if process.stderr is not None:
+            self._outputs[process.stderr.fileno()] = ("stderr", process.stderr)
+        # The shim ends when the command has ended.
+        self._ended = os.pidfd_open(process.pid)
+        self._pidfds = (self._ended, *open_child(process.pid, pid))
+
+    def __repr__(self) -> str:
+        status = "running" if self.returncode is None else f"exited {self.returncode}"
+        return f"<Execution {self.command[0] if self.command else ''!r} {self.pid} {status}>"
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, 128 and the number if a signal ended it; ``None`` while it runs."""
+        status = self._process.poll()
+        return status if status is None or status >= 0 else 128 - status
+
+    def __iter__(self) -> Iterator[Output]:
+        while True:
+            while self._taken:
+                yield self._taken.popleft()
+            if not self._outputs:
+                return
+            self._step(None)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it ends; its exit status.
+
+        Args:
+            timeout: How many seconds at most; without end if not given.
+
+        Raises:
+            TimedOut: if it still runs then; it goes on.
+
+        Example:
+            >>> web.popen("sleep", "1").wait()
+            0
+        """
+        deadline = _deadline(timeout)
+        while (status := self.returncode) is None:
+            if not self._step(_left(deadline)) and _left(deadline) == 0:
+                raise TimedOut(f"{self._name} has not ended within {timeout:g} seconds")
+        while self._outputs and self._step(0):
+            pass
+        return status
+
+    def kill(self, number: int | str = signal.SIGKILL) -> None:
+        """Send it a signal; nothing happens if it has ended.
+
+        Args:
+            number: The signal, by number or by name as ``TERM``.
+
+        Raises:
+            Invalid: if there is no such signal.
+
+        Example:
+            >>> tail.kill("TERM")
+        """
+        wanted = signal_number("number", number)
+        for fd in self._pidfds[1:]:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, wanted)
+
+    def __enter__(self) -> Execution:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.returncode is None:
+            self._end()
+        self._close()
+
+    def __del__(self) -> None:
+        self._close()
+
+    # -- internal -----------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return f"command {self.command[0]!r}"
+
+    def _write(self, data: bytes) -> int:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise Invalid(f"data: {data!r} must be bytes, not {type(data).__name__}", field="data")
+        if self._input is None:
+            raise ValueError(f"what {self._name} reads is closed")
+        self._pending = memoryview(data).cast("B")
+        while self._pending:
+            self._step(None)
+        if self._is_broken:
+            self._is_broken = False
+            raise BrokenPipeError(f"{self._name} reads no more")
+        return len(data)
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            with suppress(BrokenPipeError):
+                self._input.close()
+            self._input = None
+
+    def _step(self, seconds: float | None) -> bool:
+        """Give it what is pending, take what is there, once; false if nothing happens in time."""
+        poll = select.poll()
+        if self._process.returncode is None:
+            poll.register(self._ended, select.POLLIN)
+        for fd in self._outputs:
+            poll.register(fd, select.POLLIN)
+        if self._input is not None and self._pending:
+            poll.register(self._input.fileno(), select.POLLOUT)
+        ready = poll.poll(None if seconds is None else min(seconds, 1e6) * 1000)
+        for fd, _ in ready:
+            if fd in self._outputs:
+                self._take(fd)
+            elif fd == self._ended:
+                self._process.wait()
+            else:
+                self._give(fd)
+        return bool(ready)
+
+    def _take(self, fd: int) -> None:
+        name, file = self._outputs[fd]
+        data = os.read(fd, _CHUNK)
+        if data:
+            self._taken.append(Output(name, data))
+        else:
+            file.close()
+            del self._outputs[fd]
+
+    def _give(self, fd: int) -> None:
+        try:
+            self._pending = self._pending[os.write(fd, self._pending[:_CHUNK]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._pending = memoryview(b"")
+            self._is_broken = True
+            self._close_input()
+
+    def _communicate(self, data: bytes | None, timeout: float | None) -> None:
+        """Feed it and read it until it has ended and its streams are closed."""
+        if not self._outputs and self._input is None and timeout is None:
+            self._process.wait()
+            return
+        deadline = _deadline(timeout)
+        self._pending = memoryview(data or b"").cast("B")
+        while True:
+            if not self._pending:
+                self._close_input()
+            if not self._outputs and self.returncode is not None:
+                return
+            if not self._step(_left(deadline)) and _left(deadline) == 0:
+                raise TimedOut(
+                    f"{self._name} has not ended within {timeout:g} seconds and was killed"
+                )
+
+    def _end(self) -> None:
+        """Kill it and all that it has started, and reap it."""
+        end_all(self._process.pid)
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _close(self) -> None:
+        self._close_input()
+        for _, file in self._outputs.values():
+            file.close()
+        self._outputs = {}
+        for fd in self._pidfds:
+            os.close(fd)
+        self._pidfds = ()
+
+
+class Stdin:
+    """What a command in a container reads."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    @property
+    def closed(self) -> bool:
+        """Whether the command has been told that nothing more comes, or reads no more."""
+        return self._execution._input is None
+
+    def write(self, data: bytes) -> int:
+        """Have the command read something; returns when the pipe to it has taken all of it.
+
+        Args:
+            data: As many bytes as one likes.
+
+        Returns:
+            How many bytes they are.
+
+        Raises:
+            BrokenPipeError: if the command has closed its input.
+            ValueError: if `close` has been called, or if it is not bytes (`netyard.Invalid`).
+
+        Example:
+            >>> with web.popen("sort") as sort:
+            ...     sort.stdin.write(b"b\\na\\n")
+            ...     sort.stdin.close()
+            ...     print(b"".join(output.data for output in sort))
+            4
+            b'a\\nb\\n'
+        """
+        return self._execution._write(data)
+
+    def close(self) -> None:
+        """Tell the command that nothing more comes."""
+        self._execution._close_input()
+
+
+def started(layout: Layout, request: shim.Exec) -> Execution:
+    """Start a command, to be fed and read by the caller."""
+    process, pid = shim.execute(layout, request, capture=True, feed=True)
+    return Execution(process, pid, request.command)
+
+
+def run(
+    layout: Layout,
+    request: shim.Exec,
+    *,
+    data: bytes | None = None,
+    timeout: float | None = None,
+    capture: bool = True,
+) -> subprocess.CompletedProcess[bytes]:
+    """Start a command and wait for it.
+
+    Args:
+        layout: Of its root.
+        request: What to start.
+        data: What it is to read.
+        timeout: How many seconds it has; after that it is killed, with all it has started.
+        capture: Collect its output instead of passing it through.
+
+    Returns:
+        Status and, if captured, output.
+
+    Raises:
+        StartFailed: if it does not start.
+        TimedOut: if it was killed.
+    """
+    process, pid = shim.execute(layout, request, capture=capture, feed=data is not None)
+    execution = Execution(process, pid, request.command)
+    try:
+        execution._communicate(data, timeout)
+    except BaseException as error:
+        # Without capture it has the caller's own streams, and may be meant to go on with them.
+        if capture or isinstance(error, TimedOut):
+            execution._end()
+        raise
+    finally:
+        execution._close()
+    found = {
+        name: b"".join(each.data for each in execution._taken if each.stream == name)
+        for name in ("stdout", "stderr")
+    }
+    return subprocess.CompletedProcess(
+        list(request.command),
+        execution.returncode or 0,
+        found["stdout"] if capture else None,
+        found["stderr"] if capture else None,
+    )
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
