@@ -17,7 +17,7 @@ _CONNECTED = (
     _MADE
     + """
 with host.batch():
-    found = [other.connect(box, aliases=[f"also{n}"]).ip4 for n, box in enumerate(boxes)]
+    found = [other.connect(box, aliases=[f"also{n}"]).ip for n, box in enumerate(boxes)]
 print(*found)
 """
 )
@@ -88,7 +88,7 @@ with host.batch():
     for box in boxes[:28]:
         other.disconnect(box)
     refused(lambda: other.disconnect(boxes[0]))
-    again = other.connect(boxes[0]).ip4
+    again = other.connect(boxes[0]).ip
     other.disconnect(boxes[28])
 print(again)
 """
