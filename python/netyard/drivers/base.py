@@ -5,8 +5,6 @@ and `warnings` look at things and make nothing. Every other method does all of i
 nothing of it; taking away what is already gone is no error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -49,7 +47,7 @@ class Driver(Protocol):
 
     def plan(
         self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
-    ) -> Foundation:
+    ) -> "Foundation":
         """What a new network is to stand on, or the reason why it cannot be.
 
         Args:

@@ -1,7 +1,5 @@
 """What a new network stands on; its driver's `plan` finds it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

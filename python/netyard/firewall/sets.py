@@ -4,8 +4,6 @@ Their elements are `netyard.firewall.elements`, the rules that look them up
 `netyard.firewall.rules`.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from netyard.firewall.steps import SetSpec
@@ -48,7 +46,7 @@ class FamilySets(NamedTuple):
     hairpin: SetSpec
 
     @classmethod
-    def of(cls, version: int) -> FamilySets:
+    def of(cls, version: int) -> "FamilySets":
         """The sets of IP version 4 or 6."""
         address = f"ipv{version}_addr"
         device = ("ifname",)

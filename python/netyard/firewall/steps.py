@@ -6,8 +6,6 @@ fields. They are no named tuples: to make such a class takes a tenth of a millis
 command would pay for all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -53,7 +51,7 @@ class AddTable(Step):
 
     __slots__ = ()
 
-    def __new__(cls) -> AddTable:
+    def __new__(cls) -> "AddTable":
         return tuple.__new__(cls, ("add table",))
 
 
@@ -62,7 +60,7 @@ class DeleteTable(Step):
 
     __slots__ = ()
 
-    def __new__(cls) -> DeleteTable:
+    def __new__(cls) -> "DeleteTable":
         return tuple.__new__(cls, ("delete table",))
 
 
@@ -73,7 +71,7 @@ class AddChain(Step):
 
     def __new__(
         cls, name: str, kind: ChainType, hook: Hook, priority: int, device: str | None
-    ) -> AddChain:
+    ) -> "AddChain":
         return tuple.__new__(cls, ("add chain", name, kind, hook, priority, device))
 
 
@@ -82,7 +80,7 @@ class AddRegularChain(Step):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> AddRegularChain:
+    def __new__(cls, name: str) -> "AddRegularChain":
         return tuple.__new__(cls, ("add regular chain", name))
 
 
@@ -91,7 +89,7 @@ class DeleteChain(Step):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> DeleteChain:
+    def __new__(cls, name: str) -> "DeleteChain":
         return tuple.__new__(cls, ("delete chain", name))
 
 
@@ -100,7 +98,7 @@ class FlushChain(Step):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> FlushChain:
+    def __new__(cls, name: str) -> "FlushChain":
         return tuple.__new__(cls, ("flush chain", name))
 
 
@@ -109,7 +107,7 @@ class AddSet(Step):
 
     __slots__ = ()
 
-    def __new__(cls, set: SetSpec) -> AddSet:
+    def __new__(cls, set: SetSpec) -> "AddSet":
         return tuple.__new__(cls, ("add set", set))
 
 
@@ -118,7 +116,7 @@ class AddRule(Step):
 
     __slots__ = ()
 
-    def __new__(cls, chain: str, statements: Sequence[Statement], comment: str | None) -> AddRule:
+    def __new__(cls, chain: str, statements: Sequence[Statement], comment: str | None) -> "AddRule":
         return tuple.__new__(cls, ("add rule", chain, statements, comment))
 
     @property
@@ -143,7 +141,7 @@ class AddElements(Step):
 
     __slots__ = ()
 
-    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> AddElements:
+    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> "AddElements":
         return tuple.__new__(cls, ("add elements", set, elements))
 
 
@@ -152,5 +150,5 @@ class DeleteElements(Step):
 
     __slots__ = ()
 
-    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> DeleteElements:
+    def __new__(cls, set: SetSpec, elements: Sequence[Element]) -> "DeleteElements":
         return tuple.__new__(cls, ("delete elements", set, elements))

@@ -4,8 +4,6 @@
 and operations that were killed half-way all go through it.
 """
 
-from __future__ import annotations
-
 import time
 from typing import TYPE_CHECKING, TypedDict
 
@@ -53,7 +51,7 @@ def tear_down(
     *,
     state: ContainerState,
     now: bool = False,
-    **outcome: Unpack[Outcome],
+    **outcome: "Unpack[Outcome]",
 ) -> None:
     """Take down what a start has built, and record the state.
 

@@ -1,7 +1,5 @@
 """Where the ports of a container can be published: on which of its endpoints. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,7 +20,7 @@ class Places(NamedTuple):
     routed: Sequence[tuple[int, EndpointRecord]]
 
     @classmethod
-    def of(cls, attached: Sequence[Attachment], carriers: Mapping[int, Attachment]) -> Places:
+    def of(cls, attached: Sequence[Attachment], carriers: Mapping[int, Attachment]) -> "Places":
         """Those among these endpoints of a container.
 
         Args:

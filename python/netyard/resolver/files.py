@@ -4,8 +4,6 @@ When they are written is `netyard.lifecycle.etc_files`. Files are written in pla
 they are bind-mounted, and the container would not see a new inode.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterable, Sequence
@@ -40,7 +38,7 @@ class ResolvConf(NamedTuple):
     others: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> ResolvConf:
+    def parse(cls, text: str) -> "ResolvConf":
         """Read a file: the last ``search`` or ``domain`` wins, ``options`` add up."""
         servers: list[str] = []
         search: tuple[str, ...] = ()
@@ -61,12 +59,12 @@ class ResolvConf(NamedTuple):
         return cls(tuple(servers), search, tuple(options), tuple(others))
 
     @classmethod
-    def of_host(cls) -> ResolvConf:
+    def of_host(cls) -> "ResolvConf":
         """The host's; empty if it has none."""
         return cls.parse(read_text(Path("/etc/resolv.conf")))
 
     @classmethod
-    def to_copy(cls) -> ResolvConf:
+    def to_copy(cls) -> "ResolvConf":
         """The host's, for a place where its loopback cannot be reached (contract DN25).
 
         If systemd-resolved's stub is the only server, systemd-resolved's file with the real ones.

@@ -1,7 +1,5 @@
 """Container logs: reading and following the records that the shim writes, in the CRI format."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +24,7 @@ class LogRecord(NamedTuple):
     data: bytes
 
     @classmethod
-    def parse(cls, line: bytes) -> LogRecord | None:
+    def parse(cls, line: bytes) -> "LogRecord | None":
         """Read a record; ``None`` for a damaged one.
 
         Args:

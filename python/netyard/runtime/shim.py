@@ -4,8 +4,6 @@ The program itself is ``rust/netns/src/shim``; what a container needs beside its
 `netyard.lifecycle`.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import socket
@@ -98,7 +96,7 @@ class Launch(NamedTuple):
         return words + _common_options(self)
 
 
-def _common_options(launch: Launch | Exec) -> list[str]:
+def _common_options(launch: "Launch | Exec") -> list[str]:
     words = []
     if launch.workdir:
         words += ["--workdir", launch.workdir]
@@ -177,7 +175,7 @@ class _Started:
             for fd in descriptors:
                 os.close(fd)
 
-    def __enter__(self) -> _Started:
+    def __enter__(self) -> "_Started":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -257,7 +255,7 @@ def execute(
     raise _start_failure(rest or "5 exec", request.command)
 
 
-def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> Attachment:
+def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> "Attachment":
     """Connect our streams to a container's, in a process of the shim."""
     status_ours, status_theirs = os.pipe()
     words = ["--directory", str(directory), "--status", str(status_theirs)]
@@ -303,7 +301,7 @@ class Claim:
             raise
 
     @classmethod
-    def try_on(cls, directory: Path) -> Claim | None:
+    def try_on(cls, directory: Path) -> "Claim | None":
         """A claim, or ``None`` if the supervisor is gone."""
         try:
             return cls(directory)

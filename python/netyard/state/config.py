@@ -4,8 +4,6 @@ What a network or container says itself wins over these (contract BO14). Read an
 that needs it; nothing has to be restarted.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -62,7 +60,7 @@ class Config(NamedTuple):
     forwards: bool = True
     allows_direct_routing: bool = False
     opens_host_firewall: bool = True
-    cluster: Membership | None = None
+    cluster: "Membership | None" = None
 
 
 def read_settings(root: Path) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 Kept under ``cluster`` in the root's ``config.json``; variables of the environment win.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit

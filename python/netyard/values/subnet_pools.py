@@ -1,7 +1,5 @@
 """Subnets for networks that did not ask for one (contract IP1 to IP5, IP9)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path

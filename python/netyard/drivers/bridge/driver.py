@@ -1,7 +1,5 @@
 """The bridge driver: a Linux bridge per network, a veth pair per endpoint."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,7 +64,7 @@ class BridgeDriver:
 
     def plan(
         self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
-    ) -> Foundation:
+    ) -> "Foundation":
         """See `Driver.plan`."""
         from netyard.drivers.bridge import plan
 

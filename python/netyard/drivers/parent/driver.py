@@ -4,8 +4,6 @@ The child is born in its container; on the host there is only the parent, and wi
 ``host_access`` one more child by which the host reaches the containers.
 """
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +62,7 @@ class ParentDriver:
 
     def plan(
         self, root: Root, spec: NetworkSpec, options: Mapping[str, str], network_id: str
-    ) -> Foundation:
+    ) -> "Foundation":
         """See `Driver.plan`."""
         from netyard.drivers.parent import plan
 
