@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netyard import _core
 from netyard.endpoints.namespace import opened_namespace
@@ -22,7 +22,6 @@ from netyard.state.records import (
     ContainerRecord,
     EndpointRecord,
     EndpointState,
-    EndpointUpdate,
     NetworkRecord,
     address_update,
 )
@@ -31,6 +30,9 @@ from netyard.state.store import Store
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
 from netyard.values.spec import NetworkRequest
+
+if TYPE_CHECKING:
+    from netyard.state.records import EndpointUpdate
 
 
 def plan_endpoint(

@@ -4,6 +4,8 @@
 and operations that were killed half-way all go through it.
 """
 
+from __future__ import annotations
+
 import time
 from typing import TYPE_CHECKING, TypedDict
 
@@ -29,11 +31,13 @@ _EXIT_PAUSE_SECONDS = 0.0005
 _UNKNOWN_STATUS = 137
 
 
-class Outcome(TypedDict, total=False):
-    """How a container has ended."""
+if TYPE_CHECKING:
 
-    exit_code: int
-    finished: str
+    class Outcome(TypedDict, total=False):
+        """How a container has ended."""
+
+        exit_code: int
+        finished: str
 
 
 # -- the end ------------------------------------------------------------------------------------
@@ -51,7 +55,7 @@ def tear_down(
     *,
     state: ContainerState,
     now: bool = False,
-    **outcome: "Unpack[Outcome]",
+    **outcome: Unpack[Outcome],
 ) -> None:
     """Take down what a start has built, and record the state.
 

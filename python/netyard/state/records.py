@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from netyard.options.bridge import mode_of
 from netyard.options.overlay import is_encrypted
@@ -276,35 +276,36 @@ class ContainerRecord(NamedTuple):
         return self.spec.hostname or short(self.id)
 
 
-class ContainerUpdate(TypedDict, total=False):
-    """What of a container changes; see `ContainerRecord`."""
+if TYPE_CHECKING:
 
-    name: str
-    spec: ContainerSpec
-    donor_id: str | None
-    state: ContainerState
-    pid: int
-    pid_start: int
-    exit_code: int
-    started: str
-    finished: str
-    was_loopback_up: bool
+    class ContainerUpdate(TypedDict, total=False):
+        """What of a container changes; see `ContainerRecord`."""
+
+        name: str
+        spec: ContainerSpec
+        donor_id: str | None
+        state: ContainerState
+        pid: int
+        pid_start: int
+        exit_code: int
+        started: str
+        finished: str
+        was_loopback_up: bool
+
+    class EndpointUpdate(TypedDict, total=False):
+        """What of an endpoint changes; see `EndpointRecord`."""
+
+        ifname: str
+        host_ifname: str
+        mac: str
+        ip4: str
+        ip6: str
+        state: EndpointState
+        lease: Lease | None
+        is_unheard_of: bool
 
 
-class EndpointUpdate(TypedDict, total=False):
-    """What of an endpoint changes; see `EndpointRecord`."""
-
-    ifname: str
-    host_ifname: str
-    mac: str
-    ip4: str
-    ip6: str
-    state: EndpointState
-    lease: Lease | None
-    is_unheard_of: bool
-
-
-def address_update(addresses: Iterable[Address]) -> EndpointUpdate:
+def address_update(addresses: Iterable[Address]) -> "EndpointUpdate":
     """What of an endpoint changes when it gets addresses, one of a family."""
     found: EndpointUpdate = {}
     for each in addresses:

@@ -4,6 +4,8 @@ SQL is in `netyard.state.tables` and here, and nowhere else; transactions are in
 `netyard.state.connection`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 

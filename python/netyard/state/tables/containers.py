@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import ContainerRecord, ContainerUpdate
+from netyard.state.records import ContainerRecord
 from netyard.state.rows import RowCache
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from netyard.state.records import ContainerUpdate
 
 # In the order of the record's fields.
 _CONTAINER = (

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netyard.state.connection import Connection
-from netyard.state.records import EndpointRecord, EndpointState, EndpointUpdate, Lease
+from netyard.state.records import EndpointRecord, EndpointState, Lease
 from netyard.state.rows import RowCache, named, values_of
 from netyard.values.parse import Address
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from netyard.state.records import EndpointUpdate
 
 _ENDPOINT = (
     "id, network_id, container_id, position, ifname, host_ifname, mac, ip4, ip6, aliases, state, "
