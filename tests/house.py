@@ -72,7 +72,7 @@ class House:
         name = dotted.removeprefix("netyard").removeprefix(".")
         if not re.match(r"netyard(\.|$)", dotted):
             return None
-        while name not in self.files and not (name in _LEVELS and "." not in name):
+        while name and name not in self.files and name not in _LEVELS:
             name = name.rpartition(".")[0]
         return name
 
@@ -120,8 +120,15 @@ def room_of(name: str) -> str:
 
 
 def arrows_up(house: House) -> list[str]:
-    """Rule 1: imports of a room that is not lower."""
-    return [
+    """Rule 1: imports of a room that is not lower, or of a face, which is above all."""
+    of_faces = [
+        f"{name} imports {dotted}"
+        for name in house.files
+        if name not in FACES
+        for dotted, node in _imported(house.trees[name])
+        if house.module(dotted) in FACES and not isinstance(node, ast.Constant)
+    ]
+    return of_faces + [
         f"{name} imports {target}"
         for name, targets in house.graph().items()
         if name not in FACES

@@ -86,6 +86,7 @@ def test_loggers_are_named_by_their_room() -> None:
         ),
         (house.arrows_up, {"drivers/registry.py": "OWN = 'netyard.networks.planning:plan'\n"}),
         (house.arrows_up, {"networks/devices.py": "import netyard.endpoints.plan\n"}),
+        (house.arrows_up, {"networks/devices.py": "from netyard import Host\n"}),
         (
             house.circles,
             {

@@ -13,7 +13,7 @@ import threading
 from ipaddress import IPv4Address
 from typing import Any
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api.host import Host
 from netyard.drivers.parent.driver import group_of
 from netyard.endpoints import dhcp

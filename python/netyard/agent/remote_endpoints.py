@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
-from netyard import _core
+import netyard._core as _core
 from netyard.agent.zones import Zones
 from netyard.cluster import decode
 from netyard.cluster.entries import EndpointEntry, Unreadable, endpoints_prefix

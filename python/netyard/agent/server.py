@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, ip_interface
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from netyard import _core
+import netyard._core as _core
 from netyard.agent.cluster_worker import ClusterWorker
 from netyard.agent.coalesce import Coalescer
 from netyard.agent.firewall_watch import FirewallWatch

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.cluster import decode
 from netyard.cluster.entries import HOSTS, HostEntry, tunnel_address
 from netyard.cluster.etcd import Batch, Entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.resolver.names import Names
 from netyard.state.records import NetworkRecord
 from netyard.values.parse import Subnet

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api import arguments
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
 from netyard.ipc import agent, cluster

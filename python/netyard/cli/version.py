@@ -16,7 +16,7 @@ def version(output_format: str) -> None:
     import os
     import platform
 
-    from netyard import _core
+    import netyard._core as _core
 
     found = {
         "netyard": _core.__version__,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.api.network import Network

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.api.network import Network

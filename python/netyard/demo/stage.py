@@ -18,7 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.runtime import shim

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.api.host import Host
 from netyard.drivers.registry import complaints, driver_of
 from netyard.errors import DriverError

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.parent.driver import is_child
 from netyard.errors import Conflict, StoreError
 from netyard.firewall.steps import AddTable, DeleteTable

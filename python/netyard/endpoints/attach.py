@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.registry import driver_of
 from netyard.endpoints.detach import Action, detach_endpoints

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.registry import driver_of, forgiving, note
 from netyard.errors import DriverError
 from netyard.firewall import conntrack

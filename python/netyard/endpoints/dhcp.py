@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import IPv4Address, ip_interface
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.detach import flush_flows_of
 from netyard.endpoints.gateways import route_defaults
 from netyard.endpoints.namespace import opened_namespace

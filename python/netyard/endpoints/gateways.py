@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
 from netyard.state.records import Attachment, ContainerRecord
 from netyard.state.root import Root

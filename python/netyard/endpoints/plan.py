@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import AddressInUse, Conflict, Invalid, NetyardError, raise_all
 from netyard.ipam.allocate import check_wanted, lease, note_released

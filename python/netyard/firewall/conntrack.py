@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
-from netyard import _core
+import netyard._core as _core
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netyard import _core
+import netyard._core as _core
 from netyard.firewall.table import apply, forwarding_key
 from netyard.state import config
 from netyard.state.records import NetworkRecord

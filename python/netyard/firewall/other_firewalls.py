@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
 from netyard.state import config

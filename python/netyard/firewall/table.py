@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
-from netyard import _core
+import netyard._core as _core
 from netyard.errors import KernelError, Unsupported
 from netyard.firewall.elements import (
     Elements,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from ipaddress import ip_network
 
-from netyard import _core
+import netyard._core as _core
 from netyard.resolver.files import ResolvConf, upstreams_of
 from netyard.values.parse import Address, Subnet
 

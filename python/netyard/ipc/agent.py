@@ -17,7 +17,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from netyard import _core
+import netyard._core as _core
 from netyard.errors import AgentError
 from netyard.firewall import conntrack
 from netyard.ipc import protocol

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netyard import errors
+import netyard.errors as errors
 from netyard.errors import Conflict, NetyardError
 from netyard.ipc import agent
 from netyard.state import config

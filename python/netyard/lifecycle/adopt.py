@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.detach import detach_endpoints
 from netyard.endpoints.namespace import opened_namespace
 from netyard.endpoints.plan import choose_ifname

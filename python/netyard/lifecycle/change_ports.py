@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.gateways import default_routes
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.firewall import table as firewall

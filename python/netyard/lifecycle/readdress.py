@@ -5,7 +5,7 @@ That happens to a host that was silent for longer than its lease: it finds out w
 
 from __future__ import annotations
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.detach import flush_flows_of
 from netyard.endpoints.namespace import opened_namespace
 from netyard.ipc import agent, cluster

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.registry import driver_of, forgiving
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import Conflict
 from netyard.lifecycle.environment import environment

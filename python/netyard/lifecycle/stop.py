@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypedDict
 
-from netyard import _core
+import netyard._core as _core
 from netyard.endpoints.detach import detach_endpoints, set_down_endpoints
 from netyard.endpoints.plan import forget_endpoint
 from netyard.ipc import agent, cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.registry import driver_of, note
 from netyard.errors import DriverError, Unsupported
 from netyard.firewall import table as firewall

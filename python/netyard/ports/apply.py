@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from netyard import _core
+import netyard._core as _core
 from netyard.errors import KernelError
 from netyard.firewall import conntrack
 from netyard.firewall import table as firewall

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.errors import StartFailed, StateError
 from netyard.state.layout import Layout
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
 from netyard.errors import Conflict, Invalid

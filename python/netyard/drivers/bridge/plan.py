@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from ipaddress import ip_interface
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.foundation import Foundation
 from netyard.errors import Conflict, Forbidden, Invalid
 from netyard.options import bridge as bridge_options

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.bridge.driver import BridgeDriver, BridgeSpec, endpoint_spec
 from netyard.drivers.interface import speaks_ipv6

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from netyard import _core
+import netyard._core as _core
 from netyard.cluster.entries import tunnel_address
 from netyard.cluster.registry import VNI_FIRST, free_vni
 from netyard.drivers.foundation import Foundation

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import (
     addresses_of,

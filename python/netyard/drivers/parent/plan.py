@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 
-from netyard import _core
+import netyard._core as _core
 from netyard.drivers.foundation import Foundation
 from netyard.errors import Conflict, Invalid, NotFound, SubnetOverlap, Unsupported
 from netyard.options import parent as parent_options
