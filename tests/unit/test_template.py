@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -119,3 +121,12 @@ def test_moments_of_python_callers() -> None:
     ):
         with pytest.raises(errors.Invalid, match=r"^since: .* is no time such as "):
             filters.parse_moment("since", wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", ["reload", "repair", "doctor", "demo"])
+def test_formats_that_are_none_are_refused(command: str) -> None:
+    """Of commands that take no template: nothing is done, and what would be right is said."""
+    words = [sys.executable, "-m", "netyard", command, "--format", "{{.Restored}}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "'{{.Restored}}' is not one of 'table', 'json'" in done.stderr

@@ -7,13 +7,14 @@ from dataclasses import asdict
 import click
 
 from netyard.cli.context import current_host
-from netyard.cli.table import format_option, show_report
+from netyard.cli.formats import table_or_json
+from netyard.cli.table import show_report
 from netyard.lifecycle import recover
 from netyard.state.layout import Layout
 
 
 @click.command()
-@format_option
+@table_or_json
 @click.pass_context
 def reload(ctx: click.Context, output_format: str) -> None:
     """Make every rule, bridge and interface again that should be there."""
@@ -26,7 +27,7 @@ def reload(ctx: click.Context, output_format: str) -> None:
 @click.command()
 @click.option("--from-kernel", is_flag=True, help="Show what there is, without the store.")
 @click.option("--clean", is_flag=True, help="With --from-kernel: take it away, and a lost store.")
-@format_option
+@table_or_json
 @click.pass_context
 def repair(ctx: click.Context, from_kernel: bool, clean: bool, output_format: str) -> None:
     """Undo what was interrupted and take left-overs away.
