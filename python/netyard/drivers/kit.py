@@ -27,6 +27,7 @@ from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
 from netyard.values.parse import Address, Subnet
 from netyard.values.spec import NetworkSpec
+from netyard.values.subnet_pools import Source
 
 __all__ = [
     "COMMON_CHECKS",
@@ -41,6 +42,7 @@ __all__ = [
     "NetworkRecord",
     "NetworkSpec",
     "Root",
+    "Source",
     "Subnet",
     "addresses_of",
     "boolean",
