@@ -50,7 +50,7 @@ MODES: tuple[GatewayMode, ...] = get_args(GatewayMode)
 
 
 def normalise(options: Options) -> dict[str, str]:
-    """A bridge network's options; see `netopts.normalise`."""
+    """A bridge network's options; see `netyard.options.common.normalise`."""
     return common_options.normalise(options, CHECKS, SHORT_NAMES)
 
 

@@ -1,6 +1,7 @@
 """The options every driver's networks take, and the machinery that checks options. Pure.
 
-What one driver alone understands is in `bridgeopts` and `parentopts`.
+What one driver alone understands is in `netyard.options.bridge`, `netyard.options.parent` and
+`netyard.options.overlay`.
 """
 
 from __future__ import annotations

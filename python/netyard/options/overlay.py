@@ -48,7 +48,7 @@ SHORT_NAMES = {**common_options.SHORT_NAMES, "vni": VNI}
 
 
 def normalise(options: Options) -> dict[str, str]:
-    """The options of an overlay network; see `netopts.normalise`."""
+    """The options of an overlay network; see `netyard.options.common.normalise`."""
     return common_options.normalise(options, CHECKS, SHORT_NAMES)
 
 

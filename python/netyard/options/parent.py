@@ -55,7 +55,7 @@ SHORT_NAMES = {
 
 
 def normalise(kind: str, options: Options) -> dict[str, str]:
-    """The options of a ``macvlan`` or ``ipvlan`` network; see `netopts.normalise`."""
+    """Options of a ``macvlan`` or ``ipvlan`` network; see `netyard.options.common.normalise`."""
     return common_options.normalise(options, CHECKS[kind], SHORT_NAMES[kind])
 
 

@@ -2,8 +2,9 @@
 
 Interface names and aliases derive from ids and roots: see `netyard.values.ids` and
 `netyard.state.layout`. Three marks are the core's, because only it uses them: the route protocol
-121 of default routes, the link group 0x4E58 ("NX") of links out of use, and the link groups 0x6E79…
-("ny") of links that one request deletes. ``docs/glossary.md`` has all of them in a table.
+121 of default routes (``rust/netlink/src/defaults.rs``), the link group 0x4E58 ("NX") of links out
+of use (``rust/py/src/retire.rs``), and the link groups 0x6E79… ("ny") of links that one request
+deletes (``rust/py/src/links.rs``). ``docs/glossary.md`` has all of them in a table.
 """
 
 from __future__ import annotations
