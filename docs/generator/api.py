@@ -51,7 +51,10 @@ class _Writer:
     def _index(self) -> Iterator[str]:
         names = self._names
         heads = ["name", "what it is"]
-        yield "What `netyard` offers to programs. Any other module may change without notice."
+        yield (
+            "What `netyard` offers to programs. Any other module may change without notice, except "
+            "`netyard.errors` and `netyard.drivers.kit` ([for drivers](../../drivers.md))."
+        )
         yield table(heads, self._rows({**names.classes, **names.functions}))
         yield "## Errors\n\n" + table(heads, self._rows(names.errors))
         yield "## Types named by these"
@@ -79,9 +82,9 @@ class _Writer:
 
     def _class(self, name: str, found: Any) -> Iterator[str]:
         if _has(found, "parameters"):
-            yield code(_call(name, _words(_constructor(found).parameters), ""), "python")
+            yield code(_call(name, self._words(_constructor(found)), ""), "python")
         elif _is_tuple(found):
-            yield code(_call(name, _fields(found), ""), "python")
+            yield code(_call(name, self._fields(found), ""), "python")
         yield from self._described(
             found, _constructor(found) if _has(found, "parameters") else None
         )
@@ -98,7 +101,7 @@ class _Writer:
 
     def _function(self, name: str, found: Any) -> Iterator[str]:
         returns = f" -> {found.returns}" if found.returns else ""
-        yield code(_call(name, _words(found.parameters), returns), "python")
+        yield code(_call(name, self._words(found), returns), "python")
         marks = {*found.labels, *(str(each.value) for each in found.decorators)}
         yield " ".join(text for mark, text in _MARKS.items() if mark in marks)
         if not found.docstring:
@@ -114,15 +117,22 @@ class _Writer:
         yield from parts[:prose]
         if function is not None:
             yield self._parameters(found, function)
-            yield self._returned(function)
+            yield self._returned(found, function)
         yield from parts[prose:]
 
-    def _returned(self, function: Any) -> str:
-        """Links to what a function returns, where there is a page about it."""
+    def _returned(self, documented: Any, function: Any) -> str:
+        """What a function returns: links where there is a page about it, and what is said of it."""
         names = re.findall(r"[A-Za-z_][\w.]*", str(function.returns or ""))
         found = [self._type(name, function.module) for name in dict.fromkeys(names)]
         linked = [each for each in found if each.startswith("[")]
-        return f"Returns: {', '.join(linked)}" if linked else ""
+        said = [
+            self._text(each.description, documented)
+            for section in _sections(documented)
+            if section.kind.value in ("returns", "yields")
+            for each in section.value
+        ]
+        parts = [", ".join(linked), *said]
+        return f"Returns: {'. '.join(filter(None, parts))}" if any(parts) else ""
 
     def _docstring(self, found: Any) -> Iterator[str]:
         for section in _sections(found):
@@ -142,10 +152,7 @@ class _Writer:
             elif kind == "attributes" and found.name in self._names.errors:
                 said = self._said(found, kind).items()
                 yield table(["attribute", "meaning"], [(span(name), text) for name, text in said])
-            elif kind in ("returns", "yields"):
-                for each in section.value:
-                    yield f"{kind.title()}: {self._text(each.description, found)}"
-            elif kind not in ("parameters", "attributes"):
+            elif kind not in ("parameters", "attributes", "returns", "yields"):
                 raise LookupError(f"{found.path}: pages have no form for a section {kind!r}")
 
     def _attributes(self, found: Any) -> Iterator[tuple[str, str, str]]:
@@ -173,10 +180,51 @@ class _Writer:
             if each.name not in said:
                 self._gaps.note(found.path, f"parameter {each.name!r} is not explained")
             star = _STARS.get(each.kind.value, "")
-            default = "" if each.default is None or star else span(str(each.default))
+            default = (
+                ""
+                if each.default is None or star
+                else span(self._default(each.default, function.module))
+            )
             note = self._type(each.annotation, function.module)
             rows.append((span(star + each.name), note, default, said.get(each.name, "")))
         return table(["parameter", "type", "default", "meaning"], rows)
+
+    def _fields(self, found: Any) -> list[str]:
+        """The fields of a named tuple as parameters."""
+        fields = [each for each in public_members(found) if each.is_attribute]
+        return [
+            f"{each.name}: {each.annotation}"
+            + (f" = {self._default(each.value, each.module)}" if each.value is not None else "")
+            for each in fields
+            if "property" not in each.labels
+        ]
+
+    def _words(self, function: Any) -> Iterator[str]:
+        """Parameters as they are written, a lone star where keywords begin."""
+        has_star = False
+        for each in function.parameters:
+            if each.name in ("self", "cls"):
+                continue
+            kind = each.kind.value
+            if kind == "keyword-only" and not has_star:
+                yield "*"
+            has_star = has_star or kind in ("keyword-only", "variadic positional")
+            star = _STARS.get(kind, "")
+            note = f": {each.annotation}" if each.annotation else ""
+            default = (
+                f" = {self._default(each.default, function.module)}"
+                if each.default is not None and not star
+                else ""
+            )
+            yield f"{star}{each.name}{note}{default}"
+
+    def _default(self, value: Any, scope: Any) -> str:
+        """A default as it is written; of a constant of a module what that is."""
+        text = str(value)
+        found = self._names.find(text, scope) if text.isidentifier() else None
+        if found is None or not found.is_attribute or found.value is None:
+            return text
+        return str(found.value)
 
     def _said(self, found: Any, kind: str) -> dict[str, str]:
         """What a section says, by name; ``a, b: text`` is about both."""
@@ -215,7 +263,7 @@ class _Writer:
 def _sections(found: Any) -> list[Any]:
     if found.docstring is None:
         return []
-    return griffe.parse_google(found.docstring, warnings=False)
+    return griffe.parse_google(found.docstring, warnings=False, returns_multiple_items=False)
 
 
 def _has(found: Any, kind: str) -> bool:
@@ -228,32 +276,6 @@ def _constructor(found: Any) -> Any:
 
 def _is_tuple(found: Any) -> bool:
     return any(str(base) == "NamedTuple" for base in found.bases)
-
-
-def _fields(found: Any) -> list[str]:
-    """The fields of a named tuple as parameters."""
-    fields = [each for each in public_members(found) if each.is_attribute]
-    return [
-        f"{each.name}: {each.annotation}" + (f" = {each.value}" if each.value is not None else "")
-        for each in fields
-        if "property" not in each.labels
-    ]
-
-
-def _words(parameters: Iterable[Any]) -> Iterator[str]:
-    """Parameters as they are written, a lone star where keywords begin."""
-    has_star = False
-    for each in parameters:
-        if each.name in ("self", "cls"):
-            continue
-        kind = each.kind.value
-        if kind == "keyword-only" and not has_star:
-            yield "*"
-        has_star = has_star or kind in ("keyword-only", "variadic positional")
-        star = _STARS.get(kind, "")
-        note = f": {each.annotation}" if each.annotation else ""
-        default = f" = {each.default}" if each.default is not None and not star else ""
-        yield f"{star}{each.name}{note}{default}"
 
 
 def _call(name: str, words: Iterable[str], returns: str) -> str:

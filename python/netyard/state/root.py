@@ -98,8 +98,8 @@ _changing: dict[str, int] = {}
 class Root(ABC):
     """What is below every `netyard.Host`: one state directory, its store and its lock.
 
-    Every object of this type is a `netyard.Host`. Signatures say ``Root`` where a host is taken or
-    given by what `netyard.Host` itself is made of.
+    You always have a `netyard.Host`; signatures say ``Root`` because `netyard.Host` is defined
+    above it.
 
     Args:
         directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
