@@ -109,7 +109,9 @@ def _arguments(command: click.Command, ctx: click.Context) -> list[tuple[str, st
     rows = []
     for each in command.params:
         if isinstance(each, click.Argument):
-            many = "one or more" if each.required else "any number"
+            # Click lets none pass where the command itself has something to say about it.
+            is_needed = each.required or not (each.metavar or "[").startswith("[")
+            many = "one or more" if is_needed else "any number"
             one = "one" if each.required else f"at most one{_unless(each, ctx)}"
             rows.append((span(_bare(each, ctx)), many if each.nargs == -1 else one))
     return rows

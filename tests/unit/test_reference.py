@@ -113,6 +113,28 @@ def test_every_option_is_explained() -> None:
                 assert each.help, (words, each.opts)
 
 
+def test_a_function_has_one_line_about_what_it_returns() -> None:
+    """Links and words together, however many lines the docstring takes."""
+    for page in (REFERENCE / "api").glob("*.md"):
+        for part in page.read_text().split("\n### "):
+            assert part.count("\nReturns: ") <= 1, (page.name, part.partition("\n")[0])
+    container = (REFERENCE / "api" / "container.md").read_text()
+    assert "Returns: [`Execution`](execution.md). The running command:" in container
+
+
+def test_defaults_are_shown_as_values() -> None:
+    """Nobody outside can look up what a constant of a module is."""
+    assert "stop(timeout: float = 10.0)" in (REFERENCE / "api" / "container.md").read_text()
+    for page in (REFERENCE / "api").glob("*.md"):
+        assert not re.search(r" = _?[A-Z_]{3,}[,)]", page.read_text()), page.name
+
+
+def test_a_command_that_must_be_given_is_not_optional() -> None:
+    """Of a container; click itself lets it pass, so that netyard's own sentence is shown."""
+    for words in (("run",), ("create",), ("exec",)):
+        assert "| `COMMAND` | one or more |" in page_of(words).read_text(), words
+
+
 def test_no_page_is_left_of_what_is_gone() -> None:
     """Pages of commands are those of commands there are."""
     wanted = {page_of(words).name for words, _ in commands()} | {"README.md"}

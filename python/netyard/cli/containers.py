@@ -27,7 +27,14 @@ _COMMAND_WIDTH = 30
 @click.option("-a", "--all", "show_all", is_flag=True, help="Stopped ones, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Only ids.")
 @click.option("--no-trunc", is_flag=True, help="Full ids and commands.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
+@click.option(
+    *("-f", "--filter"),
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only what fits. Keys: id, name, label, status, exited, network, publish, expose, before, "
+    "since.",
+)
 @click.pass_context
 def ps(
     ctx: click.Context,

@@ -56,9 +56,15 @@ def top(ctx: click.Context, name: str) -> None:
 
 
 @click.command()
-@click.option("--since", metavar="TIME", help="Begin with what is so old.")
-@click.option("--until", metavar="TIME", help="End at a time.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
+@click.option("--since", metavar="TIME", help="From this time on: 10m (ago), or RFC 3339.")
+@click.option("--until", metavar="TIME", help="Up to this time.")
+@click.option(
+    *("-f", "--filter"),
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only what fits. Keys: type, event, container, network.",
+)
 @click.option("--format", "output_format", default="json", help="json or a Go template.")
 @click.pass_context
 def events(

@@ -56,15 +56,15 @@ class _DriverOption(click.Option):
 @click.option("--gateway", multiple=True, metavar="IP", help="Gateway of a subnet.")
 @click.option("--ip-range", multiple=True, metavar="CIDR", help="Where dynamic addresses are from.")
 @click.option("--aux-address", multiple=True, metavar="NAME=IP", help="Address of something else.")
-@click.option("--ipv4", metavar="BOOL", help="Have IPv4 (true).")
-@click.option("--ipv6", metavar="BOOL", help="Have IPv6.")
+@click.option("--ipv4", metavar="[=BOOL]", help="Have IPv4, as by default; not with --ipv4=false.")
+@click.option("--ipv6", metavar="[=BOOL]", help="Have IPv6; true if no value is given.")
 @click.option("--internal", is_flag=True, help="No way out, none in.")
 @click.option("--attachable", is_flag=True, help="Kept and shown; every network is.")
 @click.option("-o", "--opt", multiple=True, metavar="KEY=VALUE", help="Driver option.")
 @click.option("--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata.")
 @click.option("--ipam-driver", default="default", show_default=True, help="default, null or dhcp.")
 @click.option("--ipam-opt", multiple=True, metavar="KEY=VALUE", help="IPAM driver option.")
-@click.option("--scope", default="", metavar="SCOPE", help="local.")
+@click.option("--scope", default="", metavar="SCOPE", help="local; global for overlay.")
 @click.option("--ingress", is_flag=True, help="Refused: there is no swarm.")
 @click.option("--config-only", is_flag=True, help="Only keep the settings under the name.")
 @click.option("--config-from", default="", metavar="NETWORK", help="Take kept settings.")
@@ -131,7 +131,13 @@ def _chosen_parent(made: Network) -> str:
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="Only ids.")
 @click.option("--no-trunc", is_flag=True, help="Full ids.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
+@click.option(
+    *("-f", "--filter"),
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only what fits. Keys: id, name, driver, scope, label, type, dangling.",
+)
 @click.pass_context
 def ls(
     ctx: click.Context,
@@ -188,7 +194,13 @@ def inspect(
 
 @network.command()
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only these.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only what fits. Keys: until, label, label!.",
+)
 @click.pass_context
 def prune(ctx: click.Context, force: bool, filters: tuple[str, ...]) -> None:
     """Remove every network that no container is on."""

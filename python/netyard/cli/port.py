@@ -27,7 +27,7 @@ class _PortGroup(click.Group):
 
 @click.group(cls=_PortGroup)
 def port() -> None:
-    """Show the published ports of a container; add some, or take some back."""
+    """Show published ports (port CONTAINER is port show CONTAINER), add some, take some back."""
 
 
 @port.command()
@@ -52,7 +52,7 @@ def show(ctx: click.Context, name: str, wanted: str | None, output_format: str) 
 
 @port.command()
 @click.argument("name", metavar="CONTAINER")
-@click.argument("wanted", nargs=-1, required=True, metavar="[IP:][HOST:]PORT...")
+@click.argument("wanted", nargs=-1, required=True, metavar="[IP:][HOST:]PORT[/PROTOCOL]...")
 @click.pass_context
 def add(ctx: click.Context, name: str, wanted: tuple[str, ...]) -> None:
     """Publish further ports of a container, running or not."""
@@ -62,7 +62,7 @@ def add(ctx: click.Context, name: str, wanted: tuple[str, ...]) -> None:
 
 @port.command()
 @click.argument("name", metavar="CONTAINER")
-@click.argument("wanted", nargs=-1, required=True, metavar="[IP:][HOST:]PORT...")
+@click.argument("wanted", nargs=-1, required=True, metavar="[IP:][HOST:]PORT[/PROTOCOL]...")
 @click.pass_context
 def rm(ctx: click.Context, name: str, wanted: tuple[str, ...]) -> None:
     """Take published ports of a container back."""

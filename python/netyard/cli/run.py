@@ -33,9 +33,14 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--ip6", metavar="IP", help="IPv6 address on the first network."),
     click.option("--mac-address", metavar="MAC", help="MAC address on the first network."),
     click.option("--network-alias", "--net-alias", multiple=True, help="Further name."),
-    click.option("-p", "--publish", multiple=True, metavar="[IP:][HOST:]PORT", help="Publish."),
+    click.option(
+        *("-p", "--publish"),
+        multiple=True,
+        metavar="[IP:][HOST:]PORT[/PROTOCOL]",
+        help="Publish a port.",
+    ),
     click.option("-P", "--publish-all", is_flag=True, help="Publish each exposed port."),
-    click.option("--expose", multiple=True, metavar="PORT", help="Expose for --publish-all."),
+    click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]", help="For --publish-all."),
     click.option("-h", "--hostname", default="", help="Host name; the short id if not given."),
     click.option("--domainname", default="", help="Domain name."),
     click.option("--add-host", multiple=True, metavar="NAME:IP", help="Line in /etc/hosts."),
@@ -65,7 +70,9 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Everything a container can be asked to be."""
     for option in reversed(_OPTIONS):
         function = option(function)
-    return click.argument("command", nargs=-1, type=click.UNPROCESSED)(function)
+    return click.argument("command", nargs=-1, metavar="COMMAND...", type=click.UNPROCESSED)(
+        function
+    )
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
