@@ -97,8 +97,9 @@ class ContainerBase:
         from netyard.api.endpoint import endpoint_of
         from netyard.networks import egress
 
+        owner = self.host.store.container(self.id)
         attached = egress.without(self.host.store.attachments_of(self.id))
-        return [endpoint_of(self.host, *each) for each in attached]
+        return [endpoint_of(owner.name, *each) for each in attached] if owner else []
 
     def ports(self) -> Sequence[tuple[str, str]]:
         """Published ports in force.

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import NamedTuple, cast
 
 from netyard.state.records import EndpointRecord, NetworkRecord
-from netyard.state.root import Root
 
 
 class Endpoint(NamedTuple):
@@ -71,14 +70,13 @@ def _remade(values: dict[str, object]) -> Endpoint:
     return made._replace(options=MappingProxyType(dict(made.options)))
 
 
-def endpoint_of(root: Root, record: EndpointRecord, network: NetworkRecord) -> Endpoint:
-    """What users see of a row."""
-    container = root.store.container(record.container_id)
+def endpoint_of(container: str, record: EndpointRecord, network: NetworkRecord) -> Endpoint:
+    """What users see of a row, of the container of this name."""
     return Endpoint(
         id=record.id,
         network=network.name,
         network_id=network.id,
-        container=container.name if container else "",
+        container=container,
         container_id=record.container_id,
         ifname=record.ifname,
         host_ifname=record.host_ifname,

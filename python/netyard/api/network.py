@@ -297,8 +297,8 @@ class Network:
             self.id, ip, ip6, mac_address, aliases, link_local_ips, driver_opts, gw_priority, links
         )
         wanted = self._called(container)
-        made = connect_container(self.host, self._record, wanted, request)
-        return endpoint_of(self.host, made, self._record)
+        owner, made = connect_container(self.host, self._record, wanted, request)
+        return endpoint_of(owner.name, made, self._record)
 
     def disconnect(self, container: ContainerBase | str, *, force: bool = False) -> None:
         """Take a container's interface on this network away, with its names and ports.
@@ -347,8 +347,9 @@ class Network:
         """
         from netyard.api.endpoint import endpoint_of
 
-        found = self.host.store.endpoints_on(self.id)
-        return [endpoint_of(self.host, each, self._record) for each in found]
+        store = self.host.store
+        found = ((store.container(each.container_id), each) for each in store.endpoints_on(self.id))
+        return [endpoint_of(owner.name, each, self._record) for owner, each in found if owner]
 
     def remove(self, *, force: bool = False) -> None:
         """Remove the network.

@@ -27,7 +27,8 @@ A second table, of the ``bridge`` family, isolates containers on networks withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from netyard.firewall.sets import (
@@ -107,13 +108,14 @@ _REGULAR_CHAINS = (
 )
 
 
+@functools.lru_cache(maxsize=4)
 def base_steps(
     *,
     guards_forwarding: bool,
     passing_mark: tuple[int, int] | None = None,
     binds_strictly: bool = False,
-) -> list[Step]:
-    """The table, its sets, chains and rules, without any element.
+) -> Sequence[Step]:
+    """The table, its sets, chains and rules, without any element; the same for the same settings.
 
     Args:
         guards_forwarding: netyard turned forwarding on, so only its own networks may use it
@@ -134,7 +136,7 @@ def base_steps(
         steps.append(AddRule(chain, statements, comment))
     if guards_forwarding:
         steps += router_guard_steps()
-    return steps
+    return tuple(steps)
 
 
 def router_guard_steps() -> list[Step]:

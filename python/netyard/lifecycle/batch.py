@@ -107,7 +107,8 @@ class Batch:
         with ExitStack() as opened:
             for container, each in planned:
                 namespace = opened.enter_context(opened_namespace(root, container))
-                plans += running_plans(root, container, each, namespace)
+                attached = root.store.attachments_of(container.id)
+                plans += running_plans(container, each, attached, namespace)
             return attach_endpoints(self._change, plans, meanwhile=begin)
 
 

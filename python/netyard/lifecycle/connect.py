@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def connect_container(
     root: Root, network: NetworkRecord, wanted: str, request: NetworkRequest
-) -> EndpointRecord:
+) -> tuple[ContainerRecord, EndpointRecord]:
     """See `Network.connect`."""
     with root.change(is_batched=True) as change:
         if change.batch is not None:
@@ -43,11 +43,11 @@ def connect_container(
         _check(root, network, container)
         if change.batch is not None:
             if _can_wait(root, network, container):
-                return _plan_in_batch(change, change.batch, network, container, request)
+                return container, _plan_in_batch(change, change.batch, network, container, request)
             change.batch.flush()
         made = _join(change, network, container, request)
         _arrange_egress(change, container)
-        return made
+        return container, made
 
 
 def _can_wait(root: Root, network: NetworkRecord, container: ContainerRecord) -> bool:
@@ -135,7 +135,8 @@ def _attach(
 ) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
     root, store = change.root, change.store
-    plans = running_plans(root, container, planned, namespace)
+    attached = store.attachments_of(container.id)
+    plans = running_plans(container, planned, attached, namespace)
     refresh = NameRefresh(change, container.id)
     # Once the interface is gone, if it must go again.
     change.on_failure(lambda: route_defaults(root, container))
@@ -150,16 +151,20 @@ def _attach(
     with store.transaction():
         settle_endpoints(store, [made])
         _note_connected(store, container, planned.network)
-    refresh.finish(needed=has_name_service(store.attachments_of(container.id)))
+    refresh.finish(needed=has_name_service(attached))
     return made._replace(state="up")
 
 
 def running_plans(
-    root: Root, container: ContainerRecord, planned: Attachment, namespace: int
+    container: ContainerRecord, planned: Attachment, attached: Sequence[Attachment], namespace: int
 ) -> list[EndpointPlan]:
-    """What the driver is told of an endpoint of a running container."""
+    """What the driver is told of an endpoint of a running container.
+
+    Args:
+        attached: All its endpoints, with the one that is planned.
+    """
     spec = container.spec
-    carriers = default_routes(root.store.attachments_of(container.id))
+    carriers = default_routes(attached)
     has_ports = bool(spec.publish or spec.publish_all)
     return endpoint_plans([planned], namespace, carriers=carriers, has_ports=has_ports)
 
