@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from netyard.api.cluster import Member as Member
     from netyard.api.container import Container as Container
     from netyard.api.endpoint import Endpoint as Endpoint
@@ -71,16 +72,55 @@ _HOME = {
     **dict.fromkeys(_ERRORS, "netyard.errors"),
 }
 
-__all__ = [*sorted(_HOME), "__version__"]
+__all__ = [
+    "AddressInUse",
+    "AdoptSettings",
+    "AgentError",
+    "ClusterError",
+    "Conflict",
+    "Container",
+    "ContainerSettings",
+    "DriverError",
+    "Endpoint",
+    "Event",
+    "Execution",
+    "Exhausted",
+    "Forbidden",
+    "Host",
+    "Invalid",
+    "KernelError",
+    "LogRecord",
+    "Member",
+    "NameInUse",
+    "Network",
+    "NetworkRequest",
+    "NetworkSettings",
+    "NetyardError",
+    "NotFound",
+    "Output",
+    "PermissionDenied",
+    "PortInUse",
+    "Several",
+    "StartFailed",
+    "StateError",
+    "StoreError",
+    "SubnetOverlap",
+    "TimedOut",
+    "Unsupported",
+    "__version__",
+]
 
 
-def __getattr__(name: str) -> object:
-    """Import on first use: ``netyard version`` must not pay for what it does not need."""
-    if name == "__version__":
-        return getattr(import_module("netyard._core"), name)
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Unknown to type checkers, which would take a misspelt name for an object.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import on first use: ``netyard version`` must not pay for what it does not need."""
+        if name == "__version__":
+            return getattr(import_module("netyard._core"), name)
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

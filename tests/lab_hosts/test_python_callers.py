@@ -453,3 +453,35 @@ def test_events_are_followed(host: Machine) -> None:
     assert host.python(_EVENTS) == "held"
     lines = host.ny("events", "--since", "1h", "--until", "0s", "--filter", "container=short")
     assert [json.loads(line)["Action"] for line in lines.splitlines()][-1] == "destroy"
+
+
+_ADOPTED = (
+    _MADE
+    + """
+subprocess.run(["ip", "netns", "add", "lab"], check=True)
+lab = Container.adopt("lab", netns="/run/netns/lab", network=net, publish="8080:80", host=host)
+for call in (lambda: lab.wait(0.2), lambda: lab.wait(), lambda: lab.kill("TERM")):
+    try:
+        call()
+    except Forbidden as error:
+        print(error)
+for network in ({"net": {"ip": "10.81.0.77"}}, b"net"):
+    try:
+        Container.create("true", network=network, host=host)
+    except Invalid as error:
+        print(error)
+with Network.create("gone", host=host) as gone:
+    gone.remove()
+"""
+)
+
+
+def test_adopted_namespaces_have_no_process_to_wait_for(host: Machine) -> None:
+    """They are refused, and stay as they were; so are networks that would be read by their keys."""
+    told = host.python(_ADOPTED).splitlines()
+    assert told[:2] == ["container 'lab' is adopted: netyard waits for nothing in it"] * 2
+    assert told[2] == "container 'lab' is adopted: netyard kills nothing in it"
+    assert all("must be the name of a network" in line for line in told[3:])
+    assert len(told) == 5
+    assert host.ny("inspect", "-f", "{{.State.Status}}", "lab") == "running"
+    assert host.run("ip", "netns", "exec", "lab", "ping", "-c1", "-W1", "10.81.0.2").returncode == 0

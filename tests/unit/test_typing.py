@@ -54,6 +54,7 @@ def test_a_users_program_has_no_type_errors() -> None:
 def test_what_is_wrong_is_a_type_error(tmp_path: Path) -> None:
     """Misspelt keywords of all that hand keywords on, and values of a wrong type."""
     wrong = {
+        "netyard.Contianer": 'has no attribute "Contianer"',
         'Container.run("true", netwrok="net")': 'Unexpected keyword argument "netwrok"',
         'Container.create("true", imag="x")': 'Unexpected keyword argument "imag"',
         'host.containers.create("true", publsh="80:80")': 'Unexpected keyword argument "publsh"',
@@ -70,7 +71,7 @@ def test_what_is_wrong_is_a_type_error(tmp_path: Path) -> None:
         "net.connect(box).ip = None": "read-only",
     }
     program = tmp_path / "wrong.py"
-    head = "from netyard import Container, Host, Network\n\n\n"
+    head = "import netyard\nfrom netyard import Container, Host, Network\n\n\n"
     head += "def wrong(host: Host, net: Network, box: Container) -> None:\n"
     program.write_text(head + "".join(f"    {line}\n" for line in wrong))
     found: dict[int, str] = {}

@@ -83,12 +83,15 @@ class ContainerProcess(ContainerBase):
         Raises:
             Invalid: if there is no such signal.
             Conflict: if the container does not run.
+            Forbidden: if it is adopted: netyard knows none of its processes.
 
         Example:
             >>> web.kill("HUP")
         """
         wanted = signal_number("number", number)
         record = self._running()
+        if record.kind == "adopted":
+            raise Forbidden(f"container {record.name!r} is adopted: netyard kills nothing in it")
         with Process(record) as process:
             process.send(wanted)
         events.container_event(self.host.store, "kill", record, signal=str(wanted))
@@ -120,6 +123,7 @@ class ContainerProcess(ContainerBase):
         Raises:
             TimedOut: if it still runs then; it goes on. Also a `TimeoutError`.
             Invalid: if the timeout is no number of seconds.
+            Forbidden: if it is adopted: netyard knows none of its processes.
 
         Example:
             >>> Container.run("sh", "-c", "exit 3").wait(timeout=5)
@@ -128,6 +132,10 @@ class ContainerProcess(ContainerBase):
         if timeout is not None:
             arguments.seconds("timeout", timeout)
         record = self.record
+        if record.kind == "adopted":
+            raise Forbidden(
+                f"container {record.name!r} is adopted: netyard waits for nothing in it"
+            )
         if record.state != "running":
             return record.exit_code
         with Process(record) as process:

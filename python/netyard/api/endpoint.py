@@ -55,6 +55,11 @@ class Endpoint(NamedTuple):
     options: Mapping[str, str]
     is_up: bool
 
+    @property
+    def addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Its addresses, IPv4 first; without link-local ones."""
+        return tuple(each for each in (self.ip, self.ip6) if each is not None)
+
     def __hash__(self) -> int:
         # A mapping has no hash.
         return hash(self[:-2])

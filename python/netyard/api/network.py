@@ -5,6 +5,7 @@ Listing and finding must stay quick, so what the rest needs is imported where it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
@@ -396,7 +397,7 @@ class Network:
     def __exit__(self, *_: object) -> None:
         from netyard.lifecycle.connect import disconnect_container
 
-        with self.host.change():
+        with contextlib.suppress(NotFound), self.host.change():
             for endpoint in self.host.store.endpoints_on(self.id):
                 disconnect_container(self.host, self._record, endpoint.container_id)
             self.remove()

@@ -77,7 +77,9 @@ def joining(
 
 def _given(network: Any) -> Iterable[Any]:
     # A request is a tuple as well.
-    is_one = isinstance(network, str | NetworkRequest) or not isinstance(network, Iterable)
+    # What would be read letter by letter, or by its keys, is one that is wrong.
+    whole = isinstance(network, str | NetworkRequest | bytes | Mapping)
+    is_one = whole or not isinstance(network, Iterable)
     return [network] if is_one else network
 
 
