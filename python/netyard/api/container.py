@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from netyard.api import arguments, specify
 from netyard.api.container_process import ContainerProcess
-from netyard.api.default import default_host
+from netyard.api.default import chosen
 from netyard.errors import Conflict, Forbidden, NotFound
 from netyard.ipc import agent
 from netyard.lifecycle.create import check_container_name, make_container
@@ -159,7 +159,7 @@ class Container(ContainerProcess):
         Example:
             >>> web = Container.create("python3", "-m", "http.server", publish="8080:8000")
         """
-        host = host or default_host()
+        host = chosen(host)
         first = (ip, ip6, mac_address, aliases, link_local_ips, links)
         joining = specify.joining(host, network, *first)
         spec = specify.container(command, joining, labels, auto_remove)
@@ -196,7 +196,7 @@ class Container(ContainerProcess):
         Example:
             >>> box = Container.run("sleep", "600", name="box", network="my-net", ip="172.28.0.9")
         """
-        host = host or default_host()
+        host = chosen(host)
         with host.change() as change:
             container = cls.create(*command, host=host, **settings)
             change.on_failure(lambda: discard_container(host, container.record))
@@ -254,7 +254,7 @@ class Container(ContainerProcess):
         """
         from netyard.lifecycle import adopt
 
-        host = host or default_host()
+        host = chosen(host)
         joining = specify.joining(host, network, ip, ip6, mac_address, aliases)
         spec = specify.adopted(joining, netns, publish, labels)
         process = None if pid is None else arguments.whole("pid", pid, 1)
@@ -283,7 +283,7 @@ class Container(ContainerProcess):
             >>> Container.get("web").status
             'running'
         """
-        host = host or default_host()
+        host = chosen(host)
         return cls(host, find_container(host, arguments.text("wanted", wanted)))
 
     @classmethod
@@ -304,7 +304,8 @@ class Container(ContainerProcess):
         Example:
             >>> Container.list(all=True, filters="label=tier=web")
         """
-        host = host or default_host()
+        host = chosen(host)
+        arguments.flag("all", all)
         words = arguments.words("filters", filters)
         found = (refreshed_container(host, each) for each in host.store.containers())
         records = [each for each in found if each is not None]
@@ -347,10 +348,12 @@ class Container(ContainerProcess):
         Raises:
             Conflict: if it runs, or others share its namespace.
             NotFound: if it has been removed.
+            Invalid: if ``force`` is neither True nor False.
 
         Example:
             >>> web.remove(force=True)
         """
+        arguments.flag("force", force)
         record = self.record
         if record.kind == "adopted":
             self.abandon()

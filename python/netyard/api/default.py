@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from netyard.errors import Invalid
 from netyard.state.root import Root
 
 _lock = threading.Lock()
@@ -16,6 +17,19 @@ def open_by(opener: Callable[[Root | None], Root]) -> None:
     """Have the default host opened by this, which is given the one there was before."""
     global _open
     _open = opener
+
+
+def chosen(host: Root | None) -> Root:
+    """The host that a caller has given, or the default one.
+
+    Raises:
+        Invalid: if what was given is no host, such as the path of one.
+    """
+    if host is None:
+        return default_host()
+    if not isinstance(host, Root):
+        raise Invalid(f"host: {host!r} must be a Host, as Host(root=...)", field="host", value=host)
+    return host
 
 
 def default_host() -> Root:

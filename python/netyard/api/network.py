@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
-from netyard.api.default import default_host
+from netyard.api.default import chosen
 from netyard.errors import Conflict, Invalid, NotFound
 from netyard.networks import lookup
 from netyard.options import parent as parent_options
@@ -161,7 +161,7 @@ class Network:
         from netyard.api import arguments
         from netyard.networks.operations import create_network
 
-        host = host or default_host()
+        host = chosen(host)
         spec = NetworkSpec(
             name=arguments.text("name", name),
             driver=arguments.text("driver", driver),
@@ -202,7 +202,7 @@ class Network:
             >>> Network.get("my-net").driver
             'bridge'
         """
-        host = host or default_host()
+        host = chosen(host)
         if not isinstance(wanted, str):
             raise Invalid(f"wanted: {wanted!r} must be a name or an id, a string", field="wanted")
         return cls(host, lookup.find_network(host, wanted))
@@ -223,7 +223,7 @@ class Network:
             >>> [each.name for each in Network.list(filters="driver=bridge")]
             ['bridge', 'my-net']
         """
-        host = host or default_host()
+        host = chosen(host)
         records = lookup.list_networks(host)
         if filters != ():
             from netyard.api import arguments
@@ -368,8 +368,10 @@ class Network:
         Example:
             >>> Network.get("my-net").remove()
         """
+        from netyard.api.arguments import flag
         from netyard.networks.operations import remove_network
 
+        flag("force", force)
         with self.host.change() as change:
             record = lookup.find_network(self.host, self.id)
             remove_network(change, record, forced=force)

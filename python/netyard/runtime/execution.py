@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -332,7 +333,13 @@ def run(
 
 
 def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+    if timeout is None:
+        return None
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and 0 <= timeout < math.inf):
+        shown = f"timeout: {timeout!r} must be a number of seconds, 0 or more"
+        raise Invalid(shown, field="timeout", value=timeout)
+    return time.monotonic() + timeout
 
 
 def _left(deadline: float | None) -> float | None:
