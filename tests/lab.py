@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -187,6 +188,12 @@ class Machine:
     def python(self, code: str, *, timeout: float = 60.0) -> str:
         """Run Python code on the machine."""
         return self.run(sys.executable, "-c", code, timeout=timeout).stdout.strip()
+
+    def own_processes(self) -> list[str]:
+        """Command lines of netyard's processes: commands, agents, shims; not those of a checkout
+        that lies in a folder of that name."""
+        lines = self.out("ps", "-e", "-ww", "-o", "args=").splitlines()
+        return [line for line in lines if re.search(r"-m netyard\b|/netyard-shim", line)]
 
     def kill_agent(self) -> None:
         """End the agent as the kernel would when memory runs out."""

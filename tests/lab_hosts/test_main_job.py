@@ -153,6 +153,7 @@ def test_ends_leave_nothing_behind(host: Machine) -> None:
     forwarding = host.out("cat", "/proc/sys/net/ipv4/ip_forward")
     host.ny("network", "create", "--ipv6", "net")
     host.ny("run", "-d", "--name", "web", "--network", "net", "-p", "8080:80", "sleep", "60")
+    assert len(host.own_processes()) >= 2, "the agent, and the container's shim"
     host.ny("rm", "-f", "web")
     host.ny("network", "rm", "net")
     wait_for(lambda: host.links() == links, what="interfaces are gone")
@@ -165,4 +166,4 @@ def test_ends_leave_nothing_behind(host: Machine) -> None:
         "/run/netyard/netns:",
         "/var/lib/netyard/logs:",
     ]
-    wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="), seconds=15)
+    wait_for(lambda: not host.own_processes(), seconds=15)

@@ -104,7 +104,7 @@ def test_two_hundred_containers(host: Machine) -> None:
     )
     rules = host.out("nft", "list", "ruleset")
     assert not re.search(r"172\.18\.0\.\d+ ", rules)
-    wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="), seconds=20)
+    wait_for(lambda: not host.own_processes(), seconds=20)
     rows = (
         "import sqlite3; db=sqlite3.connect('/var/lib/netyard/netyard.db'); print(*(db.execute("
         "f'select count(*) from {t}').fetchone()[0] for t in "
@@ -359,7 +359,7 @@ def test_repair_from_kernel(lab: Lab, damage: str) -> None:
     host.run("ip", "link", "add", "br-other", "type", "bridge")
     host.run("ip", "netns", "add", "guest")
     host.ny("--root", "/run/other", "network", "create", "theirs")
-    wait_for(lambda: "netyard" not in host.out("ps", "-e", "-o", "args="))
+    wait_for(lambda: not host.own_processes())
     before = kernel(host)
     host.ny("network", "create", "--ipv6", "net")
     host.ny("network", "create", "empty")
