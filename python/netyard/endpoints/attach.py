@@ -67,9 +67,10 @@ def attach_endpoints(
     if new:
         with store.transaction():
             store.set_endpoint_states(new, "attaching")
-    change.on_failure(lambda: detach_endpoints(change.root, [plan.endpoint for plan in plans]))
+    planned = [Attachment(plan.endpoint, plan.network) for plan in plans]
+    change.on_failure(lambda: detach_endpoints(change.root, planned))
     meanwhile()
-    firewall.guard(change.root, (plan.endpoint for plan in plans))
+    firewall.guard(change.root, planned)
     conntrack.forget_before(change.root.layout, (plan.endpoint for plan in plans))
     by_driver: dict[str, list[EndpointPlan]] = {}
     for plan in plans:

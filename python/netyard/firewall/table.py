@@ -24,7 +24,7 @@ from netyard.firewall.loopback6 import is_looped, loop_steps
 from netyard.firewall.steps import AddTable, DeleteTable, Step
 from netyard.options import bridge as bridge_options
 from netyard.state import config
-from netyard.state.records import EndpointRecord, NetworkRecord
+from netyard.state.records import Attachment, NetworkRecord
 from netyard.state.root import Root
 
 
@@ -88,24 +88,23 @@ def _bridge_steps(networks: Sequence[NetworkRecord]) -> list[Step]:
     return steps
 
 
-def guard(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
+def guard(root: Root, attached: Iterable[Attachment]) -> None:
     """Check the source addresses of endpoints from now on, if their network has ``spoof_check``."""
-    elements = _guarding(root, endpoints)
+    elements = _guarding(attached)
     if elements:
         apply(root, [("bridge", root.layout.table, steps_to_add(elements))])
 
 
-def release(root: Root, endpoints: Iterable[EndpointRecord]) -> None:
+def release(root: Root, attached: Iterable[Attachment]) -> None:
     """Remove the elements of `guard`, once the interfaces are gone."""
-    elements = _guarding(root, endpoints)
+    elements = _guarding(attached)
     if elements:
         apply(root, [("bridge", root.layout.table, steps_to_delete(elements))])
 
 
-def _guarding(root: Root, endpoints: Iterable[EndpointRecord]) -> Elements:
+def _guarding(attached: Iterable[Attachment]) -> Elements:
     ports = []
-    for endpoint in endpoints:
-        network = root.store.attachment(endpoint).network
+    for endpoint, network in attached:
         if bridge_options.checks_sources(network.options):
             addresses = [*endpoint.addresses, *map(ip_address, endpoint.link_local)]
             ports.append((endpoint.host_ifname, endpoint.mac, addresses))
@@ -135,7 +134,7 @@ def rebuild_table(root: Root) -> None:
             AddTable(),
             DeleteTable(),
             *bridge,
-            *steps_to_add(_guarding(root, joined)),
+            *steps_to_add(_guarding(map(root.store.attachment, joined))),
         ]
     publications = [each for each in root.store.publications() if not each.is_ending]
     guards = any(root.store.read_meta(forwarding_key(version)) for version in (4, 6))

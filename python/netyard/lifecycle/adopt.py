@@ -168,7 +168,7 @@ def _clear(root: Root, record: ContainerRecord) -> None:
     """Leave a namespace as it was before it was adopted."""
     store, path = root.store, root.layout.namespace(record.id)
     unpublish_ports(root, record.id, forgets_flows=False)
-    up = [each for each in store.endpoints_of(record.id) if each.state != "down"]
+    up = [each for each in store.attachments_of(record.id) if each.endpoint.state != "down"]
     detach_endpoints(root, up)
     agent.refresh(root.layout, [record.id], needed=False, ended=True)
     if path.exists():

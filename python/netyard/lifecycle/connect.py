@@ -231,7 +231,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         withdraw_endpoints(change, [(container, gone)])
         return
     with change.store.transaction():
-        _forget(change.root, container, gone)
+        _forget(change.root, container, change.store.attachment(gone))
     cluster.give_up(change.root, container.id, [gone])
 
 
@@ -244,38 +244,38 @@ def withdraw_endpoints(
     has left half-way, connecting or disconnecting, ends here.
     """
     root = change.root
-    refresh = NameRefresh(change, *dict.fromkeys(container.id for container, _ in leaving))
-    take_out_endpoints(root, [gone for _, gone in leaving], meanwhile=refresh.begin)
-    for container, gone in leaving:
-        _follow_leaving(change, container, gone)
+    left = [(container, root.store.attachment(gone)) for container, gone in leaving]
+    refresh = NameRefresh(change, *dict.fromkeys(container.id for container, _ in left))
+    take_out_endpoints(root, [each for _, each in left], meanwhile=refresh.begin)
+    for container, each in left:
+        _follow_leaving(change, container, each)
     refresh.finish(needed=False)
     with root.store.transaction():
-        for container, gone in leaving:
-            _forget(root, container, gone)
+        for container, each in left:
+            _forget(root, container, each)
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
 
 
-def _follow_leaving(change: Change, container: ContainerRecord, gone: EndpointRecord) -> None:
+def _follow_leaving(change: Change, container: ContainerRecord, left: Attachment) -> None:
     """What follows from an interface that is gone: default routes, where the ports are, files."""
     root = change.root
     attached = root.store.attachments_of(container.id)
     rest = [each for each in attached if each.endpoint.state == "up"]
-    left = root.store.attachment(gone)
     carriers = default_routes(rest)
     has_moved = carriers != default_routes([*rest, left])
     # The kernel has taken the interface's own routes with it: without another there is none to set.
     if has_moved and carriers:
         route_defaults(root, container)
-    had_ports = any(each.endpoint_id == gone.id for each in root.store.publications(container.id))
-    if has_moved or had_ports:
+    ports = root.store.publications(container.id)
+    if has_moved or any(each.endpoint_id == left.endpoint.id for each in ports):
         _move_ports(change, container)
     refresh_etc_files(root, container, removed=[left])
 
 
-def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> None:
+def _forget(root: Root, container: ContainerRecord, left: Attachment) -> None:
     """Remove an endpoint from the store, with word of it if it has been told to have come."""
-    network = root.store.attachment(gone).network
+    gone, network = left
     forget_endpoint(root, gone)
     if not network.is_egress and gone.state != "attaching":
         events.network_event(root.store, "disconnect", network, container.id)

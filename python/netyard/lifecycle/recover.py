@@ -63,7 +63,7 @@ def _undo_endpoint(root: Root, endpoint_id: str) -> None:
     if owner.state == "running" and root.layout.namespace(owner.id).exists():
         withdraw_endpoints(Change(root), [(owner, endpoint)])
     else:
-        detach_endpoints(root, [endpoint])
+        detach_endpoints(root, [root.store.attachment(endpoint)])
 
 
 def _undo_container(root: Root, container: ContainerRecord) -> None:

@@ -84,9 +84,9 @@ def _record_end(store: Store, container: ContainerRecord, outcome: Outcome) -> N
 
 def _leave_networks(root: Root, container: ContainerRecord, *, now: bool) -> None:
     store = root.store
-    attached = store.endpoints_of(container.id)
+    attached = store.attachments_of(container.id)
     unpublish_ports(root, container.id, forgets_flows=False)
-    up = [each for each in attached if each.state != "down"]
+    up = [each for each in attached if each.endpoint.state != "down"]
     if up:
         if now:
             detach_endpoints(root, up)
