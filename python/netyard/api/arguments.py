@@ -132,6 +132,9 @@ def _several(
 ) -> tuple[str, ...]:
     if isinstance(value, str):
         return (text(name, value),)
+    # First what it nearly always is: to ask whether something is a mapping takes longer.
+    if isinstance(value, tuple | list):
+        return tuple(check(name, each) for each in value) if value else ()
     if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
         raise refuse(name, value, "a string or several strings")
     return tuple(check(name, each) for each in value)

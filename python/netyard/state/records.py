@@ -94,9 +94,10 @@ class NetworkRecord(NamedTuple):
         NC7); the unspecified address where the interface itself is the way out (contract IV2).
         """
         address = endpoint.address(version)
-        is_closed = self.is_internal or mode_of(self.options, version) == "isolated"
         # The way out of a network that spans hosts is beside it.
-        if address is None or is_closed or self.spans_hosts:
+        if address is None or self.is_internal or self.spans_hosts:
+            return None
+        if mode_of(self.options, version) == "isolated":
             return None
         if version == 4 and endpoint.lease is not None:
             return ip_address(endpoint.lease.gateway) if endpoint.lease.gateway else None
