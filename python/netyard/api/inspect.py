@@ -134,6 +134,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "PublishAllPorts": spec.publish_all,
             "AutoRemove": spec.auto_remove,
             "Privileged": spec.privileged,
+            "UsernsMode": spec.userns,
             "Dns": list(spec.dns),
             "DnsSearch": list(spec.dns_search),
             "DnsOptions": list(spec.dns_options),

@@ -59,6 +59,9 @@ class ContainerSettings(TypedDict, total=False):
         privileged: All capabilities, and /proc/sys to write to.
         cap_add: Capabilities to keep beside Docker's usual ones, such as ``NET_ADMIN``, or ``ALL``.
         cap_drop: Capabilities to take away, or ``ALL``.
+        userns: ``private`` for a user namespace of its own (the default), in which ids are what
+            they are on the host and capabilities count for nothing of the host's; ``host`` for
+            the host's, which ``privileged`` and the network ``host`` mean as well.
         auto_remove: Remove it when it ends.
 
     Example:
@@ -100,6 +103,7 @@ class ContainerSettings(TypedDict, total=False):
     privileged: bool
     cap_add: str | Iterable[str]
     cap_drop: str | Iterable[str]
+    userns: str
     # life
     auto_remove: bool
 

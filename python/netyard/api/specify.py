@@ -21,6 +21,7 @@ from netyard.lifecycle.validate import (
     network_mode,
     parse_network_flag,
     parse_sysctl,
+    parse_userns,
     with_first,
 )
 from netyard.state.root import Root
@@ -212,6 +213,7 @@ def with_isolation(
     privileged: bool,
     cap_add: str | Iterable[str],
     cap_drop: str | Iterable[str],
+    userns: str,
 ) -> ContainerSpec:
     """The same with what it may do, and how its kernel settings are."""
     found = arguments.options("sysctls", sysctls, true="1")
@@ -220,6 +222,7 @@ def with_isolation(
         sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,
+        userns=parse_userns(arguments.text("userns", userns)),
     )
 
 

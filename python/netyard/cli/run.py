@@ -61,6 +61,7 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--privileged", is_flag=True, help="All capabilities, writable /proc/sys."),
     click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
     click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
+    click.option("--userns", default="", metavar="MODE", help="User namespace: private or host."),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
 _PASS_THROUGH = {"allow_interspersed_args": False}

@@ -5,12 +5,14 @@ What a start has built is taken down by `netyard.lifecycle.stop`, at whatever st
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
-from netyard.errors import Conflict
+from netyard.errors import Conflict, Forbidden, KernelError
 from netyard.lifecycle.environment import environment
 from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
@@ -29,6 +31,7 @@ _NAMESPACE_SYSCTLS = [
     ("net.ipv4.ping_group_range", "0\t2147483647"),
     ("net.ipv4.ip_unprivileged_port_start", "0"),
 ]
+_NO_USER_NAMESPACES = (errno.ENOSPC, errno.EINVAL, errno.EPERM, errno.EUSERS)
 
 
 def start_container(
@@ -95,11 +98,30 @@ def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec)
         # Kept by containers that share it while this one was stopped (contract RN7a).
         return
     _core.make_mount_point(str(root.layout.namespaces))
-    _core.create_namespace(str(path))
+    _create_namespace(path, confined=spec.is_confined)
     with opened_namespace(root, container) as namespace:
         _core.set_loopback(namespace, True)
         _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
         _core.write_sysctls(namespace, list(spec.sysctls.items()))
+
+
+def _create_namespace(path: Path, *, confined: bool) -> None:
+    """Make the network namespace, in a user namespace of its own or in ours.
+
+    Raises:
+        KernelError: if the kernel makes none.
+        Forbidden: if this host allows no user namespaces.
+    """
+    try:
+        _core.create_namespace(str(path), confined=confined)
+    except KernelError as error:
+        if confined and error.errno in _NO_USER_NAMESPACES:
+            raise Forbidden(
+                "this host makes no user namespace for a container: user.max_user_namespaces is "
+                "too low, or the kernel has none (CONFIG_USER_NS)",
+                hint="--userns host runs it without one",
+            ) from error
+        raise
 
 
 def _launch(
@@ -137,6 +159,7 @@ def _launch(
         tty=spec.tty,
         interactive=spec.interactive,
         privileged=spec.privileged,
+        host_users=not spec.is_confined,
         capabilities=spec.capabilities,
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),

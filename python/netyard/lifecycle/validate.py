@@ -12,7 +12,7 @@ from typing import Any
 from netyard.errors import Invalid, NetyardError, raise_all
 from netyard.values import ports
 from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
-from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
+from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest, UserNamespace
 
 _LONG_KEYS = {
     "name": "network",
@@ -175,6 +175,13 @@ def parse_sysctl(word: str) -> tuple[str, str]:
             value=word,
         )
     return name, value
+
+
+def parse_userns(word: str) -> UserNamespace:
+    """``host``, or ``private`` or nothing for a user namespace of the container's own."""
+    if word not in ("", "private", "host"):
+        raise Invalid(f"--userns: {word!r} must be private or host", field="--userns", value=word)
+    return "host" if word == "host" else ""
 
 
 def disables_ipv6(sysctls: Mapping[str, str]) -> bool:

@@ -52,6 +52,7 @@ class Launch(NamedTuple):
         directory: The container's runtime directory.
         namespace: Network namespace to join, or ``None`` for the host's.
         files: Pairs of source and absolute path in the container.
+        host_users: Stay in the host's user namespace, whatever the network namespace belongs to.
         attached: How many clients to wait for before the command starts.
     """
 
@@ -72,6 +73,7 @@ class Launch(NamedTuple):
     interactive: bool = False
     privileged: bool = False
     capabilities: int | None = None
+    host_users: bool = False
     attached: int = 0
     on_exit: Sequence[str] = ()
 
@@ -91,6 +93,8 @@ class Launch(NamedTuple):
             words += ["--root", self.rootfs]
         if self.attached:
             words += ["--wait-attach", str(self.attached)]
+        if self.host_users:
+            words.append("--host-users")
         for word in self.on_exit:
             words += ["--on-exit", word]
         return words + _common_options(self)

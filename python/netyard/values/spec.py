@@ -44,6 +44,7 @@ class NetworkRequest(NamedTuple):
 
 
 NetworkMode = Literal["networks", "host", "none", "container"]
+UserNamespace = Literal["", "host"]
 
 
 class _Asked(NamedTuple):
@@ -61,6 +62,7 @@ class _Asked(NamedTuple):
         add_hosts: Pairs of name and address, or ``host-gateway``.
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
+        userns: ``host`` for the host's user namespace, ``""`` for one of its own.
         netns: Absolute path of an adopted namespace, if it was given by one.
     """
 
@@ -81,6 +83,7 @@ class _Asked(NamedTuple):
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
+    userns: UserNamespace = ""
     sysctls: Mapping[str, str] = {}
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
@@ -92,6 +95,11 @@ class _Asked(NamedTuple):
 
 class ContainerSpec(_Asked):
     """What a container was asked to be; the fields are those of a named tuple."""
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether it has a user namespace of its own, to which its network namespace belongs."""
+        return not self.privileged and self.userns != "host"
 
     @cached_property
     def port_requests(self) -> "Sequence[PortRequest]":

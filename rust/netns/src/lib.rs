@@ -8,6 +8,7 @@ mod mounts;
 mod namespace;
 mod process;
 mod sysctl;
+mod user_namespace;
 
 pub use error::{Error, Result};
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};

@@ -9,13 +9,19 @@ use rustix::mount::UnmountFlags;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Error, Result};
+use crate::user_namespace;
 
 /// Makes a network namespace that lives as long as the file `path` is mounted.
 ///
-/// The namespace is made on a thread that is thrown away, so the caller's own never changes.
-pub fn create(path: &Path) -> Result<()> {
+/// It belongs to our own user namespace, or, `confined`, to one made for it.
+pub fn create(path: &Path, confined: bool) -> Result<()> {
     make_file(path)?;
-    let outcome = on_thread(|| unshare_and_bind(path)).and_then(|made| made);
+    let outcome = if confined {
+        user_namespace::create_network(path)
+    } else {
+        // On a thread that is thrown away, so that the caller's own namespace never changes.
+        on_thread(|| unshare_and_bind(path)).and_then(|made| made)
+    };
     if outcome.is_err() {
         let _ = std::fs::remove_file(path);
     }

@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::io::Errno;
-use rustix::thread::LinkNameSpaceType;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Error, Result};
 use crate::mounts::{bind_files, prepare_root, FileMount};
+use crate::user_namespace;
 
 /// Capabilities a container keeps unless told otherwise: Docker's default set.
 ///
@@ -74,6 +75,8 @@ pub struct Sandbox {
     /// Directories that are covered.
     pub hidden: Vec<PathBuf>,
     pub privileged: bool,
+    /// Stay in the caller's user namespace, though the network may belong to another.
+    pub host_users: bool,
 }
 
 /// A process that could not be started: the step, and why.
@@ -110,7 +113,7 @@ pub fn spawn(
     program: &Program,
     terminal: &Terminal,
 ) -> std::result::Result<i32, SpawnError> {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWPID;
+    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
     start(flags, program, terminal, || enter_sandbox(sandbox))
 }
 
@@ -136,16 +139,21 @@ pub fn join(target: BorrowedFd<'_>) -> Result<()> {
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWPID;
-    // SAFETY: plain system call; this process has one thread, as setns to a mount namespace wants.
-    let status = unsafe { libc::setns(target.as_raw_fd(), kinds) };
-    if status != 0 {
-        return Err(Error::new(
-            "enter container",
-            "",
-            std::io::Error::last_os_error(),
-        ));
-    }
-    Ok(())
+    let enter = |kinds| {
+        // SAFETY: plain system call; this process has one thread, as setns to a mount namespace
+        // wants.
+        match unsafe { libc::setns(target.as_raw_fd(), kinds) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // EINVAL: its user namespace is ours, which cannot be entered once more.
+    enter(kinds | libc::CLONE_NEWUSER)
+        .or_else(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) => enter(kinds),
+            _ => Err(error),
+        })
+        .map_err(|error| Error::new("enter container", "", error))
 }
 
 fn start(
@@ -241,11 +249,43 @@ fn try_child(
 }
 
 fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
+    let mut owner = None;
     if let Some(network) = &sandbox.network {
-        let kind = Some(LinkNameSpaceType::Network);
-        rustix::thread::move_into_link_name_space(network.as_fd(), kind)
-            .map_err(|errno| Error::new("enter network namespace", "", errno))?;
+        enter_namespace(network.as_fd(), LinkNameSpaceType::Network)?;
+        if !sandbox.host_users {
+            owner = user_namespace::other_owner(network.as_fd())?;
+        }
     }
+    let own_network = sandbox.network.is_some();
+    match &sandbox.root {
+        Some(root) => prepare_root(root, &sandbox.files, own_network, sandbox.privileged)?,
+        None => bind_files(
+            &sandbox.files,
+            &sandbox.unmount,
+            &sandbox.hidden,
+            own_network,
+            sandbox.privileged,
+        )?,
+    }
+    let mut own = UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
+    if let Some(owner) = &owner {
+        enter_namespace(owner.as_fd(), LinkNameSpaceType::User)?;
+        // A copy of the mounts that belongs to the user namespace: what root has mounted until
+        // here is locked in it, and cannot be taken off what it covers.
+        own |= UnshareFlags::NEWNS;
+    }
+    // SAFETY: no descriptors are unshared.
+    unsafe { rustix::thread::unshare_unsafe(own) }
+        .map_err(|errno| Error::new("create namespaces", "", errno))?;
+    name_host(sandbox)
+}
+
+fn enter_namespace(namespace: BorrowedFd<'_>, kind: LinkNameSpaceType) -> Result<()> {
+    rustix::thread::move_into_link_name_space(namespace, Some(kind))
+        .map_err(|errno| Error::new("enter namespace", "", errno))
+}
+
+fn name_host(sandbox: &Sandbox) -> Result<()> {
     if let Some(name) = &sandbox.hostname {
         rustix::system::sethostname(name.as_bytes())
             .map_err(|errno| Error::new("set hostname", name, errno))?;
@@ -254,17 +294,7 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
         rustix::system::setdomainname(name.as_bytes())
             .map_err(|errno| Error::new("set domain name", name, errno))?;
     }
-    let own_network = sandbox.network.is_some();
-    match &sandbox.root {
-        Some(root) => prepare_root(root, &sandbox.files, own_network, sandbox.privileged),
-        None => bind_files(
-            &sandbox.files,
-            &sandbox.unmount,
-            &sandbox.hidden,
-            own_network,
-            sandbox.privileged,
-        ),
-    }
+    Ok(())
 }
 
 fn connect(terminal: &Terminal) -> rustix::io::Result<()> {

@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use crate::convert::borrow_fd;
 use crate::errors::{Failure, Outcome};
 
-/// Makes a network namespace that is kept at a path.
+/// Makes a network namespace that is kept at a path; `confined`, in a user namespace of its own.
 #[pyfunction]
-pub(crate) fn create_namespace(py: Python<'_>, path: PathBuf) -> PyResult<()> {
-    py.detach(|| netns::create(&path).map_err(Failure::from))?;
+#[pyo3(signature = (path, confined=false))]
+pub(crate) fn create_namespace(py: Python<'_>, path: PathBuf, confined: bool) -> PyResult<()> {
+    py.detach(|| netns::create(&path, confined).map_err(Failure::from))?;
     Ok(())
 }
 

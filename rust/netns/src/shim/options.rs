@@ -19,6 +19,7 @@ pub(crate) struct Options {
     pub(crate) unmount: Vec<PathBuf>,
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) privileged: bool,
+    pub(crate) host_users: bool,
     pub(crate) capabilities: Option<u64>,
     pub(crate) user: Option<(u32, u32, Vec<u32>)>,
     pub(crate) workdir: Option<PathBuf>,
@@ -63,6 +64,7 @@ impl Options {
     fn flag(&mut self, name: &str) -> bool {
         match name {
             "--privileged" => self.privileged = true,
+            "--host-users" => self.host_users = true,
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
             "--no-stdin" => self.no_stdin = true,
@@ -145,6 +147,7 @@ impl Options {
             unmount: std::mem::take(&mut self.unmount),
             hidden: std::mem::take(&mut self.hidden),
             privileged: self.privileged,
+            host_users: self.host_users,
         }
     }
 }
