@@ -162,6 +162,9 @@ class ContainerProcess(ContainerBase):
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one more command in it and wait for it.
 
+        What has not ended in time is killed with its children and theirs, and with what is in its
+        session. A daemon goes on: one that has left both by a session and a parent of its own.
+
         Args:
             command: Program and arguments, a word each.
             environment: Further variables, beside the container's.
@@ -171,7 +174,7 @@ class ContainerProcess(ContainerBase):
             interactive: Let it read what we could.
             capture: Collect output; otherwise it goes where ours goes.
             input: What it is to read; nothing if not given.
-            timeout: How many seconds it has; without end if not given.
+            timeout: How many seconds it has, writing or not; without end if not given.
 
         Returns:
             ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
@@ -180,7 +183,7 @@ class ContainerProcess(ContainerBase):
             Conflict: if the container does not run.
             Forbidden: if it is adopted.
             StartFailed: if the command is not found (127) or cannot be executed (126).
-            TimedOut: if it has not ended in time; it has been killed, with all it has started.
+            TimedOut: if it has not ended in time; it has been killed, with what it has started.
             Invalid: for a parameter that is wrong.
 
         Example:
@@ -224,8 +227,8 @@ class ContainerProcess(ContainerBase):
             Invalid: for a parameter that is wrong.
 
         Example:
-            >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
-            ...     for output in tail:
+            >>> with web.popen("ping", "-c3", "db") as ping:
+            ...     for output in ping:
             ...         print(output.stream, output.data)
         """
         from netyard.runtime import execution

@@ -18,7 +18,8 @@ from netyard.runtime import shim
 from netyard.runtime.process import end_all, open_child, signal_number
 from netyard.state.layout import Layout
 
-_CHUNK = 65536
+# As much as a pipe holds.
+_CHUNK = 16 * os.sysconf("SC_PAGE_SIZE")
 _END_SECONDS = 10.0
 
 
@@ -40,7 +41,7 @@ class Execution:
     Iterating gives what it writes, as it comes, until both its streams are closed. Writing to it
     and waiting for it read what it writes meanwhile and keep it for the iteration, so that it never
     waits for its reader while that waits for it. As a context manager it ends the command, with all
-    that the command has started, if it still runs. It is for one thread at a time.
+    that `netyard.Container.exec` ends with one, if it still runs. It is for one thread at a time.
 
     Attributes:
         command: Program and arguments.
@@ -48,8 +49,8 @@ class Execution:
         stdin: What the command reads: ``write(bytes)`` and ``close()``.
 
     Example:
-        >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
-        ...     for output in tail:
+        >>> with web.popen("ping", "-c3", "db") as ping:
+        ...     for output in ping:
         ...         print(output.stream, output.data)
     """
 
@@ -107,10 +108,14 @@ class Execution:
         """
         deadline = _deadline(timeout)
         while (status := self.returncode) is None:
-            if not self._step(_left(deadline)) and _left(deadline) == 0:
+            self._step(_left(deadline))
+            # Whether or not it writes: one that writes without end has to end in time as well.
+            if _left(deadline) == 0 and self.returncode is None:
                 raise TimedOut(f"{self._name} has not ended within {timeout:g} seconds")
-        while self._outputs and self._step(0):
-            pass
+        # What it has written, and that this is all; what it has started may go on writing.
+        for _ in range(2):
+            if self._outputs:
+                self._step(0)
         return status
 
     def kill(self, number: int | str = signal.SIGKILL) -> None:
@@ -123,7 +128,7 @@ class Execution:
             Invalid: if there is no such signal.
 
         Example:
-            >>> tail.kill("TERM")
+            >>> ping.kill("INT")
         """
         wanted = signal_number("number", number)
         for fd in self._pidfds[1:]:
@@ -216,13 +221,14 @@ class Execution:
                 self._close_input()
             if not self._outputs and self.returncode is not None:
                 return
-            if not self._step(_left(deadline)) and _left(deadline) == 0:
+            self._step(_left(deadline))
+            if _left(deadline) == 0 and (self._outputs or self.returncode is None):
                 raise TimedOut(
                     f"{self._name} has not ended within {timeout:g} seconds and was killed"
                 )
 
     def _end(self) -> None:
-        """Kill it and all that it has started, and reap it."""
+        """Kill it and what it has started (see `end_all`), and reap it."""
         end_all(self._process.pid)
         try:
             self._process.wait(_END_SECONDS)
@@ -299,7 +305,7 @@ def run(
         layout: Of its root.
         request: What to start.
         data: What it is to read.
-        timeout: How many seconds it has; after that it is killed, with all it has started.
+        timeout: How many seconds it has; after that it is killed, with what it has started.
         capture: Collect its output instead of passing it through.
 
     Returns:
