@@ -48,3 +48,48 @@ def test_what_writes_without_end_is_ended_in_time(host: Machine) -> None:
         "3",
         "b'first\\n'",
     ]
+
+
+_REMOVED = (
+    _MADE
+    + """
+import threading
+def run(command, **more):
+    return Container.run("sh", "-c", command, network="none", auto_remove=True, host=host, **more)
+print(run("sleep 0.3; exit 3").wait(timeout=30))
+print(run("exit 4").wait(timeout=30))
+# Its supervisor has removed it before anything asks.
+gone = run("exit 5")
+while host.store.container(gone.id):
+    time.sleep(0.02)
+print(gone.wait(timeout=30), gone.wait())
+killed = run("sleep 600")
+killed.kill()
+print(killed.wait(timeout=30))
+# All that wait for one are told the same.
+shared, told = run("sleep 0.5; exit 6"), []
+def wait():
+    told.append(Container(Host(), host.store.container(shared.id)).wait(timeout=30))
+threads = [threading.Thread(target=wait) for _ in range(5)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(*told)
+with host.batch():
+    print(run("exit 7").wait(timeout=30))
+never = Container.create("true", network="none", host=host)
+never.remove()
+try:
+    never.wait()
+except NotFound as error:
+    print("has been removed" in str(error))
+print(len(host.containers.list(all=True)))
+"""
+)
+
+
+def test_those_removed_with_their_end_tell_how_they_ended(host: Machine) -> None:
+    """`wait` has the command's status though nothing else of the container is left."""
+    told = host.python(_REMOVED).splitlines()
+    assert told == ["3", "4", "5 5", "137", "6 6 6 6 6", "7", "True", "1"]

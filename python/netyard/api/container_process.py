@@ -118,10 +118,12 @@ class ContainerProcess(ContainerBase):
 
         Returns:
             The status of its first process; 128 and the number if a signal ended it. That of the
-            last time if it does not run.
+            last time if it does not run; also if it has been removed with its end (``auto_remove``)
+            or since.
 
         Raises:
             TimedOut: if it still runs then; it goes on. Also a `TimeoutError`.
+            NotFound: if it has been removed, and its end is not of the last ten thousand events.
             Invalid: if the timeout is no number of seconds.
             Forbidden: if it is adopted: netyard knows none of its processes.
 
@@ -131,7 +133,10 @@ class ContainerProcess(ContainerBase):
         """
         if timeout is not None:
             arguments.seconds("timeout", timeout)
-        record = self.record
+        try:
+            record = self.record
+        except NotFound:
+            return self._last_status()
         if record.kind == "adopted":
             raise Forbidden(
                 f"container {record.name!r} is adopted: netyard waits for nothing in it"
@@ -144,7 +149,17 @@ class ContainerProcess(ContainerBase):
                     f"container {record.name!r} has not ended within {timeout:g} seconds"
                 )
         ended = finish_container(self.host, record.id)
-        return ended.exit_code if ended else 0
+        # Whoever sees its end first, we or its supervisor, removes what is to be removed with it.
+        return ended.exit_code if ended else self._last_status()
+
+    def _last_status(self) -> int:
+        """The status of one that has been removed."""
+        status = events.last_status(self.host.store, self.id)
+        if status is None:
+            raise NotFound(
+                f"container {self.id[:12]} has been removed, and how it has ended is not known"
+            )
+        return status
 
     # -- further processes --------------------------------------------------------------------
 

@@ -48,6 +48,17 @@ def _record(
     store.add_event(now, json.dumps(body))
 
 
+def last_status(store: Store, container_id: str) -> int | None:
+    """With what status a container last ended, removed since or not; ``None`` if that is not known.
+
+    Of those that are removed with their end nothing else is left to tell it.
+    """
+    for event in map(json.loads, store.events_naming(container_id)):
+        if event["Action"] == "die" and event["Actor"]["ID"] == container_id:
+            return int(event["Actor"]["Attributes"]["exitCode"])
+    return None
+
+
 def read(
     store: Store, *, since_ns: int | None = None, until_ns: int | None = None, follow: bool = True
 ) -> Iterator[dict[str, Any]]:

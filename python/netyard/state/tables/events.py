@@ -22,6 +22,11 @@ class EventTable(Connection):
         query = "SELECT id, time_ns, body FROM events WHERE id > ? ORDER BY id"
         return [(row[0], row[1], row[2]) for row in self._rows(query, (number,))]
 
+    def events_naming(self, word: str) -> list[str]:
+        """The bodies of events in which a word is, such as an id; the latest first."""
+        query = "SELECT body FROM events WHERE instr(body, ?) ORDER BY id DESC"
+        return [row[0] for row in self._rows(query, (word,))]
+
     def last_event(self) -> int:
         """The number of the latest event, 0 if there was none."""
         return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
