@@ -24,6 +24,7 @@ from netyard import (
     DriverError,
     Endpoint,
     Event,
+    EventStream,
     Execution,
     Exhausted,
     Forbidden,
@@ -168,6 +169,9 @@ def lines(web: Container) -> Iterator[LogRecord]:
 
 def happenings(host: Host) -> list[Event]:
     """What has happened, and what does."""
+    with host.events(filters="container=web") as stream:
+        followed: EventStream = stream
+        followed.close()
     for event in host.events(filters=["type=container", "event=die"], until="2026-11-25T10:00:00Z"):
         print(event.time.isoformat(), event.name, event.id, event.attributes.get("exitCode"))
     return list(host.events(since=datetime(2026, 1, 1), follow=False, filters="type=network"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from netyard.api.cluster import Members
     from netyard.api.container import Container
-    from netyard.api.event import Event
+    from netyard.api.event import EventStream
     from netyard.api.network import Network
     from netyard.api.settings import AdoptSettings, ContainerSettings, NetworkSettings
 
@@ -138,7 +138,7 @@ class Host(Root):
         until: str | float | datetime | None = None,
         filters: str | Iterable[str] = (),
         follow: bool = True,
-    ) -> Iterator[Event]:
+    ) -> EventStream:
         """What happens to networks and containers, as ``netyard events`` shows it.
 
         It begins with the call, not with the first event that is asked for: what is done in between
@@ -150,9 +150,14 @@ class Host(Root):
                 on, or without ``follow`` with the oldest.
             until: End at this time, which may be to come.
             filters: ``KEY=VALUE`` words: ``type`` (``network``, ``container``), ``event``
-                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). The same
-                key twice means either, different keys mean both. One string is one word.
-            follow: Wait for those that come; otherwise end with the latest.
+                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). Those of
+                a container are also those of networks that it is connected to and disconnected
+                from. The same key twice means either, different keys mean both. One string is one
+                word.
+            follow: Wait for those that come, until it is closed; otherwise end with the latest.
+
+        Returns:
+            An iterator that can be closed, by another thread too, or used in a ``with`` block.
 
         Raises:
             Invalid: for a time or a filter that is none, at the call.
@@ -161,18 +166,22 @@ class Host(Root):
             >>> for event in host.events(filters=["type=container", "event=die"]):
             ...     print(event.name, event.attributes["exitCode"])
         """
+        import threading
+
         from netyard.api import arguments
-        from netyard.api.event import event_of
+        from netyard.api.event import EventStream
         from netyard.lifecycle.event_stream import follow_events
 
+        closed = threading.Event()
         told = follow_events(
             self,
             since=since,
             until=until,
             filters=arguments.words("filters", filters),
             follow=arguments.flag("follow", follow),
+            closed=closed,
         )
-        return map(event_of, told)
+        return EventStream(told, closed)
 
     def _finish_interrupted(self) -> None:
         """See `Root._finish_interrupted`."""

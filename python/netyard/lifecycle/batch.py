@@ -96,7 +96,7 @@ class Batch:
         with self._change.store.transaction():
             settle_endpoints(self._change.store, made)
             for container, each in planned:
-                events.network_event(self._change.store, "connect", each.network, container.id)
+                events.network_event(self._change.store, "connect", each.network, container)
         names.finish(needed=has_name_service(each for _, each in planned))
 
     def _attach(

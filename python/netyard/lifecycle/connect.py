@@ -87,7 +87,7 @@ def _join(
 
 def _note_connected(store: Store, container: ContainerRecord, network: NetworkRecord) -> None:
     if not network.is_egress:
-        events.network_event(store, "connect", network, container.id)
+        events.network_event(store, "connect", network, container)
 
 
 def _plan(
@@ -278,7 +278,7 @@ def _forget(root: Root, container: ContainerRecord, gone: EndpointRecord) -> Non
     network = root.store.attachment(gone).network
     forget_endpoint(root, gone)
     if not network.is_egress and gone.state != "attaching":
-        events.network_event(root.store, "disconnect", network, container.id)
+        events.network_event(root.store, "disconnect", network, container)
 
 
 def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> None:
