@@ -86,7 +86,7 @@ METHODS = [
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains_what_the_store_refuses(tmp_path: Path, name: str) -> None:
-    """SQLite's errors are none of the callers' business: here, that the store is closed."""
+    """SQLite's errors are none of the callers' business: here, that its connection is closed."""
     store = Store(tmp_path / "db", create=True)
     method = getattr(store, name)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -96,13 +96,23 @@ def test_every_method_explains_what_the_store_refuses(tmp_path: Path, name: str)
         if each.kind in positional
     ]
     columns = {"state": "up"} if name.startswith("update_") else {}
-    store.close()
+    store._db.close()
     with pytest.raises(StoreError, match=f"the store {tmp_path}/db cannot be used: .*closed"):
         result = method(*arguments, **columns)
         if isinstance(result, AbstractContextManager):
             result.__enter__()
         elif isinstance(result, Iterator):
             list(result)
+
+
+def test_a_closed_one_says_so(tmp_path: Path) -> None:
+    """And what to do instead."""
+    store = Store(tmp_path / "db", create=True)
+    store.close()
+    with pytest.raises(StoreError, match=f"the Host of {tmp_path} is closed") as told:
+        store.networks()
+    assert told.value.hint == "open another, as Host(root=...)"
+    store.close()
 
 
 def test_all_methods_are_tried() -> None:

@@ -29,7 +29,8 @@ class Host(Root):
     """The networks and containers of one root.
 
     Hosts are equal if their state directory is the same. As a context manager it closes its store
-    at the end; its networks and containers go on.
+    at the end; its networks and containers go on. A child that is forked off can go on with it;
+    what was being changed stays the parent's. Within a block of `batch` a child can only read.
 
     Args:
         root: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
@@ -55,7 +56,7 @@ class Host(Root):
         self._settle()
 
     def __repr__(self) -> str:
-        return f"<Host {self.layout.root}>"
+        return f"<Host {self.layout.root}{'' if self._is_open else ' closed'}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Host):
@@ -124,7 +125,8 @@ class Host(Root):
             change.batch = batch = Batch(change)
             try:
                 yield
-                batch.flush()
+                if not change.is_of_parent:
+                    batch.flush()
             except BaseException as error:
                 batch.abandon(error)
                 raise
