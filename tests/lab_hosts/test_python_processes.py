@@ -93,3 +93,66 @@ def test_those_removed_with_their_end_tell_how_they_ended(host: Machine) -> None
     """`wait` has the command's status though nothing else of the container is left."""
     told = host.python(_REMOVED).splitlines()
     assert told == ["3", "4", "5 5", "137", "6 6 6 6 6", "7", "True", "1"]
+
+
+_REFUSED = (
+    _MADE
+    + """
+import array
+def refused(call, *wanted):
+    try:
+        print("taken", call())
+    except NetyardError as error:
+        told = f"{type(error).__name__}: {error}"
+        assert all(each in told for each in wanted), told
+long = "x" * 200_000
+told = ("StartFailed: command 'echo' cannot be executed", "longer than the kernel takes", "131072")
+refused(lambda: box.exec("echo", long), *told)
+refused(lambda: box.exec("echo", *["x" * 100_000] * 40), *told)
+refused(lambda: box.popen("echo", long), *told)
+refused(lambda: box.exec("echo", environment={"A": long}), *told)
+refused(lambda: Container.run("echo", long, name="long", network="none", host=host), *told)
+refused(lambda: Container.run("echo", environment={"A": long}, network="none", host=host), *told)
+assert host.containers.list(all=True) == [box]
+assert box.exec("cat", input=bytearray(b"abc")).stdout == b"abc"
+assert box.exec("cat", input=memoryview(b"abcdef")[::2]).stdout == b"ace"
+numbers = array.array("I", [1, 2])
+assert box.exec("cat", input=memoryview(numbers)).stdout == numbers.tobytes()
+with box.popen("cat") as cat:
+    assert cat.stdin.write(memoryview(b"abcdef")[::2]) == 3
+    assert cat.stdin.write(memoryview(numbers)) == 8
+    cat.stdin.close()
+    assert b"".join(each.data for each in cat) == b"ace" + numbers.tobytes()
+before = len(os.listdir("/proc/self/fd"))
+# It ends while commands are started in it, at any of their steps.
+for number in range(60):
+    brief = Container.run("sleep", f"0.0{number % 10}", name="brief", network="none", host=host)
+    try:
+        while True:
+            if number % 2:
+                brief.exec("true")
+            else:
+                with brief.popen("true") as each:
+                    each.wait()
+    except Conflict as error:
+        assert str(error) == "container 'brief' is not running"
+    brief.remove()
+assert len(os.listdir("/proc/self/fd")) == before
+net = Network.create("net", host=host)
+host.close()
+closed = "StoreError: the Host of /var/lib/netyard is closed"
+for call in (
+    lambda: box.status, lambda: box.exec("true"), lambda: host.networks.list(), host.batch().__enter__,
+    lambda: net.connect(box), lambda: list(host.events(follow=False)), lambda: box.wait(),
+    lambda: Container.run("true", host=host), lambda: net.remove(), lambda: box.remove(force=True),
+):
+    refused(call, closed)
+print(repr(host), repr(net)[:12], repr(box) == f"<Container {box.id[:12]}>", host == Host())
+"""
+)
+
+
+def test_what_cannot_be_is_one_sentence_of_a_type(host: Machine) -> None:
+    """Too long a command, a container that is just ending, a host that is closed."""
+    told = host.python(_REFUSED)
+    assert told == "<Host /var/lib/netyard closed> <Network net True True"

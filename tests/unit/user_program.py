@@ -148,9 +148,13 @@ def commands(web: Container) -> bytes:
     done: subprocess.CompletedProcess[bytes] = web.exec(
         Path("/usr/bin/sort"), "-r", input=b"a\nb\n", timeout=5, workdir=Path("/"), user="nobody"
     )
+    web.exec("cat", input=bytearray(b"a"))
+    web.exec("cat", input=memoryview(b"a"))
     with web.popen("cat", environment={"N": 1}) as cat:
         running: Execution = cat
         running.stdin.write(done.stdout)
+        running.stdin.write(bytearray(done.stdout))
+        running.stdin.write(memoryview(done.stdout))
         running.stdin.close()
         chunks: list[Output] = list(running)
         status: int | None = running.returncode

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from netyard.api import arguments
 from netyard.api.container_base import ContainerBase
-from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound, StartFailed, TimedOut
 from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from netyard.runtime.logs import LogRecord
 
 _KILL_SECONDS = 10.0
+_ENDING_SECONDS = 0.5
+_NOT_ENTERED = 125
 
 
 class ContainerProcess(ContainerBase):
@@ -172,7 +175,7 @@ class ContainerProcess(ContainerBase):
         tty: bool = False,
         interactive: bool = False,
         capture: bool = True,
-        input: bytes | None = None,
+        input: bytes | bytearray | memoryview | None = None,
         timeout: float | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one more command in it and wait for it.
@@ -195,9 +198,10 @@ class ContainerProcess(ContainerBase):
             ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
 
         Raises:
-            Conflict: if the container does not run.
+            Conflict: if the container does not run, or is just ending.
             Forbidden: if it is adopted.
-            StartFailed: if the command is not found (127) or cannot be executed (126).
+            StartFailed: if the command is not found (127) or cannot be executed (126), as one whose
+                words or variables are too long.
             TimedOut: if it has not ended in time; it has been killed, with what it has started.
             Invalid: for a parameter that is wrong.
 
@@ -215,7 +219,8 @@ class ContainerProcess(ContainerBase):
 
         shown = arguments.flag("capture", capture)
         layout = self.host.layout
-        return execution.run(layout, request, data=input, timeout=timeout, capture=shown)
+        with self._unless_it_ends():
+            return execution.run(layout, request, data=input, timeout=timeout, capture=shown)
 
     def popen(
         self,
@@ -236,9 +241,10 @@ class ContainerProcess(ContainerBase):
             The running command: iterate over what it writes, write to its ``stdin``, ``wait``.
 
         Raises:
-            Conflict: if the container does not run.
+            Conflict: if the container does not run, or is just ending.
             Forbidden: if it is adopted.
-            StartFailed: if the command is not found (127) or cannot be executed (126).
+            StartFailed: if the command is not found (127) or cannot be executed (126), as one whose
+                words or variables are too long.
             Invalid: for a parameter that is wrong.
 
         Example:
@@ -249,7 +255,8 @@ class ContainerProcess(ContainerBase):
         from netyard.runtime import execution
 
         request = self._request(command, environment, workdir, user)
-        return execution.started(self.host.layout, request)
+        with self._unless_it_ends():
+            return execution.started(self.host.layout, request)
 
     def _request(
         self,
@@ -292,6 +299,24 @@ class ContainerProcess(ContainerBase):
             ['python3 -m http.server']
         """
         return processes_below(self._running().pid)
+
+    @contextmanager
+    def _unless_it_ends(self) -> Iterator[None]:
+        """What cannot be started in a container that is just ending is refused as in an ended one.
+
+        Raises:
+            Conflict: if it ends.
+        """
+        before = self.record
+        try:
+            yield
+        except StartFailed as error:
+            # A container that cannot be entered is about to end if its first process is.
+            patience = _ENDING_SECONDS if error.exit_code == _NOT_ENTERED else 0
+            with Process(before) as process:
+                if not process.wait(patience):
+                    raise
+            raise Conflict(f"container {before.name!r} is not running") from error
 
     def _running(self) -> ContainerRecord:
         record = self.record
@@ -343,7 +368,9 @@ class ContainerProcess(ContainerBase):
             return False
 
 
-def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
+def _check_input(
+    given: bytes | bytearray | memoryview | None, *, tty: bool, interactive: bool
+) -> None:
     if given is None:
         return
     if not isinstance(given, bytes | bytearray | memoryview):

@@ -152,18 +152,19 @@ class Execution:
     def _name(self) -> str:
         return f"command {self.command[0]!r}"
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: bytes | bytearray | memoryview) -> int:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise Invalid(f"data: {data!r} must be bytes, not {type(data).__name__}", field="data")
         if self._input is None:
             raise ValueError(f"what {self._name} reads is closed")
-        self._pending = memoryview(data).cast("B")
+        self._pending = _bytes_of(data)
+        size = len(self._pending)
         while self._pending:
             self._step(None)
         if self._is_broken:
             self._is_broken = False
             raise BrokenPipeError(f"{self._name} reads no more")
-        return len(data)
+        return size
 
     def _close_input(self) -> None:
         if self._input is not None:
@@ -209,13 +210,15 @@ class Execution:
             self._is_broken = True
             self._close_input()
 
-    def _communicate(self, data: bytes | None, timeout: float | None) -> None:
+    def _communicate(
+        self, data: bytes | bytearray | memoryview | None, timeout: float | None
+    ) -> None:
         """Feed it and read it until it has ended and its streams are closed."""
         if not self._outputs and self._input is None and timeout is None:
             self._process.wait()
             return
         deadline = _deadline(timeout)
-        self._pending = memoryview(data or b"").cast("B")
+        self._pending = _bytes_of(data or b"")
         while True:
             if not self._pending:
                 self._close_input()
@@ -257,7 +260,7 @@ class Stdin:
         """Whether the command has been told that nothing more comes, or reads no more."""
         return self._execution._input is None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray | memoryview) -> int:
         """Have the command read something; returns when the pipe to it has taken all of it.
 
         Args:
@@ -295,7 +298,7 @@ def run(
     layout: Layout,
     request: shim.Exec,
     *,
-    data: bytes | None = None,
+    data: bytes | bytearray | memoryview | None = None,
     timeout: float | None = None,
     capture: bool = True,
 ) -> subprocess.CompletedProcess[bytes]:
@@ -336,6 +339,12 @@ def run(
         found["stdout"] if capture else None,
         found["stderr"] if capture else None,
     )
+
+
+def _bytes_of(data: bytes | bytearray | memoryview) -> memoryview:
+    view = memoryview(data)
+    # Only what lies in one piece can be seen as bytes.
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
 
 
 def _deadline(timeout: float | None) -> float | None:
