@@ -15,6 +15,7 @@ import pytest
 
 from netyard.errors import StoreError
 from netyard.state import connection
+from netyard.state.held_events import HeldEvent
 from netyard.state.records import (
     ContainerRecord,
     EndpointRecord,
@@ -75,6 +76,8 @@ SAMPLES: dict[str, Any] = {
     "NetworkState": "ready",
     "EndpointState": "up",
     "Iterable[str]": ["x"],
+    "HeldEvent": HeldEvent(1, "{}"),
+    "Iterable[HeldEvent]": [HeldEvent(1, "{}")],
     "Iterable[Publication]": [PUBLICATION],
 }
 METHODS = [
@@ -299,7 +302,7 @@ def test_events_are_read_in_order(tmp_path: Path) -> None:
     assert seen is not None
     assert two.has_changed(seen) is None
     for number in range(3):
-        one.add_event(number, f'{{"n": {number}}}')
+        one.add_event(HeldEvent(number, f'{{"n": {number}}}'))
     assert two.has_changed(seen) is not None
     assert [body for _, _, body in two.events_after(1)] == ['{"n": 1}', '{"n": 2}']
     assert two.last_event() == 3

@@ -105,8 +105,9 @@ class Host(Root):
         Within the block `Network.connect` of running containers plans and returns, addresses and
         all; the interfaces are there at its end, or before whatever else is changed in it, and
         have another name if something else has put an interface of that name into the container
-        meanwhile. So with `Network.disconnect`. If the block raises, nothing of what it has planned
-        is done.
+        meanwhile. So with `Network.disconnect`. If the block raises, what it has made and connected
+        goes, and what it has disconnected is connected again as it was; `Host.events` tells of
+        none of it. What has ended or been removed in it stays so.
 
         Raises:
             KernelError: if the kernel refuses one of them; then none is done.

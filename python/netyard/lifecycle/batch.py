@@ -56,7 +56,7 @@ class Batch:
         return endpoint.id in self._leaving
 
     def abandon(self, error: BaseException) -> None:
-        """Nothing of what is planned and not yet made has been."""
+        """Nothing of what is planned and not yet made has been; the change undoes what was made."""
         self._planned.clear()
         self._leaving.clear()
         self._transaction.__exit__(type(error), error, error.__traceback__)

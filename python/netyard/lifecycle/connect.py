@@ -16,6 +16,7 @@ from netyard.ipc import cluster
 from netyard.lifecycle.etc_files import refresh_etc_files
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.name_service import NameRefresh, has_name_service
+from netyard.lifecycle.reconnect import reconnect
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
@@ -232,6 +233,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         return
     with change.store.transaction():
         _forget(change.root, container, gone)
+    change.on_failure(lambda: reconnect(change.root, [(container, gone)]))
     cluster.give_up(change.root, container.id, [gone])
 
 
@@ -252,6 +254,8 @@ def withdraw_endpoints(
     with root.store.transaction():
         for container, gone in leaving:
             _forget(root, container, gone)
+    # Before the ports are put back, which lead to its interfaces.
+    change.on_failure(lambda: reconnect(root, leaving))
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
 

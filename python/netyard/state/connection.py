@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netyard.errors import StoreError
+from netyard.state.held_events import HeldEvents
 from netyard.state.records import NetworkRecord
 from netyard.state.schema import MIGRATIONS, VERSION
 
@@ -60,6 +61,7 @@ class Connection:
         # Why what the transaction has recorded so far is gone, if it is.
         self._loss: StoreError | None = None
         self._is_alone = False
+        self.held_events = HeldEvents()
         # Networks are read the most: kept until another connection writes, or a transaction fails.
         self._networks: dict[str, NetworkRecord] = {}
         self._data_version = -1
@@ -139,6 +141,7 @@ class Connection:
                 return
             self._execute("BEGIN IMMEDIATE")
             self._is_in_transaction = True
+            held = self.held_events.position()
             try:
                 yield
                 if self._loss is not None:
@@ -146,6 +149,7 @@ class Connection:
                 self._execute("COMMIT")
             except BaseException:
                 self._networks.clear()
+                self.held_events.cut(held)
                 self._roll_back()
                 raise
             finally:
@@ -165,10 +169,12 @@ class Connection:
         """
         with self._lock:
             self._execute("SAVEPOINT attempt")
+            held = self.held_events.position()
             try:
                 yield
             except BaseException:
                 self._networks.clear()
+                self.held_events.cut(held)
                 if self._loss is None:
                     self._execute("ROLLBACK TO attempt")
                     self._execute("RELEASE attempt")
@@ -217,6 +223,7 @@ class Connection:
         self._for_fork.clear()
         self._lock, self._statement = threading.RLock(), threading.Lock()
         self._is_in_transaction, self._loss, self._is_alone = False, None, False
+        self.held_events.end()
         self._networks.clear()
 
     # -- statements, for the tables ---------------------------------------------------------

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from netyard.state.held_events import HeldEvent
 from netyard.state.records import ContainerRecord, NetworkRecord
 from netyard.state.store import Store
 
@@ -16,16 +17,29 @@ _POLL_SECONDS = 0.05
 CONTAINER_NAME = "containerName"
 
 
+# What is not undone when the operation fails that it is part of.
+_LASTING = ("kill", "die", "rename", "destroy")
+
+
 def network_event(
-    store: Store, action: str, network: NetworkRecord, container: ContainerRecord | None = None
+    store: Store,
+    action: str,
+    network: NetworkRecord,
+    container: ContainerRecord | None = None,
+    *,
+    stays: bool = False,
 ) -> None:
-    """Record ``create``, ``connect``, ``disconnect`` or ``destroy`` of a network."""
+    """Record ``create``, ``connect``, ``disconnect`` or ``destroy`` of a network.
+
+    Args:
+        stays: It is not undone when the operation fails that it is part of.
+    """
     attributes = {"name": network.name, "type": network.driver}
     more = {}
     if container is not None:
         attributes = {"container": container.id, **attributes}
         more[CONTAINER_NAME] = container.name
-    _record(store, "network", action, network.id, attributes, network.scope, **more)
+    _record(store, "network", action, network.id, attributes, network.scope, stays, **more)
 
 
 def container_event(store: Store, action: str, container: ContainerRecord, **more: str) -> None:
@@ -40,6 +54,7 @@ def _record(
     actor: str,
     attributes: dict[str, str],
     scope: str = "local",
+    stays: bool = False,
     **more: str,
 ) -> None:
     now = time.time_ns()
@@ -52,7 +67,9 @@ def _record(
         "timeNano": now,
         **more,
     }
-    store.add_event(now, json.dumps(body))
+    ids = (actor, attributes["container"]) if "container" in attributes else (actor,)
+    stays = stays or action in _LASTING
+    store.add_event(HeldEvent(now, json.dumps(body), ids, action == "create", stays))
 
 
 def last_status(store: Store, container_id: str) -> int | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.state.flock import locked
+from netyard.state.held_events import HeldEvent
 from netyard.state.layout import Layout
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.store import Store
@@ -81,6 +82,13 @@ class Change:
     def keep(self) -> None:
         """What has been done until now stays, whatever fails later."""
         self._undo.clear()
+        self.tell(self.store.held_events.all())
+        self.store.held_events.cut(0)
+
+    def tell(self, events: list[HeldEvent]) -> None:
+        """Record what has happened, for those that follow it."""
+        if events and not self.is_of_parent:
+            self.store.add_events(events)
 
     def roll_back(self) -> None:
         """Undo everything; a step that cannot be undone does not keep the others from it."""
@@ -175,14 +183,20 @@ class Root(ABC):
                 self._prepare()
                 _changing[self._name] = threading.get_ident()
                 change = self._change = Change(self)
+                self.store.held_events.begin()
                 try:
                     if not is_reload:
                         self._restore_once()
                     yield change
+                    change.tell(self.store.held_events.all())
                 except BaseException:
+                    certain = self.store.held_events.certain()
                     change.roll_back()
+                    with suppress(NetyardError):
+                        change.tell(certain)
                     raise
                 finally:
+                    self.store.held_events.end()
                     self._change = None
                     _changing.pop(self._name, None)
             change.finish()
