@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netyard.api.container import Container as Container
     from netyard.api.endpoint import Endpoint as Endpoint
     from netyard.api.event import Event as Event
+    from netyard.api.event import EventStream as EventStream
     from netyard.api.host import Host as Host
     from netyard.api.network import Network as Network
     from netyard.api.settings import AdoptSettings as AdoptSettings
@@ -61,6 +62,7 @@ _HOME = {
     "ContainerSettings": "netyard.api.settings",
     "Endpoint": "netyard.api.endpoint",
     "Event": "netyard.api.event",
+    "EventStream": "netyard.api.event",
     "Execution": "netyard.runtime.execution",
     "Host": "netyard.api.host",
     "LogRecord": "netyard.runtime.logs",
@@ -83,6 +85,7 @@ __all__ = [
     "DriverError",
     "Endpoint",
     "Event",
+    "EventStream",
     "Execution",
     "Exhausted",
     "Forbidden",

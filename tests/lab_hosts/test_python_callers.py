@@ -438,10 +438,19 @@ follower.join(60)
 assert [each.action for each in seen] == [
     "create", "connect", "connect", "disconnect", "disconnect", "destroy"
 ], [each.action for each in seen]
-told = [each.action for each in host.events(follow=False, filters=f"container={short.id}")]
+told = [each.action for each in host.events(follow=False, filters="container=short")]
 assert sorted(told) == ["connect", "create", "destroy", "die", "disconnect", "start"], told
+assert told == [each.action for each in host.events(follow=False, filters=f"container={short.id}")]
+joined = next(host.events(follow=False, filters=["container=short", "event=connect"]))
+assert set(joined.attributes) == {"container", "name", "type"}, "as Docker tells it, and no more"
 assert told[0] == "create" and told[-1] == "destroy"
 assert list(host.events(since=death.time_ns / 1e9 + 3600, follow=False)) == []
+with host.events() as closable:
+    threading.Timer(0.3, closable.close).start()
+    assert list(closable) == [], "who waits for the next finds the end"
+with host.events(since="1h") as half:
+    assert next(half).action == "create"
+assert next(half, None) is None
 before = list(host.events(until=death.time, follow=False, filters=["event=die", "event=start"]))
 assert [each.name for each in before] == ["box", "short", "short"][: len(before)], before
 print("held")
@@ -453,6 +462,8 @@ def test_events_are_followed(host: Machine) -> None:
     """As ``netyard events`` does, from the call on, as values."""
     assert host.python(_EVENTS) == "held"
     lines = host.ny("events", "--since", "1h", "--until", "0s", "--filter", "container=short")
+    told = {"Type", "Action", "Actor", "scope", "time", "timeNano"}
+    assert all(set(json.loads(line)) == told for line in lines.splitlines())
     assert [json.loads(line)["Action"] for line in lines.splitlines()][-1] == "destroy"
 
 

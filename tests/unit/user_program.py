@@ -24,6 +24,7 @@ from netyard import (
     DriverError,
     Endpoint,
     Event,
+    EventStream,
     Execution,
     Exhausted,
     Forbidden,
@@ -147,9 +148,13 @@ def commands(web: Container) -> bytes:
     done: subprocess.CompletedProcess[bytes] = web.exec(
         Path("/usr/bin/sort"), "-r", input=b"a\nb\n", timeout=5, workdir=Path("/"), user="nobody"
     )
+    web.exec("cat", input=bytearray(b"a"))
+    web.exec("cat", input=memoryview(b"a"))
     with web.popen("cat", environment={"N": 1}) as cat:
         running: Execution = cat
         running.stdin.write(done.stdout)
+        running.stdin.write(bytearray(done.stdout))
+        running.stdin.write(memoryview(done.stdout))
         running.stdin.close()
         chunks: list[Output] = list(running)
         status: int | None = running.returncode
@@ -168,6 +173,9 @@ def lines(web: Container) -> Iterator[LogRecord]:
 
 def happenings(host: Host) -> list[Event]:
     """What has happened, and what does."""
+    with host.events(filters="container=web") as stream:
+        followed: EventStream = stream
+        followed.close()
     for event in host.events(filters=["type=container", "event=die"], until="2026-11-25T10:00:00Z"):
         print(event.time.isoformat(), event.name, event.id, event.attributes.get("exitCode"))
     return list(host.events(since=datetime(2026, 1, 1), follow=False, filters="type=network"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netyard.api import arguments
-from netyard.errors import NotFound
+from netyard.errors import NotFound, StateError
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.unpublished import why_unpublished
 from netyard.state.records import ContainerRecord, Publication, singly
@@ -35,6 +35,8 @@ class ContainerBase:
             record = self.record
         except NotFound:
             return f"<Container {self.id[:12]} removed>"
+        except StateError:
+            return f"<Container {self.id[:12]}>"
         return f"<Container {record.name} {self.id[:12]} {record.state}>"
 
     def __eq__(self, other: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -38,3 +39,12 @@ def default_host() -> Root:
     with _lock:
         _opened = _open(_opened)
         return _opened
+
+
+def _unlock_in_child() -> None:
+    """Another thread of the parent may have been opening it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)

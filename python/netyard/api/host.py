@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from netyard.api.cluster import Members
     from netyard.api.container import Container
-    from netyard.api.event import Event
+    from netyard.api.event import EventStream
     from netyard.api.network import Network
     from netyard.api.settings import AdoptSettings, ContainerSettings, NetworkSettings
 
@@ -29,7 +29,8 @@ class Host(Root):
     """The networks and containers of one root.
 
     Hosts are equal if their state directory is the same. As a context manager it closes its store
-    at the end; its networks and containers go on.
+    at the end; its networks and containers go on. A child that is forked off can go on with it;
+    what was being changed stays the parent's. Within a block of `batch` a child can only read.
 
     Args:
         root: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
@@ -55,7 +56,7 @@ class Host(Root):
         self._settle()
 
     def __repr__(self) -> str:
-        return f"<Host {self.layout.root}>"
+        return f"<Host {self.layout.root}{'' if self._is_open else ' closed'}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Host):
@@ -104,8 +105,9 @@ class Host(Root):
         Within the block `Network.connect` of running containers plans and returns, addresses and
         all; the interfaces are there at its end, or before whatever else is changed in it, and
         have another name if something else has put an interface of that name into the container
-        meanwhile. So with `Network.disconnect`. If the block raises, nothing of what it has planned
-        is done.
+        meanwhile. So with `Network.disconnect`. If the block raises, what it has made and connected
+        goes, and what it has disconnected is connected again as it was; `Host.events` tells of
+        none of it. What has ended or been removed in it stays so.
 
         Raises:
             KernelError: if the kernel refuses one of them; then none is done.
@@ -124,7 +126,8 @@ class Host(Root):
             change.batch = batch = Batch(change)
             try:
                 yield
-                batch.flush()
+                if not change.is_of_parent:
+                    batch.flush()
             except BaseException as error:
                 batch.abandon(error)
                 raise
@@ -138,7 +141,7 @@ class Host(Root):
         until: str | float | datetime | None = None,
         filters: str | Iterable[str] = (),
         follow: bool = True,
-    ) -> Iterator[Event]:
+    ) -> EventStream:
         """What happens to networks and containers, as ``netyard events`` shows it.
 
         It begins with the call, not with the first event that is asked for: what is done in between
@@ -150,9 +153,14 @@ class Host(Root):
                 on, or without ``follow`` with the oldest.
             until: End at this time, which may be to come.
             filters: ``KEY=VALUE`` words: ``type`` (``network``, ``container``), ``event``
-                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). The same
-                key twice means either, different keys mean both. One string is one word.
-            follow: Wait for those that come; otherwise end with the latest.
+                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). Those of
+                a container are also those of networks that it is connected to and disconnected
+                from. The same key twice means either, different keys mean both. One string is one
+                word.
+            follow: Wait for those that come, until it is closed; otherwise end with the latest.
+
+        Returns:
+            An iterator that can be closed, by another thread too, or used in a ``with`` block.
 
         Raises:
             Invalid: for a time or a filter that is none, at the call.
@@ -161,18 +169,22 @@ class Host(Root):
             >>> for event in host.events(filters=["type=container", "event=die"]):
             ...     print(event.name, event.attributes["exitCode"])
         """
+        import threading
+
         from netyard.api import arguments
-        from netyard.api.event import event_of
+        from netyard.api.event import EventStream
         from netyard.lifecycle.event_stream import follow_events
 
+        closed = threading.Event()
         told = follow_events(
             self,
             since=since,
             until=until,
             filters=arguments.words("filters", filters),
             follow=arguments.flag("follow", follow),
+            closed=closed,
         )
-        return map(event_of, told)
+        return EventStream(told, closed)
 
     def _finish_interrupted(self) -> None:
         """See `Root._finish_interrupted`."""

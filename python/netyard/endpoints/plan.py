@@ -95,6 +95,34 @@ def plan_endpoint(
     return endpoint._replace(**found)
 
 
+def plan_again(
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    endpoint: EndpointRecord,
+    state: EndpointState,
+) -> EndpointRecord:
+    """Give a container an endpoint again that it had, in the store only; the caller's transaction.
+
+    Raises:
+        StoreError: if somebody else has one of its addresses meanwhile.
+        ClusterError: if the network spans hosts, and the cluster cannot be reached.
+    """
+    planned = endpoint._replace(state=state, host_ifname=new_host_ifname(), is_unheard_of=False)
+    if network.leases_addresses:
+        planned = planned._replace(ip4="", lease=None)
+    change.store.add_endpoint(planned)
+    change.on_failure(lambda: forget_endpoint(change.root, planned))
+    addresses = planned.addresses
+    if network.spans_hosts:
+        wanted: dict[int, Address | None] = {each.version: each for each in addresses}
+        _claim(change, network, container, planned, wanted)
+    else:
+        for address in addresses:
+            change.store.add_lease(network.id, address, planned.id)
+    return planned
+
+
 def _wanted_addresses(
     network: NetworkRecord, request: NetworkRequest, *, without_ipv6: bool
 ) -> dict[int, Address | None]:

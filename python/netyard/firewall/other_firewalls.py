@@ -16,12 +16,9 @@ read them. Nothing is flushed, and only entries of this root are removed. netyar
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +26,7 @@ import netyard._core as _core
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
 from netyard.state import config
+from netyard.state.flock import locked
 from netyard.state.layout import Layout
 from netyard.state.store import Store
 
@@ -159,19 +157,9 @@ def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:
     found = find(layout.table) if found is None else found
     if not found:
         return []
-    with _locked(layout):
+    # One process at a time: the agent does it, and commands that create a network.
+    with locked(layout.run / "coexistence.lock"):
         return _sync(layout, store, found)
-
-
-@contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
-    """One process at a time: the agent does it, and commands that create a network."""
-    fd = os.open(layout.run / "coexistence.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _sync(layout: Layout, store: Store, found: Found) -> list[str]:

@@ -16,6 +16,7 @@ from netyard.ipc import cluster
 from netyard.lifecycle.etc_files import refresh_etc_files
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.name_service import NameRefresh, has_name_service
+from netyard.lifecycle.reconnect import reconnect
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
@@ -87,7 +88,7 @@ def _join(
 
 def _note_connected(store: Store, container: ContainerRecord, network: NetworkRecord) -> None:
     if not network.is_egress:
-        events.network_event(store, "connect", network, container.id)
+        events.network_event(store, "connect", network, container)
 
 
 def _plan(
@@ -232,6 +233,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         return
     with change.store.transaction():
         _forget(change.root, container, change.store.attachment(gone))
+    change.on_failure(lambda: reconnect(change.root, [(container, gone)]))
     cluster.give_up(change.root, container.id, [gone])
 
 
@@ -253,6 +255,8 @@ def withdraw_endpoints(
     with root.store.transaction():
         for container, each in left:
             _forget(root, container, each)
+    # Before the ports are put back, which lead to its interfaces.
+    change.on_failure(lambda: reconnect(root, leaving))
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
 
@@ -278,7 +282,7 @@ def _forget(root: Root, container: ContainerRecord, left: Attachment) -> None:
     gone, network = left
     forget_endpoint(root, gone)
     if not network.is_egress and gone.state != "attaching":
-        events.network_event(root.store, "disconnect", network, container.id)
+        events.network_event(root.store, "disconnect", network, container)
 
 
 def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> None:

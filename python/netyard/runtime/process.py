@@ -102,7 +102,9 @@ def open_child(parent: int, pid: int) -> tuple[int, ...]:
 def end_all(leader: int) -> None:
     """Kill what a process has started and what is in a session it leads, but not itself.
 
-    Those whose parent has ended are found by the session.
+    Those whose parent has ended are found by the session. One that has begun a session of its own
+    as well is the container's: its first process is its parent now, and it cannot be told from
+    another's.
     """
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
