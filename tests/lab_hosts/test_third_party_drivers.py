@@ -234,7 +234,7 @@ def test_what_is_special_about_the_device(example: Site, host: Machine) -> None:
         ("-d hub -o ageing=9999", "--opt ageing: '9999' must be a number from 0 to 3600"),
         ("-d hub -o age=9", "'age' is no option of this driver"),
         ("-d hub -o name=eth0", "interface 'eth0' exists and is no bridge"),
-        ("-d nub", "there is no driver 'nub'; known are bridge, cell, host, hub, ipvlan"),
+        ("-d nub", "there is no driver 'nub'; known are bridge, cell, hub, ipvlan"),
         ("-d hub --scope global", "is not the scope of a hub network, which is local"),
     ],
 )
