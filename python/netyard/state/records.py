@@ -190,8 +190,8 @@ class EndpointRecord(NamedTuple):
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
         lease: What came with its IPv4 address, if that is a DHCP server's.
-        is_unheard_of: It has never been up, and nobody else had its addresses: nobody has to be
-            told where they are.
+        is_unheard_of: It has never been up, and no endpoint had its addresses before: they need
+            not be announced.
     """
 
     id: str
@@ -243,7 +243,7 @@ class ContainerRecord(NamedTuple):
     """A container as it should exist.
 
     Attributes:
-        kind: ``run``: its process is netyard's. ``adopted``: a namespace of somebody else's.
+        kind: ``run``: its process is netyard's. ``adopted``: a namespace that another program made.
         spec_json: How the store keeps its `spec`.
         donor_id: Whose network namespace it shares, if not its own.
         state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
