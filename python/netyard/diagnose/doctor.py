@@ -148,7 +148,7 @@ def _drivers(host: Host) -> Iterator[Finding]:
                 "problem",
                 f"network {network.name!r} is half made or half removed, and driver "
                 f"{network.driver!r} has not removed it: 'netyard network rm -f {network.name}' "
-                "makes netyard forget it",
+                "forgets it",
             )
 
 
