@@ -5,7 +5,7 @@
     NetyardError                 base: .kind .hint
     ├── Invalid                  a value is wrong (also ValueError): .field .value
     ├── NotFound                 no such network, container, driver (also LookupError)
-    ├── Conflict                 the present state forbids it: .holder says who is in the way
+    ├── Conflict                 the present state forbids it: .holder names what is in the way
     │   ├── NameInUse
     │   ├── AddressInUse
     │   ├── PortInUse
@@ -94,7 +94,7 @@ class NotFound(NetyardError, LookupError):
 
 
 class Conflict(NetyardError):
-    """The present state forbids it; ``holder`` names who is in the way, where known."""
+    """The present state forbids it; ``holder`` names what is in the way, where known."""
 
     kind = "conflict"
 
@@ -108,11 +108,11 @@ class NameInUse(Conflict):
 
 
 class AddressInUse(Conflict):
-    """Somebody has that address."""
+    """That address is in use."""
 
 
 class PortInUse(Conflict):
-    """Somebody has that host port."""
+    """That host port is in use."""
 
 
 class SubnetOverlap(Conflict):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import errno
 import os
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,3 +221,29 @@ def test_several() -> None:
         errors.raise_all([one, errors.Conflict("two")])
     assert str(caught.value) == "one\ntwo"
     assert caught.value.kind == "invalid"
+
+
+# What is printed speaks of programs, containers and packets in the field's terms.
+_NO_TERMS = re.compile(
+    r"\b(who|whom|whoever|nobody|somebody|someone|doors?|judged?)\b|wire to wire", re.IGNORECASE
+)
+_PACKAGE = Path(errors.__file__).parent
+
+
+def _texts(source: Path) -> list[str]:
+    """The texts in a file but for docstrings: messages, hints, help, comments of firewall rules."""
+    tree = ast.parse(source.read_text())
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare
+    ]
+
+
+def test_what_is_printed_is_technical_english() -> None:
+    # Migrations are never edited, and never shown.
+    sources = [each for each in _PACKAGE.rglob("*.py") if each.name != "schema.py"]
+    assert len(sources) > 100
+    found = {each.name: [*filter(_NO_TERMS.search, _texts(each))] for each in sources}
+    assert {name: texts for name, texts in found.items() if texts} == {}

@@ -24,7 +24,7 @@ from netyard.state.records import (
     in_rows,
 )
 from netyard.state.schema import MIGRATIONS
-from netyard.state.store import Store
+from netyard.state.store import _UNFINISHED, Store
 from netyard.values.spec import ContainerSpec, NetworkRequest
 
 
@@ -270,6 +270,30 @@ def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
     (publication,) = store.publications("c")
     assert (publication.host_port, publication.access) == (80, "nat")
     store.close()
+
+
+def test_interrupted_containers_of_an_older_store_are_found_by_their_index(tmp_path: Path) -> None:
+    """Every command asks for them: with thousands of containers it must not read all."""
+    db = sqlite3.connect(tmp_path / "db")
+    for script in MIGRATIONS[:7]:
+        db.executescript(script)
+    for name, state in (("a", "running"), ("b", "starting"), ("c", "removing")):
+        db.execute(
+            "INSERT INTO containers (id, name, kind, created, spec, state) "
+            "VALUES (?, ?, 'run', '', '{}', ?)",
+            (name, name, state),
+        )
+    db.execute("PRAGMA user_version=7")
+    db.commit()
+    db.close()
+    store = Store(tmp_path / "db", create=False)
+    assert sorted(store.unfinished().containers) == ["b", "c"]
+    store.close()
+    db = sqlite3.connect(tmp_path / "db")
+    plan = db.execute(f"EXPLAIN QUERY PLAN {_UNFINISHED}", ("publishing",)).fetchall()
+    used = " ".join(str(row[3]) for row in plan)
+    assert "containers_unfinished" in used and "endpoints_unfinished" in used, used
+    db.close()
 
 
 def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:

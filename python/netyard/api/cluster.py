@@ -1,4 +1,4 @@
-"""Hosts as members of a cluster: joining, leaving, who is there."""
+"""Hosts as members of a cluster: joining, leaving, listing them."""
 
 from __future__ import annotations
 

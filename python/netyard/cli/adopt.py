@@ -1,4 +1,4 @@
-"""``netyard adopt`` and ``abandon``: namespaces that are somebody else's."""
+"""``netyard adopt`` and ``abandon``: namespaces that another program made."""
 
 from __future__ import annotations
 

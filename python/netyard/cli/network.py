@@ -36,10 +36,9 @@ class _DriverOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The line of ``--help``."""
-        from netyard.drivers.registry import known_names
+        from netyard.drivers.registry import creatable_names
 
-        names = (name for name in known_names() if name not in ("host", "none"))
-        self.help = f"Network driver: {', '.join(names)}."
+        self.help = f"Network driver: {', '.join(creatable_names())}."
         return super().get_help_record(ctx)
 
 

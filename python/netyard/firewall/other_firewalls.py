@@ -223,11 +223,11 @@ def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment:
     for at, rule in enumerate(present):
         if rule not in rules or rule in present[:at]:
             _run(tool, "-w", "-D", chain, *rule)
-            done.append(f"{tool}: took {' '.join(rule[: -len(marked)])} out of {chain}")
+            done.append(f"{tool}: removed {' '.join(rule[: -len(marked)])} from {chain}")
     for rule in rules:
         if rule not in present:
             _run(tool, "-w", "-I", chain, "1", *rule)
-            done.append(f"{tool}: entered {' '.join(rule[: -len(marked)])} in {chain}")
+            done.append(f"{tool}: added {' '.join(rule[: -len(marked)])} to {chain}")
     return done
 
 
@@ -263,8 +263,8 @@ def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str])
     if ours != set(bridges):
         store.write_meta(_ZONED, " ".join(bridges) or None)
     return [
-        *(f"firewalld: took {bridge} out of zone {_ZONE}" for bridge in gone),
-        *(f"firewalld: put {bridge} into zone {_ZONE}" for bridge in new),
+        *(f"firewalld: removed {bridge} from zone {_ZONE}" for bridge in gone),
+        *(f"firewalld: added {bridge} to zone {_ZONE}" for bridge in new),
     ]
 
 

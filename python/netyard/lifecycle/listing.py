@@ -1,4 +1,4 @@
-"""Networks and containers found by filter, and networks nobody uses taken away."""
+"""Networks and containers found by filter, and unused networks removed."""
 
 from __future__ import annotations
 

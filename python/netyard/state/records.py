@@ -17,7 +17,7 @@ from netyard.values.spec import ContainerSpec
 #: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
 #: only if the one that was at work was killed.
 NetworkState = Literal["planned", "making", "ready", "removing"]
-ContainerState = Literal["making", "created", "starting", "running", "exited", "removing"]
+ContainerState = Literal["created", "starting", "running", "exited", "removing"]
 EndpointState = Literal["down", "attaching", "up", "detaching"]
 ContainerKind = Literal["run", "adopted"]
 #: How a port is reached, see `Publication`.
@@ -191,8 +191,8 @@ class EndpointRecord(NamedTuple):
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
         lease: What came with its IPv4 address, if that is a DHCP server's.
-        is_unheard_of: It has never been up, and nobody else had its addresses: nobody has to be
-            told where they are.
+        is_unheard_of: It has never been up, and no endpoint had its addresses before: they need
+            not be announced.
     """
 
     id: str
@@ -244,10 +244,10 @@ class ContainerRecord(NamedTuple):
     """A container as it should exist.
 
     Attributes:
-        kind: ``run``: its process is netyard's. ``adopted``: a namespace of somebody else's.
+        kind: ``run``: its process is netyard's. ``adopted``: a namespace that another program made.
         spec_json: How the store keeps its `spec`.
         donor_id: Whose network namespace it shares, if not its own.
-        state: ``making``, ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
+        state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
         pid_start: When the process was started, as the kernel counts, to know it again.
         was_loopback_up: How an adopted namespace was found.
     """

@@ -1,4 +1,4 @@
-"""How this host takes part in a cluster: where its etcd is, and who it is there. Pure.
+"""How this host takes part in a cluster: where its etcd is, and this host's identity there. Pure.
 
 Kept under ``cluster`` in the root's ``config.json``; variables of the environment win.
 """
@@ -30,7 +30,7 @@ class Access(NamedTuple):
 
     Attributes:
         etcd: URLs of its members.
-        ca, cert, key: Files in PEM form: who signs its certificates, our certificate and key.
+        ca, cert, key: PEM files: certificate of its authority, this host's certificate, its key.
     """
 
     etcd: tuple[str, ...]
