@@ -5,10 +5,29 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from netyard.values.ports import PortRequest
+
+_T = TypeVar("_T")
+
+
+class ReadOnly(dict[str, _T]):
+    """A mapping that cannot change, as it is in many values; JSON and pickle take it as it is."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("this mapping is read-only: dict(mapping) is a copy to change")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made by its items one by one it would refuse them.
+        return ReadOnly, (dict(self),)
+
+
+NOTHING: ReadOnly[Any] = ReadOnly()
 
 
 class NetworkRequest(NamedTuple):
@@ -38,7 +57,7 @@ class NetworkRequest(NamedTuple):
     mac_address: str | None = None
     aliases: str | Iterable[str] = ()
     link_local_ips: str | Iterable[str] = ()
-    driver_opts: Mapping[str, str] = {}
+    driver_opts: Mapping[str, str] = NOTHING
     gw_priority: int = 0
     links: str | Iterable[str] = ()
 
@@ -81,12 +100,12 @@ class _Asked(NamedTuple):
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
-    sysctls: Mapping[str, str] = {}
+    sysctls: Mapping[str, str] = NOTHING
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
     dns_search: Sequence[str] = ()
     dns_options: Sequence[str] = ()
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = NOTHING
     netns: str = ""
 
 
@@ -122,6 +141,11 @@ class ContainerSpec(_Asked):
         values = json.loads(text)
         requests = values.pop("networks", ())
         hosts = values.pop("add_hosts", ())
+        # One value is for all that ask.
+        for each in (values, *requests):
+            for name in ("sysctls", "labels", "driver_opts"):
+                if name in each:
+                    each[name] = ReadOnly(each[name])
         return cls(
             **values,
             networks=tuple(NetworkRequest(**request) for request in requests),
@@ -140,16 +164,16 @@ class NetworkSpec(NamedTuple):
     subnets: Sequence[str] = ()
     gateways: Sequence[str] = ()
     ip_ranges: Sequence[str] = ()
-    auxiliary: Mapping[str, str] = {}
+    auxiliary: Mapping[str, str] = NOTHING
     ipv4: bool | None = None
     ipv6: bool | None = None
     is_internal: bool = False
     is_attachable: bool = False
     is_ingress: bool = False
     scope: str = ""
-    options: Mapping[str, str] = {}
-    labels: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = {}
+    ipam_options: Mapping[str, str] = NOTHING
     is_config_only: bool = False
     config_from: str = ""
