@@ -83,8 +83,20 @@ def _picklable(value: Any) -> Any:
     try:
         pickle.dumps(value)
     except Exception:
-        return repr(value)
+        return shown(value)
     return value
+
+
+def shown(value: object) -> str:
+    """What a value looks like in a sentence about it, whatever it is."""
+    try:
+        return repr(value)
+    except Exception:
+        # More digits than Python writes.
+        if isinstance(value, int):
+            return f"a number of {value.bit_length()} bits"
+        # Its own `__repr__` fails, or that of something in it.
+        return f"<{type(value).__name__}>"
 
 
 def _revive(kind: type[NetyardError], args: tuple[Any, ...]) -> NetyardError:

@@ -197,6 +197,7 @@ class Members:
             >>> host.members.get("other-host").address
             '10.0.0.8'
         """
+        arguments.text("wanted", wanted)
         for each in self.list():
             if wanted == each.name or (wanted and each.id.startswith(wanted)):
                 return each

@@ -42,6 +42,7 @@ class ContainerProcess(ContainerBase):
             when_listening: Called once they can attach.
 
         Raises:
+            Invalid: for a parameter that is wrong.
             StartFailed: if the command does not start.
             PortInUse: if something else has a host port of it.
             Conflict: if the container whose network it shares does not run.
@@ -52,6 +53,9 @@ class ContainerProcess(ContainerBase):
             >>> web = Container.create("python3", "-m", "http.server", network="my-net")
             >>> web.start()
         """
+        arguments.whole("attached", attached, 0)
+        if not callable(when_listening):
+            raise arguments.refuse("when_listening", when_listening, "a function")
         with self.host.change() as change:
             record = self.record
             if record.kind == "adopted":
@@ -130,7 +134,7 @@ class ContainerProcess(ContainerBase):
             3
         """
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
+            timeout = arguments.seconds("timeout", timeout)
         record = self.record
         if record.kind == "adopted":
             raise Forbidden(
@@ -188,7 +192,7 @@ class ContainerProcess(ContainerBase):
             b'a\\nb\\n'
         """
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
+            timeout = arguments.seconds("timeout", timeout)
         _check_input(input, tty=tty, interactive=interactive)
         request = self._request(command, environment, workdir, user)._replace(
             tty=arguments.flag("tty", tty), interactive=arguments.flag("interactive", interactive)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from netyard.errors import Invalid
+from netyard.errors import Invalid, shown
 from netyard.state.root import Root
 
 _lock = threading.Lock()
@@ -28,7 +28,8 @@ def chosen(host: Root | None) -> Root:
     if host is None:
         return default_host()
     if not isinstance(host, Root):
-        raise Invalid(f"host: {host!r} must be a Host, as Host(root=...)", field="host", value=host)
+        sentence = f"host: {shown(host)} must be a Host, as Host(root=...)"
+        raise Invalid(sentence, field="host", value=host)
     return host
 
 

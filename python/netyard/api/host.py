@@ -49,8 +49,12 @@ class Host(Root):
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
-        if root is not None and not isinstance(root, str | os.PathLike):
-            raise Invalid(f"root: {root!r} must be a path", field="root", value=root)
+        if root is not None:
+            from netyard.api import arguments
+
+            root = arguments.path("root", root)
+            if not root:
+                raise Invalid("root: '' must be a path, or None for the default", field="root")
         super().__init__(root)
         self._settle()
 

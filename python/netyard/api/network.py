@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from netyard.api.default import chosen
-from netyard.errors import Conflict, Invalid, NotFound
+from netyard.errors import Conflict, NotFound
 from netyard.networks import lookup
 from netyard.options import parent as parent_options
 from netyard.state.records import NetworkRecord
@@ -203,9 +203,9 @@ class Network:
             'bridge'
         """
         host = chosen(host)
-        if not isinstance(wanted, str):
-            raise Invalid(f"wanted: {wanted!r} must be a name or an id, a string", field="wanted")
-        return cls(host, lookup.find_network(host, wanted))
+        from netyard.api import arguments
+
+        return cls(host, lookup.find_network(host, arguments.text("wanted", wanted)))
 
     @classmethod
     def list(cls, *, filters: str | Iterable[str] = (), host: Root | None = None) -> list[Network]:
@@ -271,7 +271,8 @@ class Network:
             mac_address: Six octets with ``:`` between them; chosen if not given.
             link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
             driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
-            gw_priority: Any whole number: the endpoint with the highest carries the default route.
+            gw_priority: A whole number of at most 64 bits: the endpoint with the highest
+                carries the default route.
             links: ``CONTAINER[:ALIAS]``: names of others that only this container resolves.
 
         Returns:
@@ -311,14 +312,17 @@ class Network:
         Raises:
             NotFound: if there is no such container.
             Conflict: if it is not on this network.
-            Invalid: for the networks ``host`` and ``none``.
+            Invalid: for the networks ``host`` and ``none``, and if ``force`` is neither True nor
+                False.
             KernelError: if the kernel refuses.
 
         Example:
             >>> net.disconnect("web")
         """
+        from netyard.api import arguments
         from netyard.lifecycle.connect import disconnect_container
 
+        arguments.flag("force", force)
         wanted = self._called(container)
         try:
             disconnect_container(self.host, self._record, wanted)
@@ -327,16 +331,14 @@ class Network:
                 raise
 
     def _called(self, container: ContainerBase | str) -> str:
-        if isinstance(container, str):
-            return container
+        from netyard.api import arguments
         from netyard.api.container_base import ContainerBase
 
+        if isinstance(container, str):
+            return arguments.text("container", container)
         if not isinstance(container, ContainerBase):
-            raise Invalid(
-                f"container: {container!r} must be a Container, or the name or id of one",
-                field="container",
-                value=container,
-            )
+            right = "a Container, or the name or id of one"
+            raise arguments.refuse("container", container, right)
         return container.id
 
     def endpoints(self) -> Sequence[Endpoint]:
@@ -360,6 +362,7 @@ class Network:
                 all the same. What the driver has made may stay.
 
         Raises:
+            Invalid: if ``force`` is neither True nor False.
             NotFound: if it has been removed.
             Forbidden: for a built-in one, and for settings that networks are made from.
             Conflict: if containers are on it, running or not; it names them.
@@ -384,13 +387,16 @@ class Network:
 
         Raises:
             NotFound: if it has been removed.
+            Invalid: if ``verbose`` is neither True nor False.
 
         Example:
             >>> net.inspect()["IPAM"]["Config"]
             [{'Subnet': '172.28.0.0/16', 'Gateway': '172.28.0.1'}]
         """
+        from netyard.api.arguments import flag
         from netyard.api.inspect import inspect_network
 
+        flag("verbose", verbose)
         return inspect_network(self.host, lookup.find_network(self.host, self.id), verbose=verbose)
 
     def __enter__(self) -> Network:

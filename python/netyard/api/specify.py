@@ -66,7 +66,7 @@ def joining(
     first = {
         "ip": arguments.address("ip", ip),
         "ip6": arguments.address("ip6", ip6),
-        "mac_address": arguments.optional_text("mac_address", mac_address),
+        "mac_address": arguments.optional_word("mac_address", mac_address),
         "aliases": arguments.words("aliases", aliases),
         "link_local_ips": arguments.addresses("link_local_ips", link_local_ips),
         "links": arguments.words("links", links),

@@ -76,10 +76,13 @@ def parse_network_flag(text: str) -> NetworkRequest:
 
 
 def parse_priority(field: str, text: str) -> int:
-    """A gateway priority: any whole number (contract RN8)."""
-    if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise Invalid(f"{field}: {text!r} is no whole number", field=field, value=text)
-    return int(text)
+    """A gateway priority: any whole number of 64 bits (contract RN8)."""
+    found = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+    if found is None or not -(2**63) <= found < 2**63:
+        raise Invalid(
+            f"{field}: {text!r} must be a whole number of at most 64 bits", field=field, value=text
+        )
+    return found
 
 
 def network_mode(requests: Sequence[NetworkRequest]) -> tuple[NetworkMode, str]:
@@ -213,6 +216,11 @@ def check_rootfs(rootfs: str | os.PathLike[str]) -> str:
     if not os.fspath(rootfs):
         return ""
     path = Path(rootfs).absolute()
-    if not path.is_dir():
+    try:
+        is_directory = path.is_dir()
+    except OSError:
+        # Its name is too long, or it is in a directory of others.
+        is_directory = False
+    if not is_directory:
         raise Invalid(f"--rootfs: {path} is no directory", field="--rootfs", value=str(path))
     return str(path)

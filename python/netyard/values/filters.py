@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
-from netyard.errors import Invalid
+from netyard.errors import Invalid, shown
 from netyard.values.parse import parse_bool
 
 _FIELD = "--filter"
@@ -107,7 +107,7 @@ def parse_moment(field: str, given: Moment) -> int:
     found = _nanoseconds(given)
     if found is None or not 0 <= found < _END:
         raise Invalid(
-            f"{field}: {given!r} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
+            f"{field}: {shown(given)} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
             field=field,
             value=given,
         )

@@ -43,7 +43,8 @@ class NetworkRequest(NamedTuple):
         aliases: Further names of the container on this network.
         link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
         driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
-        gw_priority: Any whole number: the endpoint with the highest carries the default route.
+        gw_priority: A whole number of at most 64 bits: the endpoint with the highest carries the
+            default route.
         links: ``CONTAINER[:ALIAS]``: names of others that this container alone resolves.
 
     Example:
