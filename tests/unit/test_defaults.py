@@ -18,7 +18,7 @@ import netyard
 from netyard import NetworkRequest
 from netyard.state.records import NetworkRecord
 from netyard.state.store import Store
-from netyard.values.spec import NOTHING, ContainerSpec, NetworkSpec, ReadOnly
+from netyard.values.spec import NOTHING, ContainerSpec, JoinRequest, NetworkSpec, ReadOnly
 
 
 def defaults() -> Iterator[tuple[str, object]]:
@@ -81,12 +81,12 @@ def test_values_are_not_shared_by_their_mappings(tmp_path: Path) -> None:
     store.add_network(NetworkRecord("id", "net", "bridge", "", options={"a": "b"}))
     record = store.networks()[0]
     shared: list[Any] = [
-        *(NetworkRequest("net").driver_opts, NetworkSpec("net").options, ContainerSpec().sysctls),
+        *(JoinRequest("net").driver_opts, NetworkSpec("net").options, ContainerSpec().sysctls),
         *(spec.labels, record.options, record.labels),
     ]
     for mapping in shared:
         with pytest.raises(TypeError):
             mapping["x"] = "y"
-    for value in (NetworkRequest("net"), NetworkSpec("net"), spec, record):
+    for value in (NetworkRequest("net"), JoinRequest("net"), NetworkSpec("net"), spec, record):
         assert pickle.loads(pickle.dumps(value)) == value == copy.deepcopy(value)
     store.close()

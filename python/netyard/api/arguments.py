@@ -22,7 +22,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeVar
 
 from netyard.errors import Invalid, shown
-from netyard.values.spec import NetworkRequest
 
 _ADDRESSES = (IPv4Address, IPv6Address)
 _SUBNETS = (IPv4Network, IPv6Network)
@@ -154,7 +153,7 @@ def user(value: str | int, rootfs: str) -> str:
 
 def words(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     """One word or several."""
-    return _several(name, value, text)
+    return several(name, value, text)
 
 
 def addresses(
@@ -173,12 +172,11 @@ def addresses(
     def written(name: str, each: object) -> str:
         return str(each) if isinstance(each, _TYPES) else text(name, each)  # type: ignore[arg-type]
 
-    return _several(name, value, written)
+    return several(name, value, written)
 
 
-def _several(
-    name: str, value: str | Iterable[T], check: Callable[[str, T], str]
-) -> tuple[str, ...]:
+def several(name: str, value: str | Iterable[T], check: Callable[[str, T], str]) -> tuple[str, ...]:
+    """One word, or several of what a check makes words of."""
     if isinstance(value, str):
         return (text(name, value),)
     if isinstance(value, Mapping | bytes | bytearray) or not isinstance(value, Iterable):
@@ -261,31 +259,6 @@ def environment(
                 value=each,
             )
     return tuple(f"{key}={each}" for key, each in found.items())
-
-
-def request(
-    network: str,
-    ip: str | IPv4Address | None,
-    ip6: str | IPv6Address | None,
-    mac_address: str | None,
-    aliases: str | Iterable[str],
-    link_local_ips: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address],
-    driver_opts: Mapping[str, str | int | bool] | None,
-    gw_priority: int,
-    links: str | Iterable[str],
-) -> NetworkRequest:
-    """What one network is to be joined with; in the order of a `NetworkRequest`."""
-    return NetworkRequest(
-        network=text("network", network),
-        ip=address("ip", ip),
-        ip6=address("ip6", ip6),
-        mac_address=optional_word("mac_address", mac_address),
-        aliases=words("aliases", aliases),
-        link_local_ips=addresses("link_local_ips", link_local_ips),
-        driver_opts=options("driver_opts", driver_opts),
-        gw_priority=whole("gw_priority", gw_priority),
-        links=words("links", links),
-    )
 
 
 def _file_word(name: str, value: str) -> str:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import arguments
 from netyard.api.container_base import ContainerBase
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
@@ -19,10 +19,6 @@ from netyard.runtime import shim
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
-
-if TYPE_CHECKING:
-    from netyard.runtime.execution import Execution
-    from netyard.runtime.logs import LogRecord
 
 _KILL_SECONDS = 10.0
 
@@ -209,7 +205,7 @@ class ContainerProcess(ContainerBase):
         environment: Mapping[str, str | int | os.PathLike[str]] | None = None,
         workdir: str | os.PathLike[str] = "",
         user: str | int = "",
-    ) -> Execution:
+    ) -> netyard.Execution:
         """Start one more command in it, to be read and fed while it runs.
 
         Args:
@@ -294,7 +290,7 @@ class ContainerProcess(ContainerBase):
         follow: bool = False,
         since: str | float | datetime | None = None,
         until: str | float | datetime | None = None,
-    ) -> Iterator[LogRecord]:
+    ) -> Iterator[netyard.LogRecord]:
         """What its first process has written, line by line.
 
         Args:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike
 from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import default
+from netyard.api.hints import Unpack
 from netyard.errors import Invalid
 from netyard.state.layout import Layout
 from netyard.state.root import Root
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from os import PathLike
-
-    from typing_extensions import Unpack
-
-    from netyard.api.cluster import Members
-    from netyard.api.container import Container
-    from netyard.api.event import Event
-    from netyard.api.network import Network
-    from netyard.api.settings import AdoptSettings, ContainerSettings, NetworkSettings
+    import netyard.api.cluster
 
 
 class Host(Root):
@@ -95,7 +90,7 @@ class Host(Root):
         return Containers(self)
 
     @property
-    def members(self) -> Members:
+    def members(self) -> netyard.api.cluster.Members:
         """The cluster this host is in, if it is in one: joined, left, listed."""
         from netyard.api.cluster import Members
 
@@ -142,7 +137,7 @@ class Host(Root):
         until: str | float | datetime | None = None,
         filters: str | Iterable[str] = (),
         follow: bool = True,
-    ) -> Iterator[Event]:
+    ) -> Iterator[netyard.Event]:
         """What happens to networks and containers, as ``netyard events`` shows it.
 
         It begins with the call, not with the first event that is asked for: what is done in between
@@ -191,7 +186,7 @@ class Host(Root):
         recover.reload(self)
 
     @classmethod
-    def _again(cls, before: Root | None) -> Root:
+    def _again(cls, before: Host | None) -> Host:
         """The default host: the one from before, if it is open and of this process and root."""
         is_usable = (
             before is not None
@@ -218,7 +213,7 @@ class Networks:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def create(self, name: str, **settings: Unpack[NetworkSettings]) -> Network:
+    def create(self, name: str, **settings: Unpack[netyard.NetworkSettings]) -> netyard.Network:
         """Create a network.
 
         Args:
@@ -235,7 +230,7 @@ class Networks:
 
         return Network.create(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Network:
+    def get(self, wanted: str) -> netyard.Network:
         """A network by what it is called.
 
         Args:
@@ -253,7 +248,7 @@ class Networks:
 
         return Network.get(wanted, host=self._host)
 
-    def list(self, *, filters: str | Iterable[str] = ()) -> list[Network]:
+    def list(self, *, filters: str | Iterable[str] = ()) -> list[netyard.Network]:
         """All networks, or those that fit, by name.
 
         Args:
@@ -305,8 +300,8 @@ class Containers:
         self._host = host
 
     def create(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container without starting it.
 
         Args:
@@ -324,8 +319,8 @@ class Containers:
         return Container.create(*command, host=self._host, **settings)
 
     def run(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container and start it.
 
         Args:
@@ -343,7 +338,7 @@ class Containers:
 
         return Container.run(*command, host=self._host, **settings)
 
-    def adopt(self, name: str, **settings: Unpack[AdoptSettings]) -> Container:
+    def adopt(self, name: str, **settings: Unpack[netyard.AdoptSettings]) -> netyard.Container:
         """Put an existing network namespace on networks.
 
         Args:
@@ -360,7 +355,7 @@ class Containers:
 
         return Container.adopt(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Container:
+    def get(self, wanted: str) -> netyard.Container:
         """A container by what it is called.
 
         Args:
@@ -378,7 +373,9 @@ class Containers:
 
         return Container.get(wanted, host=self._host)
 
-    def list(self, *, all: bool = False, filters: str | Iterable[str] = ()) -> list[Container]:
+    def list(
+        self, *, all: bool = False, filters: str | Iterable[str] = ()
+    ) -> list[netyard.Container]:
         """Containers, newest first.
 
         Args:

@@ -98,9 +98,6 @@ _changing: dict[str, int] = {}
 class Root(ABC):
     """What is below every `netyard.Host`: one state directory, its store and its lock.
 
-    You always have a `netyard.Host`; signatures say ``Root`` because `netyard.Host` is defined
-    above it.
-
     Args:
         directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
 

@@ -2,9 +2,8 @@
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ class ReadOnly(dict[str, _T]):
 NOTHING: ReadOnly[Any] = ReadOnly()
 
 
-class NetworkRequest(NamedTuple):
-    """One network a container is to join, and what is to be so on this network alone.
-
-    Where several words are taken, one string is one word. Two are equal if all of this is.
+class JoinRequest(NamedTuple):
+    """One network a container is to join, settled from a `netyard.NetworkRequest`.
 
     Attributes:
         network: Name or id.
@@ -46,21 +43,17 @@ class NetworkRequest(NamedTuple):
         gw_priority: A whole number of at most 64 bits: the endpoint with the highest carries the
             default route.
         links: ``CONTAINER[:ALIAS]``: names of others that this container alone resolves.
-
-    Example:
-        >>> front = NetworkRequest("front", ip="172.28.0.9", aliases="www")
-        >>> web = Container.run("nginx", network=[front, "back"])
     """
 
     network: str
-    ip: str | IPv4Address | None = None
-    ip6: str | IPv6Address | None = None
+    ip: str | None = None
+    ip6: str | None = None
     mac_address: str | None = None
-    aliases: str | Iterable[str] = ()
-    link_local_ips: str | Iterable[str] = ()
+    aliases: Sequence[str] = ()
+    link_local_ips: Sequence[str] = ()
     driver_opts: Mapping[str, str] = NOTHING
     gw_priority: int = 0
-    links: str | Iterable[str] = ()
+    links: Sequence[str] = ()
 
 
 NetworkMode = Literal["networks", "host", "none", "container"]
@@ -86,7 +79,7 @@ class _Asked(NamedTuple):
 
     command: Sequence[str] = ()
     mode: NetworkMode = "networks"
-    networks: Sequence[NetworkRequest] = ()
+    networks: Sequence[JoinRequest] = ()
     publish: Sequence[str] = ()
     expose: Sequence[str] = ()
     publish_all: bool = False
@@ -149,7 +142,7 @@ class ContainerSpec(_Asked):
                     each[name] = ReadOnly(each[name])
         return cls(
             **values,
-            networks=tuple(NetworkRequest(**request) for request in requests),
+            networks=tuple(JoinRequest(**request) for request in requests),
             add_hosts=tuple((name, address) for name, address in hosts),
         )
 
