@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netyard.api.event import EventStream as EventStream
     from netyard.api.host import Host as Host
     from netyard.api.network import Network as Network
+    from netyard.api.request import NetworkRequest as NetworkRequest
     from netyard.api.settings import AdoptSettings as AdoptSettings
     from netyard.api.settings import ContainerSettings as ContainerSettings
     from netyard.api.settings import NetworkSettings as NetworkSettings
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from netyard.runtime.execution import Execution as Execution
     from netyard.runtime.execution import Output as Output
     from netyard.runtime.logs import LogRecord as LogRecord
-    from netyard.values.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
     "AddressInUse AgentError ClusterError Conflict DriverError Exhausted Forbidden Invalid "
@@ -68,7 +68,7 @@ _HOME = {
     "LogRecord": "netyard.runtime.logs",
     "Member": "netyard.api.cluster",
     "Network": "netyard.api.network",
-    "NetworkRequest": "netyard.values.spec",
+    "NetworkRequest": "netyard.api.request",
     "NetworkSettings": "netyard.api.settings",
     "Output": "netyard.runtime.execution",
     **dict.fromkeys(_ERRORS, "netyard.errors"),

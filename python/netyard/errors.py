@@ -59,12 +59,44 @@ class NetyardError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __copy__(self) -> NetyardError:
+        made = _revive(type(self), self.args)
+        for name, value in self._state().items():
+            setattr(made, name, value)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are copied by calling their class with `args`, which leaves out the rest.
-        return _revive, (type(self), self.args), self._state()
+        state = {name: _picklable(value) for name, value in self._state().items()}
+        return _revive, (type(self), self.args), state
 
     def _state(self) -> dict[str, Any]:
         return dict(self.__dict__)
+
+
+def _picklable(value: Any) -> Any:
+    """A value, or what it looks like: one that was refused may be anything, even an open file."""
+    if value is None or type(value) in (str, int):
+        return value
+    import pickle
+
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return shown(value)
+    return value
+
+
+def shown(value: object) -> str:
+    """What a value looks like in a sentence about it, whatever it is."""
+    try:
+        return repr(value)
+    except Exception:
+        # More digits than Python writes.
+        if isinstance(value, int):
+            return f"a number of {value.bit_length()} bits"
+        # Its own `__repr__` fails, or that of something in it.
+        return f"<{type(value).__name__}>"
 
 
 def _revive(kind: type[NetyardError], args: tuple[Any, ...]) -> NetyardError:

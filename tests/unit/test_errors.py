@@ -10,6 +10,7 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,41 @@ def test_errors_survive_copies(kind: type[errors.NetyardError]) -> None:
     for other in [copy.copy(error), copy.deepcopy(error), *map(pickle.loads, pickled)]:
         assert type(other) is kind
         assert described(other) == described(error)
+
+
+class Unwilling:
+    """What `pickle` cannot take, as one that holds a lock or a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise RuntimeError("never")
+
+    def __repr__(self) -> str:
+        return "<unwilling>"
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (Unwilling(), "<unwilling>"),
+        ({"net": Unwilling()}, "{'net': <unwilling>}"),
+        (threading.Lock(), "<unlocked _thread.lock"),
+        (lambda: None, "<function <lambda> at"),
+    ],
+    ids=["refuses", "within", "lock", "lambda"],
+)
+def test_errors_with_any_value_survive_copies(value: object, seen: str) -> None:
+    """What was refused may be what cannot be pickled; then what it looked like is kept."""
+    error = errors.Invalid("it is so", field="network", value=value, hint="do this")
+    assert copy.copy(error).value is value
+    both = errors.Several([error, errors.Conflict("two", holder="web")])
+    for other in (
+        pickle.loads(pickle.dumps(error)),
+        copy.deepcopy(error),
+        pickle.loads(pickle.dumps(both)).errors[0],
+    ):
+        assert (type(other), str(other)) == (errors.Invalid, "it is so")
+        assert (other.field, other.hint, other.kind) == ("network", "do this", "invalid")
+        assert other.value.startswith(seen)
 
 
 def described(error: errors.NetyardError) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from netyard.state.records import (
 )
 from netyard.state.schema import MIGRATIONS
 from netyard.state.store import _UNFINISHED, Store
-from netyard.values.spec import ContainerSpec, NetworkRequest
+from netyard.values.spec import ContainerSpec, JoinRequest
 
 
 def _network(name: str) -> NetworkRecord:
@@ -228,7 +228,7 @@ def test_specs_come_back_as_they_were() -> None:
     """JSON and back."""
     spec = ContainerSpec(
         command=("a", "b"),
-        networks=(NetworkRequest(network="n", aliases=("x",)),),
+        networks=(JoinRequest(network="n", aliases=("x",)),),
         add_hosts=(("db", "10.0.0.1"),),
         labels={"k": "v"},
         capabilities=3,

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import arguments
 from netyard.api.container_base import ContainerBase
 from netyard.errors import Conflict, Forbidden, Invalid, NotFound, StartFailed, TimedOut
@@ -20,10 +20,6 @@ from netyard.runtime import shim
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
-
-if TYPE_CHECKING:
-    from netyard.runtime.execution import Execution
-    from netyard.runtime.logs import LogRecord
 
 _KILL_SECONDS = 10.0
 _ENDING_SECONDS = 0.5
@@ -45,6 +41,7 @@ class ContainerProcess(ContainerBase):
             when_listening: Called once they can attach.
 
         Raises:
+            Invalid: for a parameter that is wrong.
             StartFailed: if the command does not start.
             PortInUse: if something else has a host port of it.
             Conflict: if the container whose network it shares does not run.
@@ -55,6 +52,9 @@ class ContainerProcess(ContainerBase):
             >>> web = Container.create("python3", "-m", "http.server", network="my-net")
             >>> web.start()
         """
+        arguments.whole("attached", attached, 0)
+        if not callable(when_listening):
+            raise arguments.refuse("when_listening", when_listening, "a function")
         with self.host.change() as change:
             record = self.record
             if record.kind == "adopted":
@@ -135,7 +135,7 @@ class ContainerProcess(ContainerBase):
             3
         """
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
+            timeout = arguments.seconds("timeout", timeout)
         try:
             record = self.record
         except NotFound:
@@ -210,7 +210,7 @@ class ContainerProcess(ContainerBase):
             b'a\\nb\\n'
         """
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
+            timeout = arguments.seconds("timeout", timeout)
         _check_input(input, tty=tty, interactive=interactive)
         request = self._request(command, environment, workdir, user)._replace(
             tty=arguments.flag("tty", tty), interactive=arguments.flag("interactive", interactive)
@@ -228,7 +228,7 @@ class ContainerProcess(ContainerBase):
         environment: Mapping[str, str | int | os.PathLike[str]] | None = None,
         workdir: str | os.PathLike[str] = "",
         user: str | int = "",
-    ) -> Execution:
+    ) -> netyard.Execution:
         """Start one more command in it, to be read and fed while it runs.
 
         Args:
@@ -333,7 +333,7 @@ class ContainerProcess(ContainerBase):
         follow: bool = False,
         since: str | float | datetime | None = None,
         until: str | float | datetime | None = None,
-    ) -> Iterator[LogRecord]:
+    ) -> Iterator[netyard.LogRecord]:
         """What its first process has written, line by line.
 
         Args:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike
 from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import default
+from netyard.api.hints import Unpack
 from netyard.errors import Invalid
 from netyard.state.layout import Layout
 from netyard.state.root import Root
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from os import PathLike
-
-    from typing_extensions import Unpack
-
-    from netyard.api.cluster import Members
-    from netyard.api.container import Container
-    from netyard.api.event import EventStream
-    from netyard.api.network import Network
-    from netyard.api.settings import AdoptSettings, ContainerSettings, NetworkSettings
+    import netyard.api.cluster
 
 
 class Host(Root):
@@ -50,8 +45,12 @@ class Host(Root):
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
-        if root is not None and not isinstance(root, str | os.PathLike):
-            raise Invalid(f"root: {root!r} must be a path", field="root", value=root)
+        if root is not None:
+            from netyard.api import arguments
+
+            root = arguments.path("root", root)
+            if not root:
+                raise Invalid("root: '' must be a path, or None for the default", field="root")
         super().__init__(root)
         self._settle()
 
@@ -92,7 +91,7 @@ class Host(Root):
         return Containers(self)
 
     @property
-    def members(self) -> Members:
+    def members(self) -> netyard.api.cluster.Members:
         """The cluster this host is in, if it is in one: joined, left, listed."""
         from netyard.api.cluster import Members
 
@@ -141,7 +140,7 @@ class Host(Root):
         until: str | float | datetime | None = None,
         filters: str | Iterable[str] = (),
         follow: bool = True,
-    ) -> EventStream:
+    ) -> netyard.EventStream:
         """What happens to networks and containers, as ``netyard events`` shows it.
 
         It begins with the call, not with the first event that is asked for: what is done in between
@@ -199,7 +198,7 @@ class Host(Root):
         recover.reload(self)
 
     @classmethod
-    def _again(cls, before: Root | None) -> Root:
+    def _again(cls, before: Host | None) -> Host:
         """The default host: the one from before, if it is open and of this process and root."""
         is_usable = (
             before is not None
@@ -226,7 +225,7 @@ class Networks:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def create(self, name: str, **settings: Unpack[NetworkSettings]) -> Network:
+    def create(self, name: str, **settings: Unpack[netyard.NetworkSettings]) -> netyard.Network:
         """Create a network.
 
         Args:
@@ -243,7 +242,7 @@ class Networks:
 
         return Network.create(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Network:
+    def get(self, wanted: str) -> netyard.Network:
         """A network by what it is called.
 
         Args:
@@ -261,7 +260,7 @@ class Networks:
 
         return Network.get(wanted, host=self._host)
 
-    def list(self, *, filters: str | Iterable[str] = ()) -> list[Network]:
+    def list(self, *, filters: str | Iterable[str] = ()) -> list[netyard.Network]:
         """All networks, or those that fit, by name.
 
         Args:
@@ -313,8 +312,8 @@ class Containers:
         self._host = host
 
     def create(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container without starting it.
 
         Args:
@@ -332,8 +331,8 @@ class Containers:
         return Container.create(*command, host=self._host, **settings)
 
     def run(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container and start it.
 
         Args:
@@ -351,7 +350,7 @@ class Containers:
 
         return Container.run(*command, host=self._host, **settings)
 
-    def adopt(self, name: str, **settings: Unpack[AdoptSettings]) -> Container:
+    def adopt(self, name: str, **settings: Unpack[netyard.AdoptSettings]) -> netyard.Container:
         """Put an existing network namespace on networks.
 
         Args:
@@ -368,7 +367,7 @@ class Containers:
 
         return Container.adopt(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Container:
+    def get(self, wanted: str) -> netyard.Container:
         """A container by what it is called.
 
         Args:
@@ -386,7 +385,9 @@ class Containers:
 
         return Container.get(wanted, host=self._host)
 
-    def list(self, *, all: bool = False, filters: str | Iterable[str] = ()) -> list[Container]:
+    def list(
+        self, *, all: bool = False, filters: str | Iterable[str] = ()
+    ) -> list[netyard.Container]:
         """Containers, newest first.
 
         Args:

@@ -270,10 +270,10 @@ def connect(
     joined = Network.get(network_name, host=host)
     joined.connect(
         container,
-        ip=ip,
-        ip6=ip6,
+        ip=ip or None,
+        ip6=ip6 or None,
         aliases=alias,
-        mac_address=mac_address,
+        mac_address=mac_address or None,
         link_local_ips=link_local_ip,
         links=link,
         driver_opts=parse_pairs("--driver-opt", driver_opt),

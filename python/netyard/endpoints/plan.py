@@ -29,7 +29,7 @@ from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
-from netyard.values.spec import NetworkRequest
+from netyard.values.spec import JoinRequest
 
 if TYPE_CHECKING:
     from netyard.state.records import EndpointUpdate
@@ -39,7 +39,7 @@ def plan_endpoint(
     change: Change,
     network: NetworkRecord,
     container: ContainerRecord,
-    request: NetworkRequest,
+    request: JoinRequest,
     position: int,
     *,
     taken: Collection[str] = (),
@@ -124,7 +124,7 @@ def plan_again(
 
 
 def _wanted_addresses(
-    network: NetworkRecord, request: NetworkRequest, *, without_ipv6: bool
+    network: NetworkRecord, request: JoinRequest, *, without_ipv6: bool
 ) -> dict[int, Address | None]:
     """The families an endpoint has an address of, and which one if one is asked for."""
     wanted: dict[int, Address | None] = {}
@@ -162,7 +162,7 @@ def _claim(
 
 
 def check_request(
-    network: NetworkRecord, request: NetworkRequest
+    network: NetworkRecord, request: JoinRequest
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Refuse what a network cannot give, all of it at once (contract CV6, RN14 to RN18).
 
@@ -188,7 +188,7 @@ def check_request(
     return found["options"], found["link-local"]
 
 
-def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
+def _check_default(network: NetworkRecord, request: JoinRequest) -> None:
     if not network.is_builtin:
         return
     given = {"--ip": request.ip, "--ip6": request.ip6, "--alias": request.aliases}
@@ -202,7 +202,7 @@ def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
             )
 
 
-def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
+def _check_families(network: NetworkRecord, request: JoinRequest) -> None:
     for word in request.link_local_ips:
         if ":" in word and not network.has_ipv6:
             raise Invalid(
@@ -240,7 +240,7 @@ def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[
     return next(name for number in count() if (name := f"{prefix}{number}") not in taken)
 
 
-def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
+def _choose_mac(store: Store, network: NetworkRecord, request: JoinRequest) -> str:
     on_parent = network.driver in parent_options.KINDS
     has_own_mac = not on_parent or parent_options.has_own_mac(network.driver, network.options)
     if not request.mac_address and network.spans_hosts:

@@ -27,14 +27,14 @@ from netyard.state import events
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root
 from netyard.state.store import Store
-from netyard.values.spec import NetworkRequest
+from netyard.values.spec import JoinRequest
 
 if TYPE_CHECKING:
     from netyard.state.root import Batch
 
 
 def connect_container(
-    root: Root, network: NetworkRecord, wanted: str, request: NetworkRequest
+    root: Root, network: NetworkRecord, wanted: str, request: JoinRequest
 ) -> tuple[ContainerRecord, EndpointRecord]:
     """See `Network.connect`."""
     with root.change(is_batched=True) as change:
@@ -63,7 +63,7 @@ def _plan_in_batch(
     batch: Batch,
     network: NetworkRecord,
     container: ContainerRecord,
-    request: NetworkRequest,
+    request: JoinRequest,
 ) -> EndpointRecord:
     batch.begin()
     with change.store.attempt():
@@ -73,7 +73,7 @@ def _plan_in_batch(
 
 
 def _join(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
 ) -> EndpointRecord:
     root = change.root
     made = _plan(change, network, container, request)
@@ -92,7 +92,7 @@ def _note_connected(store: Store, container: ContainerRecord, network: NetworkRe
 
 
 def _plan(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
 ) -> EndpointRecord:
     """The record of a new endpoint, with its addresses."""
     root = change.root
@@ -125,7 +125,7 @@ def _arrange_egress(change: Change, container: ContainerRecord) -> None:
     if egress.is_needed(attached):
         if not present:
             network = egress.ensure_network(root)
-            _join(change, network, container, NetworkRequest(network=network.id))
+            _join(change, network, container, JoinRequest(network=network.id))
     else:
         for each in present:
             _leave(change, container, each)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Literal, NamedTuple
 
-from netyard.errors import Invalid, TimedOut
+from netyard.errors import Invalid, TimedOut, shown
 from netyard.runtime import shim
 from netyard.runtime.process import end_all, open_child, signal_number
 from netyard.state.layout import Layout
@@ -154,7 +154,9 @@ class Execution:
 
     def _write(self, data: bytes | bytearray | memoryview) -> int:
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise Invalid(f"data: {data!r} must be bytes, not {type(data).__name__}", field="data")
+            raise Invalid(
+                f"data: {shown(data)} must be bytes, not {type(data).__name__}", field="data"
+            )
         if self._input is None:
             raise ValueError(f"what {self._name} reads is closed")
         self._pending = _bytes_of(data)
@@ -352,9 +354,10 @@ def _deadline(timeout: float | None) -> float | None:
         return None
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not (is_number and 0 <= timeout < math.inf):
-        shown = f"timeout: {timeout!r} must be a number of seconds, 0 or more"
-        raise Invalid(shown, field="timeout", value=timeout)
-    return time.monotonic() + timeout
+        sentence = f"timeout: {shown(timeout)} must be a number of seconds, 0 or more"
+        raise Invalid(sentence, field="timeout", value=timeout)
+    # Thirty years are without end; much more is more than a clock takes.
+    return time.monotonic() + min(timeout, 1e9)
 
 
 def _left(deadline: float | None) -> float | None:

@@ -12,7 +12,7 @@ from netyard.options.parent import routes_by_device
 from netyard.values.ids import short
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
-from netyard.values.spec import ContainerSpec
+from netyard.values.spec import NOTHING, ContainerSpec
 
 #: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
 #: only if the one that was at work was killed.
@@ -52,14 +52,14 @@ class NetworkRecord(NamedTuple):
     is_attachable: bool = False
     has_ipv4: bool = True
     has_ipv6: bool = False
-    options: Mapping[str, str] = {}
-    labels: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     bridge: str = ""
     state: NetworkState = "ready"
     is_config_only: bool = False
     config_from: str = ""
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = {}
+    ipam_options: Mapping[str, str] = NOTHING
     is_foreign: bool = False
     vni: int = 0
     underlay: str = ""
@@ -208,7 +208,7 @@ class EndpointRecord(NamedTuple):
     state: EndpointState = "down"
     gw_priority: int = 0
     link_local: tuple[str, ...] = ()
-    options: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
     links: tuple[tuple[str, str], ...] = ()
     lease: Lease | None = None
     is_unheard_of: bool = False

@@ -116,9 +116,6 @@ _roots: weakref.WeakSet[Root] = weakref.WeakSet()
 class Root(ABC):
     """What is below every `netyard.Host`: one state directory, its store and its lock.
 
-    You always have a `netyard.Host`; signatures say ``Root`` because `netyard.Host` is defined
-    above it.
-
     Args:
         directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
 
