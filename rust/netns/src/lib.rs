@@ -4,6 +4,7 @@
 //! processes in a sandbox of their own (`src/shim`, a program of this crate). Knows nothing of networks, names or state files.
 
 mod error;
+mod join;
 mod mounts;
 mod namespace;
 mod process;
@@ -11,10 +12,11 @@ mod sysctl;
 mod user_namespace;
 
 pub use error::{Error, Result};
+pub use join::join;
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
 pub use process::{
-    exec, join, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
+    exec, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
     DEFAULT_CAPABILITIES,
 };
 pub use sysctl::Sysctls;

@@ -33,7 +33,8 @@ pub(crate) fn create_network(path: &Path) -> Result<()> {
 
 /// The user namespace that owns a network namespace; `None` if it is the caller's own.
 pub(crate) fn other_owner(network: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
-    let fail = |error: std::io::Error| Error::new("find the owner of a network namespace", "", error);
+    let fail =
+        |error: std::io::Error| Error::new("find the owner of a network namespace", "", error);
     // SAFETY: takes no argument; the answer is a new descriptor, or -1.
     let owner = unsafe { libc::ioctl(network.as_raw_fd(), NS_GET_USERNS) };
     if owner < 0 {
