@@ -97,6 +97,7 @@ class Container(ContainerProcess):
         privileged: bool = False,
         cap_add: str | Iterable[str] = (),
         cap_drop: str | Iterable[str] = (),
+        security_opt: str | Iterable[str] = (),
         # life
         auto_remove: bool = False,
         host: Root | None = None,
@@ -143,6 +144,8 @@ class Container(ContainerProcess):
             cap_add: Capabilities to keep beside Docker's usual ones, such as ``NET_ADMIN``, or
                 ``ALL``.
             cap_drop: Capabilities to take away, or ``ALL``.
+            security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
+                profile in Docker's form.
             auto_remove: Remove it when it ends.
             host: Where; the default host if not given.
 
@@ -167,7 +170,7 @@ class Container(ContainerProcess):
         names = (hostname, domainname, add_hosts, dns, dns_search, dns_options)
         spec = specify.with_names(spec, *names)
         spec = specify.with_process(spec, environment, workdir, user, rootfs, tty, interactive)
-        spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop)
+        spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop, security_opt)
         specify.check(spec, joining)
         wanted = arguments.optional_text("name", name)
         with host.change() as change:

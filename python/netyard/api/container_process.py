@@ -15,7 +15,7 @@ from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
 from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
-from netyard.runtime import shim
+from netyard.runtime import seccomp, shim
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
@@ -258,6 +258,10 @@ class ContainerProcess(ContainerBase):
             user=arguments.user(user, spec.rootfs) or spec.user,
             privileged=spec.privileged,
             capabilities=spec.capabilities,
+            no_new_privileges=spec.no_new_privileges,
+            seccomp=seccomp.rules(
+                spec.seccomp, privileged=spec.privileged, capabilities=spec.capabilities
+            ),
         )
 
     def processes(self) -> Sequence[dict[str, str]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
+from netyard.lifecycle import security_options
+from netyard.lifecycle.security_options import SecurityOptions
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
@@ -137,6 +139,9 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "Dns": list(spec.dns),
             "DnsSearch": list(spec.dns_search),
             "DnsOptions": list(spec.dns_options),
+            "SecurityOpt": security_options.shown(
+                SecurityOptions(spec.no_new_privileges, spec.seccomp)
+            ),
             "Sysctls": dict(spec.sysctls),
             "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
         },

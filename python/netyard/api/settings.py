@@ -59,6 +59,8 @@ class ContainerSettings(TypedDict, total=False):
         privileged: All capabilities, and /proc/sys to write to.
         cap_add: Capabilities to keep beside Docker's usual ones, such as ``NET_ADMIN``, or ``ALL``.
         cap_drop: Capabilities to take away, or ``ALL``.
+        security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
+            profile in Docker's form.
         auto_remove: Remove it when it ends.
 
     Example:
@@ -100,6 +102,7 @@ class ContainerSettings(TypedDict, total=False):
     privileged: bool
     cap_add: str | Iterable[str]
     cap_drop: str | Iterable[str]
+    security_opt: str | Iterable[str]
     # life
     auto_remove: bool
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netyard.api import arguments
 from netyard.errors import Invalid
+from netyard.lifecycle import security_options
+from netyard.lifecycle.security_options import SecurityOptions
 from netyard.lifecycle.validate import (
     check_mode,
     check_rootfs,
@@ -212,11 +214,15 @@ def with_isolation(
     privileged: bool,
     cap_add: str | Iterable[str],
     cap_drop: str | Iterable[str],
+    security_opt: str | Iterable[str],
 ) -> ContainerSpec:
     """The same with what it may do, and how its kernel settings are."""
     found = arguments.options("sysctls", sysctls, true="1")
     add, drop = arguments.words("cap_add", cap_add), arguments.words("cap_drop", cap_drop)
+    asked = arguments.words("security_opt", security_opt)
+    security = security_options.parse(asked) if asked else SecurityOptions()
     return spec._replace(
+        **security._asdict(),
         sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,

@@ -61,6 +61,9 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--privileged", is_flag=True, help="All capabilities, writable /proc/sys."),
     click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
     click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
+    click.option(
+        "--security-opt", multiple=True, metavar="OPTION", help="no-new-privileges, seccomp=FILE."
+    ),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
 _PASS_THROUGH = {"allow_interspersed_args": False}

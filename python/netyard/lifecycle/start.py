@@ -16,7 +16,7 @@ from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
 from netyard.lifecycle.lookup import refreshed_container
 from netyard.lifecycle.stop import tear_down
-from netyard.runtime import shim
+from netyard.runtime import seccomp, shim
 from netyard.runtime.process import start_time
 from netyard.state import events
 from netyard.state.records import ContainerRecord
@@ -138,6 +138,10 @@ def _launch(
         interactive=spec.interactive,
         privileged=spec.privileged,
         capabilities=spec.capabilities,
+        no_new_privileges=spec.no_new_privileges,
+        seccomp=seccomp.rules(
+            spec.seccomp, privileged=spec.privileged, capabilities=spec.capabilities
+        ),
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),
     )

@@ -61,6 +61,8 @@ class _Asked(NamedTuple):
         add_hosts: Pairs of name and address, or ``host-gateway``.
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
+        no_new_privileges: Set-user-id programs give it nothing.
+        seccomp: Empty for the default filter, ``unconfined``, or a profile's text.
         netns: Absolute path of an adopted namespace, if it was given by one.
     """
 
@@ -81,6 +83,8 @@ class _Asked(NamedTuple):
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
+    no_new_privileges: bool = False
+    seccomp: str = ""
     sysctls: Mapping[str, str] = {}
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()

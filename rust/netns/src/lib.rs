@@ -4,16 +4,24 @@
 //! processes in a sandbox of their own (`src/shim`, a program of this crate). Knows nothing of networks, names or state files.
 
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod keyring;
+mod limits;
 mod mounts;
 mod namespace;
 mod process;
+mod seccomp;
+mod syscalls;
 mod sysctl;
 
 pub use error::{Error, Result};
+pub use limits::{Limits, Ulimit};
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
 pub use process::{
     exec, join, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
     DEFAULT_CAPABILITIES,
 };
+pub use seccomp::Filter;
 pub use sysctl::Sysctls;

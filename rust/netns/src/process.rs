@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use rustix::thread::LinkNameSpaceType;
 
-use crate::error::{Error, Result};
+use crate::error::{last_errno, Error, Result};
+use crate::limits::Limits;
 use crate::mounts::{bind_files, prepare_root, FileMount};
 
 /// Capabilities a container keeps unless told otherwise: Docker's default set.
@@ -46,6 +47,7 @@ pub struct Program {
     pub environment: Vec<CString>,
     pub directory: Option<PathBuf>,
     pub credentials: Credentials,
+    pub limits: Limits,
 }
 
 /// Standard streams, or a terminal that is all three of them.
@@ -221,19 +223,28 @@ fn try_child(
         rustix::process::setsid().map_err(at("start session"))?;
     }
     connect(terminal).map_err(at("connect streams"))?;
+    // -- limits: while this is still root of the host.
+    program.limits.raise().map_err(at("raise limits"))?;
     enter()?;
+    // -- limits: in the user namespace that it stays in, because keyrings are of one.
+    crate::keyring::join_new().map_err(at("start session keyring"))?;
     if let Some(directory) = &program.directory {
         rustix::process::chdir(directory).map_err(|errno| SpawnError {
             step: format!("change to directory {}", directory.display()),
             errno: errno.raw_os_error(),
         })?;
     }
+    // Before the filter, which may deny it.
+    close_on_exec();
+    // -- limits: the filter is installed by CAP_SYS_ADMIN, or at last after giving up privileges.
+    let limits = &program.limits;
+    limits.apply_as_root().map_err(at("set limits"))?;
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
     // Dies with its supervisor; set after the credentials, because changing them clears it.
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
     reset_signals();
-    close_on_exec();
+    limits.apply_at_last().map_err(at("set limits"))?;
     Err(SpawnError {
         step: EXEC_STEP.to_string(),
         errno: execute(program),
@@ -306,7 +317,7 @@ struct CapabilityData {
 fn drop_privileges(credentials: &Credentials) -> rustix::io::Result<()> {
     let check = |status: libc::c_long| match status {
         0 => Ok(()),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        _ => Err(last_errno()),
     };
     for capability in 0..64u64 {
         if credentials.capabilities >> capability & 1 == 0 {
