@@ -190,3 +190,72 @@ def test_keys_of_who_starts_it_are_not_its_own(host: Machine) -> None:
         and host.out(*netyard, "exec", "box", *look),
     ):
         assert "lab-marker" not in found and found.endswith(" False"), found
+
+
+def _limits(host: Machine, flags: list[str], words: str) -> str:
+    return host.ny("run", "--rm", *flags, "sh", "-c", words)
+
+
+def test_ulimits(host: Machine) -> None:
+    """Soft and hard, of the first process and of later ones."""
+    flags = ["--ulimit", "nofile=77:99", "--ulimit", "cpu=unlimited", "--ulimit", "core=0"]
+    words = "ulimit -Sn; ulimit -Hn; ulimit -Ht; ulimit -c"
+    assert _limits(host, flags, words).split() == ["77", "99", "unlimited", "0"]
+    # Set last of all: few are enough for a program, though not for the making of its mounts.
+    assert _limits(host, ["--ulimit", "nofile=4"], "ulimit -n") == "4"
+    host.ny("run", "-d", "--name", "box", *flags, "sleep", "600")
+    assert Guest(host, "box").run("sh", "-c", words).stdout.split()[:2] == ["77", "99"]
+    host.ny("stop", "-t", "0", "box")
+    host.ny("start", "box")
+    assert Guest(host, "box").run("sh", "-c", words).stdout.split()[:2] == ["77", "99"]
+    shown = json.loads(host.ny("inspect", "box"))[0]["HostConfig"]["Ulimits"]
+    assert shown[0] == {"Name": "nofile", "Hard": 99, "Soft": 77}
+    assert shown[1] == {"Name": "cpu", "Hard": -1, "Soft": -1}
+
+
+def test_shared_memory(host: Machine) -> None:
+    """64 MiB unless told otherwise, with the host's files and with a root of its own."""
+    size = "df -k --output=size /dev/shm | tail -n 1"
+    assert _limits(host, [], size).strip() == str(64 << 10)
+    assert _limits(host, ["--shm-size", "1m"], size).strip() == "1024"
+    full = "head -c 2000000 /dev/zero >/dev/shm/full; wc -c </dev/shm/full"
+    assert _limits(host, ["--shm-size", "1m"], full) == str(1 << 20)
+    host.ny("create", "--name", "box", "--shm-size", "128m", "true")
+    assert json.loads(host.ny("inspect", "box"))[0]["HostConfig"]["ShmSize"] == 128 << 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--memory", "lots"], "'lots'"),
+        (["--memory", "5m"], "6MiB"),
+        (["--memory-swap", "1g"], "--memory"),
+        (["--memory", "64m", "--memory-swap", "32m"], "--memory-swap"),
+        (["--cpus", "many"], "'many'"),
+        (["--cpus", "-1"], "0.01"),
+        (["--cpus", "nan"], "'nan'"),
+        (["--pids-limit", "-2"], "-2"),
+        (["--ulimit", "nofile"], "nofile=1024:4096"),
+        (["--ulimit", "files=3"], "'files=3'"),
+        (["--ulimit", "nofile=9:3"], "above"),
+        (["--shm-size", "0"], "'0'"),
+        (["--shm-size", "9" * 30], "--shm-size"),
+    ],
+)
+def test_limits_that_are_none(host: Machine, flags: list[str], word: str) -> None:
+    """One sentence that names the flag and the value."""
+    said = host.refused("run", *flags, "true", status=125)
+    assert word in said and flags[-2] in said
+
+
+def test_without_control_groups(host: Machine) -> None:
+    """Limits that need one are refused by name, and the default is passed over."""
+    for flag, value in (("--memory", "64m"), ("--cpus", "0.5"), ("--pids-limit", "10")):
+        said = host.refused("run", flag, value, "true", status=125)
+        assert flag in said and "cgroup v2" in said
+    assert host.ny("ps", "-aq") == ""
+    assert host.ny("run", "--rm", "--pids-limit", "-1", "echo", "any") == "any"
+    assert "cgroup v2" in host.ny("doctor")
+    # Where it is, as far as the container sees, is the top.
+    paths = host.ny("run", "--rm", "cat", "/proc/self/cgroup").splitlines()
+    assert {line.split(":", 2)[2] for line in paths} == {"/"}

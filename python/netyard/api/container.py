@@ -24,6 +24,7 @@ from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import discard_container, running_joiners
 from netyard.state import events
 from netyard.state.root import Root
+from netyard.values import limits
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -98,6 +99,13 @@ class Container(ContainerProcess):
         cap_add: str | Iterable[str] = (),
         cap_drop: str | Iterable[str] = (),
         security_opt: str | Iterable[str] = (),
+        # limits
+        memory: str | int = "",
+        memory_swap: str | int = "",
+        cpus: str | float = "",
+        pids_limit: int = limits.DEFAULT_PIDS,
+        ulimits: str | Iterable[str] = (),
+        shm_size: str | int = "",
         # life
         auto_remove: bool = False,
         host: Root | None = None,
@@ -146,6 +154,13 @@ class Container(ContainerProcess):
             cap_drop: Capabilities to take away, or ``ALL``.
             security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
                 profile in Docker's form.
+            memory: Bytes of memory it may use, or ``512m``; any amount if not given.
+            memory_swap: Bytes of memory and swap together, -1 for all there is; twice the memory if
+                not given.
+            cpus: Processors it may use at a time, such as 0.5; all if not given.
+            pids_limit: Processes and threads it may have; -1 for any number.
+            ulimits: Limits of each process: ``nofile=1024:4096``, soft and hard.
+            shm_size: Bytes of shared memory, or ``1g``; ``64m`` if not given.
             auto_remove: Remove it when it ends.
             host: Where; the default host if not given.
 
@@ -171,6 +186,7 @@ class Container(ContainerProcess):
         spec = specify.with_names(spec, *names)
         spec = specify.with_process(spec, environment, workdir, user, rootfs, tty, interactive)
         spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop, security_opt)
+        spec = specify.with_limits(spec, memory, memory_swap, cpus, pids_limit, ulimits, shm_size)
         specify.check(spec, joining)
         wanted = arguments.optional_text("name", name)
         with host.change() as change:

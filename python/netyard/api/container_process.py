@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,12 +16,14 @@ from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
 from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
-from netyard.runtime import seccomp, shim
+from netyard.runtime import cgroup, seccomp, shim
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
+from netyard.values import limits
 
 if TYPE_CHECKING:
+    from netyard.lifecycle.usage import Stats
     from netyard.runtime.execution import Execution
     from netyard.runtime.logs import LogRecord
 
@@ -262,6 +265,8 @@ class ContainerProcess(ContainerBase):
             seccomp=seccomp.rules(
                 spec.seccomp, privileged=spec.privileged, capabilities=spec.capabilities
             ),
+            ulimits=[(limits.ULIMITS[name], soft, hard) for name, soft, hard in spec.ulimits],
+            cgroup=cgroup.of(self.host.layout, record.id),
         )
 
     def processes(self) -> Sequence[dict[str, str]]:
@@ -278,6 +283,28 @@ class ContainerProcess(ContainerBase):
             ['python3 -m http.server']
         """
         return processes_below(self._running().pid)
+
+    def stats(self, seconds: float = 1.0) -> Stats:
+        """What it uses: processors over a while, and memory, network and processes then.
+
+        Args:
+            seconds: For how long to look.
+
+        Raises:
+            Conflict: if the container does not run.
+            Invalid: if ``seconds`` is no number of seconds.
+
+        Example:
+            >>> web.stats().pids
+            1
+        """
+        from netyard.lifecycle import usage
+
+        arguments.seconds("seconds", seconds)
+        record = self._running()
+        first = usage.sample(self.host, record)
+        time.sleep(seconds)
+        return usage.between(record, first, usage.sample(self.host, record))
 
     def _running(self) -> ContainerRecord:
         record = self.record

@@ -26,7 +26,7 @@ from netyard.lifecycle.validate import (
     with_first,
 )
 from netyard.state.root import Root
-from netyard.values import ports
+from netyard.values import limits, ports
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
 
@@ -226,6 +226,28 @@ def with_isolation(
         sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,
+    )
+
+
+def with_limits(
+    spec: ContainerSpec,
+    memory: str | int,
+    memory_swap: str | int,
+    cpus: str | float,
+    pids_limit: int,
+    ulimits: str | Iterable[str],
+    shm_size: str | int,
+) -> ContainerSpec:
+    """The same with how much of the host it may use."""
+    most = limits.parse_size("--memory", memory, limits.LEAST_MEMORY) if memory else 0
+    pids = arguments.whole("pids_limit", pids_limit)
+    return spec._replace(
+        memory=most,
+        memory_swap=limits.parse_swap(memory_swap, most),
+        nano_cpus=limits.parse_cpus(cpus) if cpus else 0,
+        pids_limit=limits.parse_pids(pids),
+        ulimits=tuple(map(limits.parse_ulimit, arguments.words("ulimits", ulimits))),
+        shm_size=limits.parse_size("--shm-size", shm_size) if shm_size else limits.DEFAULT_SHM_SIZE,
     )
 
 

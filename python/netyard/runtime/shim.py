@@ -53,6 +53,9 @@ class Launch(NamedTuple):
         namespace: Network namespace to join, or ``None`` for the host's.
         files: Pairs of source and absolute path in the container.
         attached: How many clients to wait for before the command starts.
+        ulimits: Numbers of resources with their limits, soft and hard.
+        cgroup: Its control group, if it has one.
+        shm_size: Bytes of shared memory.
         seccomp: Rules of its filter of system calls; empty for none.
     """
 
@@ -75,6 +78,9 @@ class Launch(NamedTuple):
     capabilities: int | None = None
     no_new_privileges: bool = False
     seccomp: str = ""
+    ulimits: Sequence[tuple[int, int, int]] = ()
+    cgroup: Path | None = None
+    shm_size: int = 0
     attached: int = 0
     on_exit: Sequence[str] = ()
 
@@ -92,6 +98,8 @@ class Launch(NamedTuple):
             words += ["--unmount", str(directory)]
         if self.rootfs:
             words += ["--root", self.rootfs]
+        if self.shm_size:
+            words += ["--shm-size", str(self.shm_size)]
         if self.attached:
             words += ["--wait-attach", str(self.attached)]
         for word in self.on_exit:
@@ -107,6 +115,9 @@ def _common_options(launch: "Launch | Exec") -> list[str]:
         words += ["--user", launch.user]
     if launch.capabilities is not None:
         words += ["--capabilities", f"{launch.capabilities:x}"]
+    for numbers in launch.ulimits:
+        # All bits set is no limit.
+        words += ["--ulimit", ":".join(str(number % 2**64) for number in numbers)]
     flags = {
         "--terminal": launch.tty,
         "--interactive": launch.interactive,
@@ -204,6 +215,10 @@ def _handed_over(launch: "Launch | Exec") -> tuple[list[int], list[str]]:
         os.lseek(fd, 0, os.SEEK_SET)
         descriptors.append(fd)
         words += [option, str(fd)]
+    if launch.cgroup is not None:
+        fd = os.open(launch.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptors.append(fd)
+        words += ["--cgroup", str(fd)]
     return descriptors, words
 
 
@@ -221,6 +236,8 @@ class Exec(NamedTuple):
     capabilities: int | None = None
     no_new_privileges: bool = False
     seccomp: str = ""
+    ulimits: Sequence[tuple[int, int, int]] = ()
+    cgroup: Path | None = None
 
 
 def execute(

@@ -168,6 +168,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX publications_routed ON publications (container_id, container_port)
         WHERE access = 'routed';
     """,
+    """
+    -- It was the kernel that killed something of it, for want of memory, when it last ran.
+    ALTER TABLE containers ADD COLUMN was_oom_killed INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -2,8 +2,9 @@
 //!
 //! What all of a container is held to together is `cgroup`.
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
+use crate::error::Error;
 use crate::seccomp::Filter;
 
 /// A resource limit (`setrlimit(2)`); `u64::MAX` is none.
@@ -28,14 +29,16 @@ impl Limits {
     /// Raises hard limits as far as they have to be, which takes a capability on the host.
     ///
     /// None is lowered yet: what is still to be done may need more files or memory.
-    pub(crate) fn raise(&self) -> Result<()> {
-        for limit in &self.ulimits {
+    pub(crate) fn raise(&self) -> crate::error::Result<()> {
+        let raise = |limit: &Ulimit| {
             let now = change(limit.resource, None)?;
             if limit.hard > now.1 {
                 change(limit.resource, Some((now.0, limit.hard)))?;
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        let raised = self.ulimits.iter().try_for_each(raise);
+        raised.map_err(|errno: Errno| Error::new("raise", "ulimit", errno))
     }
 
     /// Sets the limits, and the filter if capabilities are needed for it: before they are dropped.

@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) user: Option<(u32, u32, Vec<u32>)>,
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) limits: Limits,
+    pub(crate) cgroup: Option<OwnedFd>,
+    pub(crate) shm_size: u64,
     /// Where attach socket, log and exit record are.
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
@@ -104,6 +106,11 @@ impl Options {
             "--user" => self.user = Some(parse_user(&text)?),
             "--seccomp" => self.limits.filter = Some(read_filter(inherited(number()?))?),
             "--ulimit" => self.limits.ulimits.push(parse_ulimit(&text)?),
+            "--cgroup" => self.cgroup = Some(inherited(number()?)),
+            "--shm-size" => {
+                let size = text.parse();
+                self.shm_size = size.map_err(|_| format!("{name}: {text} is no number"))?;
+            }
             "--workdir" => self.workdir = Some(value.into()),
             "--directory" => self.directory = value.into(),
             "--detach-keys" => self.detach_keys = Some(value.into_vec()),
@@ -136,6 +143,7 @@ impl Options {
                 capabilities,
             },
             limits: std::mem::take(&mut self.limits),
+            cgroup: self.cgroup.take(),
         })
     }
 
@@ -152,6 +160,7 @@ impl Options {
             unmount: std::mem::take(&mut self.unmount),
             hidden: std::mem::take(&mut self.hidden),
             privileged: self.privileged,
+            shm_size: self.shm_size,
         }
     }
 }
