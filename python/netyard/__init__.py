@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from netyard.errors import SubnetOverlap as SubnetOverlap
     from netyard.errors import TimedOut as TimedOut
     from netyard.errors import Unsupported as Unsupported
+    from netyard.lifecycle.usage import Stats as Stats
     from netyard.runtime.execution import Execution as Execution
     from netyard.runtime.execution import Output as Output
     from netyard.runtime.logs import LogRecord as LogRecord
@@ -71,6 +72,7 @@ _HOME = {
     "NetworkRequest": "netyard.api.request",
     "NetworkSettings": "netyard.api.settings",
     "Output": "netyard.runtime.execution",
+    "Stats": "netyard.lifecycle.usage",
     **dict.fromkeys(_ERRORS, "netyard.errors"),
 }
 
@@ -106,6 +108,7 @@ __all__ = [
     "Several",
     "StartFailed",
     "StateError",
+    "Stats",
     "StoreError",
     "SubnetOverlap",
     "TimedOut",

@@ -45,6 +45,7 @@ from netyard import (
     Several,
     StartFailed,
     StateError,
+    Stats,
     StoreError,
     SubnetOverlap,
     TimedOut,
@@ -181,6 +182,23 @@ def lines(web: Container) -> Iterator[LogRecord]:
     yield from web.logs(since=1700000000, until="10m")
     for record in web.logs(follow=True, until=1700000000.5):
         print(record.time, record.stream, record.data.decode())
+
+
+def confined(host: Host) -> float:
+    """Limits, and what is used of them."""
+    box = Container.run(
+        *("sleep", "60"),
+        security_opt=["no-new-privileges", "seccomp=unconfined"],
+        memory="64m",
+        memory_swap=-1,
+        cpus=0.5,
+        pids_limit=50,
+        ulimits="nofile=1024:4096",
+        shm_size=1 << 20,
+        host=host,
+    )
+    used: Stats = box.stats(seconds=0.1)
+    return (used.cpu_percent or 0.0) + (used.memory or 0) / used.memory_limit + used.received
 
 
 def happenings(host: Host) -> list[Event]:

@@ -24,6 +24,7 @@ from netyard.lifecycle.lookup import find_container, refreshed_container
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import discard_container, running_joiners
 from netyard.state import events
+from netyard.values import limits
 
 _KILL_SECONDS = 10.0
 
@@ -95,6 +96,14 @@ class Container(ContainerProcess):
         cap_add: str | Iterable[str] = (),
         cap_drop: str | Iterable[str] = (),
         userns: str = "",
+        security_opt: str | Iterable[str] = (),
+        # limits
+        memory: str | int = "",
+        memory_swap: str | int = "",
+        cpus: str | float = "",
+        pids_limit: int = limits.DEFAULT_PIDS,
+        ulimits: str | Iterable[str] = (),
+        shm_size: str | int = "",
         # life
         auto_remove: bool = False,
         host: netyard.Host | None = None,
@@ -145,6 +154,15 @@ class Container(ContainerProcess):
             userns: ``private`` for a user namespace of its own (the default), in which ids are what
                 they are on the host and capabilities count for nothing of the host's; ``host`` for
                 the host's, which ``privileged`` and the network ``host`` mean as well.
+            security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
+                profile in Docker's form.
+            memory: Bytes of memory it may use, or ``512m``; any amount if not given.
+            memory_swap: Bytes of memory and swap together, -1 for all there is; twice the memory if
+                not given.
+            cpus: Processors it may use at a time, such as 0.5; all if not given.
+            pids_limit: Processes and threads it may have; -1 for any number.
+            ulimits: Limits of each process: ``nofile=1024:4096``, soft and hard.
+            shm_size: Bytes of shared memory, or ``1g``; ``64m`` if not given.
             auto_remove: Remove it when it ends.
             host: Where; the default host if not given.
 
@@ -169,7 +187,9 @@ class Container(ContainerProcess):
         names = (hostname, domainname, add_hosts, dns, dns_search, dns_options)
         spec = specify.with_names(spec, *names)
         spec = specify.with_process(spec, environment, workdir, user, rootfs, tty, interactive)
-        spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop, userns)
+        isolation = (sysctls, privileged, cap_add, cap_drop, userns, security_opt)
+        spec = specify.with_isolation(spec, *isolation)
+        spec = specify.with_limits(spec, memory, memory_swap, cpus, pids_limit, ulimits, shm_size)
         specify.check(spec, joining)
         wanted = arguments.optional_text("name", name)
         with host.change() as change:

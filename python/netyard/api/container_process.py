@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,10 +17,11 @@ from netyard.errors import Conflict, Forbidden, Invalid, NotFound, StartFailed, 
 from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
-from netyard.runtime import shim
+from netyard.runtime import cgroup, seccomp, shim
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
+from netyard.values import limits
 
 _KILL_SECONDS = 10.0
 _ENDING_SECONDS = 0.5
@@ -283,6 +285,12 @@ class ContainerProcess(ContainerBase):
             user=arguments.user(user, spec.rootfs) or spec.user,
             privileged=spec.privileged,
             capabilities=spec.capabilities,
+            no_new_privileges=spec.no_new_privileges,
+            seccomp=seccomp.rules(
+                spec.seccomp, privileged=spec.privileged, capabilities=spec.capabilities
+            ),
+            ulimits=[(limits.ULIMITS[name], soft, hard) for name, soft, hard in spec.ulimits],
+            cgroup=cgroup.of(self.host.layout, record.id),
         )
 
     def processes(self) -> Sequence[dict[str, str]]:
@@ -317,6 +325,28 @@ class ContainerProcess(ContainerBase):
                 if not process.wait(patience):
                     raise
             raise Conflict(f"container {before.name!r} is not running") from error
+
+    def stats(self, seconds: float = 1.0) -> netyard.Stats:
+        """What it uses: processors over a while, and memory, network and processes then.
+
+        Args:
+            seconds: For how long to look.
+
+        Raises:
+            Conflict: if the container does not run.
+            Invalid: if ``seconds`` is no number of seconds.
+
+        Example:
+            >>> web.stats().pids
+            1
+        """
+        from netyard.lifecycle import usage
+
+        arguments.seconds("seconds", seconds)
+        record = self._running()
+        first = usage.sample(self.host, record)
+        time.sleep(seconds)
+        return usage.between(record, first, usage.sample(self.host, record))
 
     def _running(self) -> ContainerRecord:
         record = self.record

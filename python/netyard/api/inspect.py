@@ -6,6 +6,8 @@ from typing import Any
 
 from netyard.ipam.allocate import usage
 from netyard.ipc import cluster
+from netyard.lifecycle import security_options
+from netyard.lifecycle.security_options import SecurityOptions
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
@@ -119,6 +121,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "Running": running,
             "Pid": container.pid,
             "ExitCode": container.exit_code,
+            "OOMKilled": container.was_oom_killed,
             "StartedAt": container.started or "0001-01-01T00:00:00Z",
             "FinishedAt": container.finished or "0001-01-01T00:00:00Z",
         },
@@ -128,19 +131,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
         "LogPath": str(root.layout.log(container.id)),
-        "HostConfig": {
-            "NetworkMode": _network_mode(spec, container),
-            "PortBindings": _bindings(spec),
-            "PublishAllPorts": spec.publish_all,
-            "AutoRemove": spec.auto_remove,
-            "Privileged": spec.privileged,
-            "UsernsMode": spec.userns,
-            "Dns": list(spec.dns),
-            "DnsSearch": list(spec.dns_search),
-            "DnsOptions": list(spec.dns_options),
-            "Sysctls": dict(spec.sysctls),
-            "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
-        },
+        "HostConfig": _host_config(spec, container),
         "Config": {
             "Hostname": container.hostname,
             "Domainname": spec.domainname,
@@ -161,6 +152,32 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
                 for each in egress.without(root.store.attachments_of(container.id))
             },
         },
+    }
+
+
+def _host_config(spec: ContainerSpec, container: ContainerRecord) -> dict[str, Any]:
+    security = SecurityOptions(spec.no_new_privileges, spec.seccomp)
+    return {
+        "NetworkMode": _network_mode(spec, container),
+        "PortBindings": _bindings(spec),
+        "PublishAllPorts": spec.publish_all,
+        "AutoRemove": spec.auto_remove,
+        "Privileged": spec.privileged,
+        "UsernsMode": spec.userns,
+        "Dns": list(spec.dns),
+        "DnsSearch": list(spec.dns_search),
+        "DnsOptions": list(spec.dns_options),
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory_swap or 2 * spec.memory,
+        "NanoCpus": spec.nano_cpus,
+        "PidsLimit": spec.pids_limit,
+        "Ulimits": [
+            {"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in spec.ulimits
+        ],
+        "ShmSize": spec.shm_size,
+        "SecurityOpt": security_options.shown(security),
+        "Sysctls": dict(spec.sysctls),
+        "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
     }
 
 

@@ -61,6 +61,15 @@ class ContainerSettings(TypedDict, total=False):
         userns: ``private`` for a user namespace of its own (the default), in which ids are what
             they are on the host and capabilities count for nothing of the host's; ``host`` for
             the host's, which ``privileged`` and the network ``host`` mean as well.
+        security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
+            profile in Docker's form.
+        memory: Bytes of memory it may use, or ``512m``; any amount if not given.
+        memory_swap: Bytes of memory and swap together, -1 for all there is; twice the memory if
+            not given.
+        cpus: Processors it may use at a time, such as 0.5; all if not given.
+        pids_limit: Processes and threads it may have; -1 for any number.
+        ulimits: Limits of each process: ``nofile=1024:4096``, soft and hard.
+        shm_size: Bytes of shared memory, or ``1g``; ``64m`` if not given.
         auto_remove: Remove it when it ends.
 
     Example:
@@ -109,6 +118,14 @@ class ContainerSettings(TypedDict, total=False):
     cap_add: str | Iterable[str]
     cap_drop: str | Iterable[str]
     userns: str
+    security_opt: str | Iterable[str]
+    # limits
+    memory: str | int
+    memory_swap: str | int
+    cpus: str | float
+    pids_limit: int
+    ulimits: str | Iterable[str]
+    shm_size: str | int
     # life
     auto_remove: bool
 

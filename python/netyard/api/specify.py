@@ -17,6 +17,8 @@ from netyard.api import arguments
 from netyard.api.container_base import ContainerBase, link_words
 from netyard.api.default import check_host
 from netyard.errors import Invalid
+from netyard.lifecycle import security_options
+from netyard.lifecycle.security_options import SecurityOptions
 from netyard.lifecycle.validate import (
     check_mode,
     check_rootfs,
@@ -27,7 +29,7 @@ from netyard.lifecycle.validate import (
     parse_userns,
     with_first,
 )
-from netyard.values import ports
+from netyard.values import limits, ports
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode
 
@@ -217,15 +219,41 @@ def with_isolation(
     cap_add: str | Iterable[str],
     cap_drop: str | Iterable[str],
     userns: str,
+    security_opt: str | Iterable[str],
 ) -> ContainerSpec:
     """The same with what it may do, and how its kernel settings are."""
     found = arguments.options("sysctls", sysctls, true="1")
     add, drop = arguments.words("cap_add", cap_add), arguments.words("cap_drop", cap_drop)
+    asked = arguments.words("security_opt", security_opt)
+    security = security_options.parse(asked) if asked else SecurityOptions()
     return spec._replace(
+        **security._asdict(),
         sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,
         userns=parse_userns(arguments.text("userns", userns)),
+    )
+
+
+def with_limits(
+    spec: ContainerSpec,
+    memory: str | int,
+    memory_swap: str | int,
+    cpus: str | float,
+    pids_limit: int,
+    ulimits: str | Iterable[str],
+    shm_size: str | int,
+) -> ContainerSpec:
+    """The same with how much of the host it may use."""
+    most = limits.parse_size("--memory", memory, limits.LEAST_MEMORY) if memory else 0
+    pids = arguments.whole("pids_limit", pids_limit)
+    return spec._replace(
+        memory=most,
+        memory_swap=limits.parse_swap(memory_swap, most),
+        nano_cpus=limits.parse_cpus(cpus) if cpus else 0,
+        pids_limit=limits.parse_pids(pids),
+        ulimits=tuple(map(limits.parse_ulimit, arguments.words("ulimits", ulimits))),
+        shm_size=limits.parse_size("--shm-size", shm_size) if shm_size else limits.DEFAULT_SHM_SIZE,
     )
 
 

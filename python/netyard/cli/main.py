@@ -42,6 +42,7 @@ _COMMANDS = {
     "rm": "containers:rm",
     "run": "run:run",
     "start": "run:start",
+    "stats": "stats:stats",
     "stop": "containers:stop",
     "top": "lifetime:top",
     "version": "version:version",

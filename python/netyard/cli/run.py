@@ -62,6 +62,15 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
     click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
     click.option("--userns", default="", metavar="MODE", help="User namespace: private or host."),
+    click.option(
+        "--security-opt", multiple=True, metavar="OPTION", help="no-new-privileges, seccomp=FILE."
+    ),
+    click.option("-m", "--memory", default="", metavar="BYTES", help="Memory it may use."),
+    click.option("--memory-swap", default="", metavar="BYTES", help="Memory and swap."),
+    click.option("--cpus", default="", metavar="NUMBER", help="Processors it may use, as 0.5."),
+    click.option("--pids-limit", default=4096, show_default=True, help="Processes; -1: no limit."),
+    click.option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="Of each process."),
+    click.option("--shm-size", default="", metavar="BYTES", help="Shared memory; else 64m."),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
 _PASS_THROUGH = {"allow_interspersed_args": False}
@@ -86,6 +95,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "link_local_ips": given.pop("link_local_ip"),
         "links": given.pop("link"),
         "sysctls": parse_pairs("--sysctl", given.pop("sysctl")),
+        "ulimits": given.pop("ulimit"),
         "add_hosts": given.pop("add_host"),
         "dns_options": given.pop("dns_option"),
         "environment": environment,

@@ -16,6 +16,7 @@ from netyard.firewall.other_firewalls import Found
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
 from netyard.ports import host_ports
+from netyard.runtime import cgroup, seccomp
 from netyard.state import config
 from netyard.state.records import singly
 from netyard.values import ports
@@ -44,7 +45,7 @@ def examine(host: Host) -> list[Finding]:
     done = other_firewalls.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
     findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
-    findings += _drivers(host)
+    findings += [*_drivers(host), *_confinement()]
     return findings or [Finding("ok", "no problems found")]
 
 
@@ -150,6 +151,20 @@ def _drivers(host: Host) -> Iterator[Finding]:
                 f"{network.driver!r} has not removed it: 'netyard network rm -f {network.name}' "
                 "forgets it",
             )
+
+
+def _confinement() -> Iterator[Finding]:
+    """What this kernel cannot do to hold containers back."""
+    if not seccomp.is_available():
+        yield Finding("note", "this kernel filters no system calls: containers may use them all")
+    here = cgroup.find()
+    missing = sorted({"cpu", "memory", "pids"} - (here.controllers if here else set()))
+    if missing:
+        yield Finding(
+            "note",
+            f"this host has no cgroup v2 with {', '.join(missing)} that netyard could use: "
+            "containers are not limited in that, nor by default to 4096 processes",
+        )
 
 
 def _forwarding(host: Host) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from netyard.lifecycle.stop import discard_container
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import egress
 from netyard.networks.lookup import ensure_builtin_networks, find_network
+from netyard.runtime import cgroup
 from netyard.state import events
 from netyard.state.random_ids import new_id
 from netyard.state.records import ContainerRecord, NetworkRecord
@@ -26,6 +27,7 @@ def make_container(
 ) -> ContainerRecord:
     """Record a container and its endpoints, which have addresses from now on."""
     root, store = change.root, change.store
+    cgroup.check(spec)
     ensure_builtin_networks(root)
     donor = _find_donor(root, target) if spec.mode == "container" else None
     networks = [find_network(root, request.network) for request in spec.networks]

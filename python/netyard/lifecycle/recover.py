@@ -22,6 +22,7 @@ from netyard.lifecycle.stop import discard_container, finish_container, tear_dow
 from netyard.networks.devices import discard as discard_network
 from netyard.networks.devices import label
 from netyard.ports.apply import unpublish_ports
+from netyard.runtime import cgroup
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord, ContainerState
@@ -193,6 +194,9 @@ def _remove_leftovers(root: Root, report: Report) -> None:
         if path.name not in known:
             _core.release_namespace(str(path))
             report.removed.append(f"namespace {path}")
+    for path in cgroup.leftovers(layout, known):
+        if cgroup.remove(path):
+            report.removed.append(f"control group {path}")
     for path in layout.containers.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)

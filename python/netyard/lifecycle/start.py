@@ -18,12 +18,12 @@ from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
 from netyard.lifecycle.lookup import refreshed_container
 from netyard.lifecycle.stop import tear_down
-from netyard.runtime import shim
+from netyard.runtime import cgroup, seccomp, shim
 from netyard.runtime.process import start_time
 from netyard.state import events
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.values import clock
+from netyard.values import clock, limits
 from netyard.values.spec import ContainerSpec
 
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
@@ -64,7 +64,8 @@ def start_container(
         _make_namespace(root, container, spec)
         join_networks(change, container, spec)
     write_etc_files(root, container)
-    launch = _launch(root, container, spec, attached)
+    group = cgroup.make(root.layout, container.id, spec)
+    launch = _launch(root, container, spec, attached)._replace(cgroup=group)
     pid = shim.supervise(root.layout, launch, when_listening=when_listening)
     with store.transaction():
         store.update_container(
@@ -75,6 +76,7 @@ def start_container(
             started=clock.now(),
             finished="",
             exit_code=0,
+            was_oom_killed=False,
         )
         events.container_event(store, "start", container)
         for each in store.attachments_of(container.id):
@@ -161,6 +163,12 @@ def _launch(
         privileged=spec.privileged,
         host_users=not spec.is_confined,
         capabilities=spec.capabilities,
+        no_new_privileges=spec.no_new_privileges,
+        seccomp=seccomp.rules(
+            spec.seccomp, privileged=spec.privileged, capabilities=spec.capabilities
+        ),
+        ulimits=[(limits.ULIMITS[name], soft, hard) for name, soft, hard in spec.ulimits],
+        shm_size=spec.shm_size,
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),
     )

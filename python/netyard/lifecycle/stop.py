@@ -15,7 +15,7 @@ from netyard.endpoints.plan import forget_endpoint
 from netyard.ipc import agent, cluster
 from netyard.ports.apply import unpublish_ports
 from netyard.resolver import files
-from netyard.runtime import shim
+from netyard.runtime import cgroup, shim
 from netyard.runtime.process import is_alive
 from netyard.state import events
 from netyard.state.records import ContainerRecord, ContainerState
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
         exit_code: int
         finished: str
+        was_oom_killed: bool
 
 
 # -- the end ------------------------------------------------------------------------------------
@@ -68,6 +69,11 @@ def tear_down(
     store = root.store
     if now:
         shim.end_orphan(root.layout.container(container.id))
+    group = cgroup.of(root.layout, container.id)
+    if group is not None:
+        if outcome:
+            outcome["was_oom_killed"] = cgroup.was_out_of_memory(group)
+        cgroup.remove(group)
     if not running_joiners(root, container):
         _leave_networks(root, container, now=now)
     with store.transaction():

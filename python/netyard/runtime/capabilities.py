@@ -37,6 +37,16 @@ def capability_mask(add: Iterable[str], drop: Iterable[str]) -> int | None:
     return mask
 
 
+def holds(mask: int | None, name: str) -> bool:
+    """Whether a container that keeps these, ``None`` for the default set, keeps the one."""
+    return name in _DEFAULT if mask is None else bool(mask >> _NAMES.index(name) & 1)
+
+
+def is_name(word: str) -> bool:
+    """Whether there is a capability of this name, in capitals and without ``CAP_``."""
+    return word in _NAMES
+
+
 def _bits(flag: str, word: str) -> int:
     name = word.upper().removeprefix("CAP_")
     if name == "ALL":

@@ -56,6 +56,10 @@ class Launch(NamedTuple):
         files: Pairs of source and absolute path in the container.
         host_users: Stay in the host's user namespace, whatever the network namespace belongs to.
         attached: How many clients to wait for before the command starts.
+        ulimits: Numbers of resources with their limits, soft and hard.
+        cgroup: Its control group, if it has one.
+        shm_size: Bytes of shared memory.
+        seccomp: Rules of its filter of system calls; empty for none.
     """
 
     directory: Path
@@ -76,6 +80,11 @@ class Launch(NamedTuple):
     privileged: bool = False
     capabilities: int | None = None
     host_users: bool = False
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    ulimits: Sequence[tuple[int, int, int]] = ()
+    cgroup: Path | None = None
+    shm_size: int = 0
     attached: int = 0
     on_exit: Sequence[str] = ()
 
@@ -93,6 +102,8 @@ class Launch(NamedTuple):
             words += ["--unmount", str(directory)]
         if self.rootfs:
             words += ["--root", self.rootfs]
+        if self.shm_size:
+            words += ["--shm-size", str(self.shm_size)]
         if self.attached:
             words += ["--wait-attach", str(self.attached)]
         if self.host_users:
@@ -110,10 +121,14 @@ def _common_options(launch: "Launch | Exec") -> list[str]:
         words += ["--user", launch.user]
     if launch.capabilities is not None:
         words += ["--capabilities", f"{launch.capabilities:x}"]
+    for numbers in launch.ulimits:
+        # All bits set is no limit.
+        words += ["--ulimit", ":".join(str(number % 2**64) for number in numbers)]
     flags = {
         "--terminal": launch.tty,
         "--interactive": launch.interactive,
         "--privileged": launch.privileged,
+        "--no-new-privileges": launch.no_new_privileges,
     }
     return words + [name for name, wanted in flags.items() if wanted]
 
@@ -188,9 +203,9 @@ class _Started:
     def __init__(self, layout: Layout, mode: str, options: Sequence[str], launch: Launch) -> None:
         status_ours, status_theirs = os.pipe()
         self._status = os.fdopen(status_ours, "r")
-        environment = _environment_pipe(launch.environment)
-        descriptors = [status_theirs, environment]
-        words = ["--status", str(status_theirs), "--environment", str(environment)]
+        descriptors, words = _handed_over(launch)
+        descriptors.append(status_theirs)
+        words += ["--status", str(status_theirs)]
         if launch.namespace is not None:
             namespace = os.open(launch.namespace, os.O_RDONLY | os.O_CLOEXEC)
             descriptors.append(namespace)
@@ -224,12 +239,24 @@ class _Started:
         return (line.rstrip("\n") for line in self._status)
 
 
-def _environment_pipe(environment: Sequence[str]) -> int:
-    """A descriptor to read an environment from: command lines can be read by all users."""
-    fd = os.memfd_create("environment", os.MFD_CLOEXEC)
-    os.write(fd, b"\0".join(os.fsencode(entry) for entry in environment))
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+def _handed_over(launch: "Launch | Exec") -> tuple[list[int], list[str]]:
+    """Descriptors to read from, and their options, of what is too long or not for a command line,
+    which all users can read."""
+    texts = {"--environment": b"\0".join(os.fsencode(entry) for entry in launch.environment)}
+    if launch.seccomp:
+        texts["--seccomp"] = launch.seccomp.encode()
+    descriptors, words = [], []
+    for option, text in texts.items():
+        fd = os.memfd_create(option[2:], os.MFD_CLOEXEC)
+        os.write(fd, text)
+        os.lseek(fd, 0, os.SEEK_SET)
+        descriptors.append(fd)
+        words += [option, str(fd)]
+    if launch.cgroup is not None:
+        fd = os.open(launch.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptors.append(fd)
+        words += ["--cgroup", str(fd)]
+    return descriptors, words
 
 
 class Exec(NamedTuple):
@@ -244,6 +271,10 @@ class Exec(NamedTuple):
     interactive: bool = False
     privileged: bool = False
     capabilities: int | None = None
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    ulimits: Sequence[tuple[int, int, int]] = ()
+    cgroup: Path | None = None
 
 
 def execute(
@@ -264,10 +295,10 @@ def execute(
     Raises:
         StartFailed: if it does not start.
     """
-    environment = _environment_pipe(request.environment)
-    words = ["--target", str(request.target), "--environment", str(environment)]
-    words += _common_options(request)
+    descriptors, words = _handed_over(request)
+    words += ["--target", str(request.target), *_common_options(request)]
     status_ours, status_theirs = os.pipe()
+    descriptors.append(status_theirs)
     words += ["--status", str(status_theirs)]
     streams = subprocess.PIPE if capture else None
     stdin = subprocess.PIPE if feed else None if request.interactive else subprocess.DEVNULL
@@ -278,15 +309,15 @@ def execute(
             stdin=stdin,
             stdout=streams,
             stderr=streams,
-            pass_fds=[environment, status_theirs],
+            pass_fds=descriptors,
             start_new_session=capture and stdin is not None,
         )
     except BaseException:
         os.close(status_ours)
         raise
     finally:
-        os.close(environment)
-        os.close(status_theirs)
+        for fd in descriptors:
+            os.close(fd)
     with os.fdopen(status_ours) as status:
         line = status.readline().rstrip("\n")
     word, _, rest = line.partition(" ")

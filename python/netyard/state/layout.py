@@ -129,6 +129,11 @@ class Layout:
         """The nf_tables table."""
         return self._tagged("netyard", "-")
 
+    @cached_property
+    def cgroup(self) -> str:
+        """Below the topmost control group, where those of the root's containers are."""
+        return f"netyard/{self._tag or 'default'}"
+
     def alias(self, network: str = "") -> str:
         """What the interfaces of a network say of themselves (``ip link``), or how it begins."""
         # Of the kernel's 256 bytes the name of a network may take 128.

@@ -250,6 +250,7 @@ class ContainerRecord(NamedTuple):
         state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
         pid_start: When the process was started, as the kernel counts, to know it again.
         was_loopback_up: How an adopted namespace was found.
+        was_oom_killed: The kernel killed something of it for want of memory, when it last ran.
     """
 
     id: str
@@ -265,6 +266,7 @@ class ContainerRecord(NamedTuple):
     started: str = ""
     finished: str = ""
     was_loopback_up: bool = False
+    was_oom_killed: bool = False
 
     @property
     def spec(self) -> ContainerSpec:
@@ -292,6 +294,7 @@ if TYPE_CHECKING:
         started: str
         finished: str
         was_loopback_up: bool
+        was_oom_killed: bool
 
     class EndpointUpdate(TypedDict, total=False):
         """What of an endpoint changes; see `EndpointRecord`."""

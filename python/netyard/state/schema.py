@@ -174,6 +174,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX containers_unfinished ON containers (state)
         WHERE state IN ('starting', 'removing');
     """,
+    """
+    -- It was the kernel that killed something of it, for want of memory, when it last ran.
+    ALTER TABLE containers ADD COLUMN was_oom_killed INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

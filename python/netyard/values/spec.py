@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
+from netyard.values.limits import DEFAULT_PIDS, DEFAULT_SHM_SIZE, Ulimit
+
 if TYPE_CHECKING:
     from netyard.values.ports import PortRequest
 
@@ -76,6 +78,14 @@ class _Asked(NamedTuple):
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
         userns: ``host`` for the host's user namespace, ``""`` for one of its own.
+        no_new_privileges: Set-user-id programs give it nothing.
+        memory: Bytes of memory; 0 for no limit.
+        memory_swap: Bytes of memory and swap; 0 for twice the memory, -1 for no limit.
+        nano_cpus: Billionths of a processor; 0 for no limit.
+        pids_limit: Processes and threads; -1 for no limit.
+        ulimits: Limits of each process.
+        shm_size: Bytes of shared memory.
+        seccomp: Empty for the default filter, ``unconfined``, or a profile's text.
         netns: Absolute path of an adopted namespace, if it was given by one.
     """
 
@@ -97,6 +107,14 @@ class _Asked(NamedTuple):
     privileged: bool = False
     capabilities: int | None = None
     userns: UserNamespace = ""
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    memory: int = 0
+    memory_swap: int = 0
+    nano_cpus: int = 0
+    pids_limit: int = DEFAULT_PIDS
+    ulimits: Sequence[Ulimit] = ()
+    shm_size: int = DEFAULT_SHM_SIZE
     sysctls: Mapping[str, str] = NOTHING
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
@@ -148,10 +166,12 @@ class ContainerSpec(_Asked):
             for name in ("sysctls", "labels", "driver_opts"):
                 if name in each:
                     each[name] = ReadOnly(each[name])
+        ulimits = values.pop("ulimits", ())
         return cls(
             **values,
             networks=tuple(JoinRequest(**request) for request in requests),
             add_hosts=tuple((name, address) for name, address in hosts),
+            ulimits=tuple(Ulimit(*each) for each in ulimits),
         )
 
 

@@ -29,3 +29,9 @@ impl Error {
         }
     }
 }
+
+/// Why the last system call failed.
+pub(crate) fn last_errno() -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+        .unwrap_or(rustix::io::Errno::IO)
+}

@@ -3,20 +3,28 @@
 //! Used from two sides: the Python binding makes and enters network namespaces, the shim starts
 //! processes in a sandbox of their own (`src/shim`, a program of this crate). Knows nothing of networks, names or state files.
 
+mod cgroup;
+mod credentials;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod join;
+mod keyring;
+mod limits;
 mod mounts;
 mod namespace;
 mod process;
+mod seccomp;
+mod syscalls;
 mod sysctl;
 mod user_namespace;
 
+pub use credentials::{Credentials, DEFAULT_CAPABILITIES};
 pub use error::{Error, Result};
 pub use join::join;
+pub use limits::{Limits, Ulimit};
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
-pub use process::{
-    exec, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,
-    DEFAULT_CAPABILITIES,
-};
+pub use process::{exec, reset_signals, spawn, Program, Sandbox, SpawnError, Terminal};
+pub use seccomp::Filter;
 pub use sysctl::Sysctls;

@@ -80,6 +80,7 @@ pub fn bind_files(
     hidden: &[PathBuf],
     own_network: bool,
     privileged: bool,
+    shm_size: u64,
 ) -> Result<()> {
     cut_off()?;
     let sources = open_sources(files)?;
@@ -102,7 +103,8 @@ pub fn bind_files(
         mount_fd(source.as_fd(), &file.target)?;
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount("shm", "/dev/shm", "tmpfs", flags, Some(c"mode=1777"))
+    let options = shm_options(shm_size);
+    rustix::mount::mount("shm", "/dev/shm", "tmpfs", flags, Some(options.as_c_str()))
         .or_else(|errno| {
             if errno == Errno::NOENT {
                 Ok(())
@@ -117,6 +119,15 @@ pub fn bind_files(
         own_network,
         privileged,
     )
+}
+
+/// How shared memory is mounted, of so many bytes at most; half of the machine's memory if 0.
+fn shm_options(size: u64) -> std::ffi::CString {
+    let text = match size {
+        0 => "mode=1777".to_string(),
+        _ => format!("mode=1777,size={size}"),
+    };
+    std::ffi::CString::new(text).unwrap_or_default()
 }
 
 /// A host without /etc/hostname must not get one: such files are made in a layer over /etc.
@@ -139,6 +150,7 @@ pub fn prepare_root(
     files: &[FileMount],
     own_network: bool,
     privileged: bool,
+    shm_size: u64,
 ) -> Result<()> {
     cut_off()?;
     let sources = open_sources(files)?;
@@ -150,7 +162,7 @@ pub fn prepare_root(
         let target = open_inside(top.as_fd(), &file.target, false)?;
         mount_fd(source.as_fd(), &fd_path(target.as_fd()))?;
     }
-    mount_devices(top.as_fd())?;
+    mount_devices(top.as_fd(), shm_size)?;
     let proc = open_inside(top.as_fd(), Path::new("/proc"), true)?;
     let sys = open_inside(top.as_fd(), Path::new("/sys"), true)?;
     // The old /proc is still needed to name these two by descriptor, so nothing is opened after.
@@ -193,7 +205,7 @@ fn mount_kernel(proc: &Path, sys: &Path, own_network: bool, privileged: bool) ->
 }
 
 /// A minimal /dev: the standard nodes of the host, terminals and shared memory of its own.
-fn mount_devices(top: BorrowedFd<'_>) -> Result<()> {
+fn mount_devices(top: BorrowedFd<'_>, shm_size: u64) -> Result<()> {
     let fail = |errno| Error::new("mount", "/dev", errno);
     let dev = real_path(open_inside(top, Path::new("/dev"), true)?.as_fd())?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
@@ -203,13 +215,14 @@ fn mount_devices(top: BorrowedFd<'_>) -> Result<()> {
         std::fs::write(&target, "").map_err(|error| Error::new("create", &target, error))?;
         rustix::mount::mount_bind(Path::new("/dev").join(name), &target).map_err(fail)?;
     }
+    let shm = shm_options(shm_size);
     for (name, kind, options) in [
         (
             "pts",
             "devpts",
             c"newinstance,ptmxmode=0666,mode=0620,gid=5",
         ),
-        ("shm", "tmpfs", c"mode=1777"),
+        ("shm", "tmpfs", shm.as_c_str()),
     ] {
         let target = dev.join(name);
         std::fs::create_dir(&target).map_err(|error| Error::new("create", &target, error))?;

@@ -8,39 +8,13 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
+use crate::cgroup;
+use crate::credentials::{drop_privileges, Credentials};
 use crate::error::{Error, Result};
 use crate::join::join;
+use crate::limits::Limits;
 use crate::mounts::{bind_files, prepare_root, FileMount};
 use crate::user_namespace;
-
-/// Capabilities a container keeps unless told otherwise: Docker's default set.
-///
-/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW,
-/// SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP (`include/uapi/linux/capability.h`).
-pub const DEFAULT_CAPABILITIES: u64 = 1 << 0
-    | 1 << 1
-    | 1 << 3
-    | 1 << 4
-    | 1 << 5
-    | 1 << 6
-    | 1 << 7
-    | 1 << 8
-    | 1 << 10
-    | 1 << 13
-    | 1 << 18
-    | 1 << 27
-    | 1 << 29
-    | 1 << 31;
-
-/// Who the process runs as.
-#[derive(Default)]
-pub struct Credentials {
-    pub uid: u32,
-    pub gid: u32,
-    pub groups: Vec<u32>,
-    /// A bit per capability that may be held.
-    pub capabilities: u64,
-}
 
 /// What is executed.
 pub struct Program {
@@ -48,6 +22,9 @@ pub struct Program {
     pub environment: Vec<CString>,
     pub directory: Option<PathBuf>,
     pub credentials: Credentials,
+    pub limits: Limits,
+    /// The control group it is born in.
+    pub cgroup: Option<OwnedFd>,
 }
 
 /// Standard streams, or a terminal that is all three of them.
@@ -78,6 +55,8 @@ pub struct Sandbox {
     pub privileged: bool,
     /// Stay in the caller's user namespace, though the network may belong to another.
     pub host_users: bool,
+    /// Of its shared memory, in bytes; half of the machine's memory if 0.
+    pub shm_size: u64,
 }
 
 /// A process that could not be started: the step, and why.
@@ -115,7 +94,13 @@ pub fn spawn(
     terminal: &Terminal,
 ) -> std::result::Result<i32, SpawnError> {
     let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-    start(flags, program, terminal, || enter_sandbox(sandbox))
+    start(flags, program, terminal, || {
+        // Limits: while this is still root of the host.
+        program.limits.raise()?;
+        enter_sandbox(sandbox)?;
+        // Of the user namespace that it stays in, so that `exec` can enter it.
+        cgroup::new_namespace()
+    })
 }
 
 /// Starts the program in the namespaces of a running process; returns its pid.
@@ -124,8 +109,10 @@ pub fn exec(
     program: &Program,
     terminal: &Terminal,
 ) -> std::result::Result<i32, SpawnError> {
+    // Limits: while this is still root of the host.
+    program.limits.raise()?;
     join(target)?;
-    start(0, program, terminal, || Ok(()))
+    start(0, program, terminal, || cgroup::join_namespace(target))
 }
 
 fn start(
@@ -140,18 +127,17 @@ fn start(
     };
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|errno| failed("pipe", errno))?;
-    // SAFETY: without CLONE_VM and with no new stack this is fork(2): the child has a copy of
-    // everything, and there is only one thread.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0) };
-    if pid < 0 {
-        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-        return Err(SpawnError {
-            step: "create namespaces".into(),
-            errno,
-        });
-    }
+    let group = program.cgroup.as_ref();
+    let cloned =
+        cgroup::clone_into(flags, group).map_err(|errno| failed("create namespaces", errno))?;
+    let pid = cloned.pid;
     if pid == 0 {
         drop(reader);
+        let enter = || {
+            let settled = cloned.settle(group);
+            settled.map_err(|errno| Error::new("enter control group", "", errno))?;
+            enter()
+        };
         let error = run_child(program, terminal, enter);
         let report = format!("{}\n{}", error.errno, error.step);
         let _ = rustix::io::write(&writer, report.as_bytes());
@@ -163,9 +149,9 @@ fn start(
     let _ = std::fs::File::from(reader).read_to_string(&mut report);
     match report.split_once('\n') {
         // The pipe closed at exec: the program runs.
-        None => Ok(pid as i32),
+        None => Ok(pid),
         Some((errno, step)) => {
-            reap(pid as i32);
+            reap(pid);
             Err(SpawnError {
                 step: step.to_string(),
                 errno: errno.parse().unwrap_or(libc::EIO),
@@ -202,18 +188,25 @@ fn try_child(
     }
     connect(terminal).map_err(at("connect streams"))?;
     enter()?;
+    // -- limits: in the user namespace that it stays in, because keyrings are of one.
+    crate::keyring::join_new().map_err(at("start session keyring"))?;
     if let Some(directory) = &program.directory {
         rustix::process::chdir(directory).map_err(|errno| SpawnError {
             step: format!("change to directory {}", directory.display()),
             errno: errno.raw_os_error(),
         })?;
     }
+    // Before the filter, which may deny it.
+    close_on_exec();
+    // -- limits: the filter is installed by CAP_SYS_ADMIN, or at last after giving up privileges.
+    let limits = &program.limits;
+    limits.apply_as_root().map_err(at("set limits"))?;
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
     // Dies with its supervisor; set after the credentials, because changing them clears it.
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
     reset_signals();
-    close_on_exec();
+    limits.apply_at_last().map_err(at("set limits"))?;
     Err(SpawnError {
         step: EXEC_STEP.to_string(),
         errno: execute(program),
@@ -230,13 +223,20 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
     }
     let own_network = sandbox.network.is_some();
     match &sandbox.root {
-        Some(root) => prepare_root(root, &sandbox.files, own_network, sandbox.privileged)?,
+        Some(root) => prepare_root(
+            root,
+            &sandbox.files,
+            own_network,
+            sandbox.privileged,
+            sandbox.shm_size,
+        )?,
         None => bind_files(
             &sandbox.files,
             &sandbox.unmount,
             &sandbox.hidden,
             own_network,
             sandbox.privileged,
+            sandbox.shm_size,
         )?,
     }
     let mut own = UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
@@ -287,74 +287,6 @@ fn connect(terminal: &Terminal) -> rustix::io::Result<()> {
             rustix::stdio::dup2_stdout(pty)?;
             rustix::stdio::dup2_stderr(pty)
         }
-    }
-}
-
-#[repr(C)]
-struct CapabilityHeader {
-    version: u32,
-    pid: i32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct CapabilityData {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-/// Bounding set, groups, ids and the three sets, in the order that still allows each step.
-fn drop_privileges(credentials: &Credentials) -> rustix::io::Result<()> {
-    let check = |status: libc::c_long| match status {
-        0 => Ok(()),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
-    };
-    for capability in 0..64u64 {
-        if credentials.capabilities >> capability & 1 == 0 {
-            // SAFETY: integers only. EINVAL past the last capability the kernel knows is fine.
-            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        }
-    }
-    let is_root = credentials.uid == 0;
-    // SAFETY: the pointers are to live values of the sizes the calls are told; plain integers else.
-    unsafe {
-        libc::prctl(libc::PR_SET_KEEPCAPS, 0, 0, 0, 0);
-        let groups = &credentials.groups;
-        check(libc::syscall(
-            libc::SYS_setgroups,
-            groups.len(),
-            groups.as_ptr(),
-        ))?;
-        let (uid, gid) = (credentials.uid, credentials.gid);
-        check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
-        check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
-        const VERSION_3: u32 = 0x2008_0522;
-        let header = CapabilityHeader {
-            version: VERSION_3,
-            pid: 0,
-        };
-        let kept = if is_root { credentials.capabilities } else { 0 };
-        let mut held = [CapabilityData {
-            effective: 0,
-            permitted: 0,
-            inheritable: 0,
-        }; 2];
-        check(libc::syscall(
-            libc::SYS_capget,
-            &raw const header,
-            held.as_mut_ptr(),
-        ))?;
-        for (half, data) in held.iter_mut().enumerate() {
-            data.permitted &= (kept >> (32 * half)) as u32;
-            data.effective = data.permitted;
-            data.inheritable = 0;
-        }
-        check(libc::syscall(
-            libc::SYS_capset,
-            &raw const header,
-            held.as_ptr(),
-        ))
     }
 }
 

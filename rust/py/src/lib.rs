@@ -87,6 +87,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(namespaces::make_mount_point, module)?,
         wrap_pyfunction!(namespaces::set_loopback, module)?,
         wrap_pyfunction!(namespaces::write_sysctls, module)?,
+        wrap_pyfunction!(namespaces::complaint_about_filter, module)?,
         wrap_pyfunction!(dns::remove_dns_redirect, module)?,
     ] {
         module.add_function(function)?;

@@ -101,3 +101,9 @@ pub(crate) fn write_sysctls(
     })?;
     Ok(before)
 }
+
+/// What is wrong with rules for a filter of system calls; `None` if nothing is.
+#[pyfunction]
+pub(crate) fn complaint_about_filter(py: Python<'_>, rules: &str) -> Option<String> {
+    py.detach(|| netns::Filter::compile(rules).err())
+}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # In the order of the record's fields.
 _CONTAINER = (
     "id, name, kind, created, spec, donor_id, state, pid, pid_start, exit_code, started, finished, "
-    "was_loopback_up"
+    "was_loopback_up, was_oom_killed"
 )
 
 
@@ -68,4 +68,4 @@ class ContainerTable(Connection):
 
 
 def _container(row: tuple[Any, ...]) -> ContainerRecord:
-    return ContainerRecord._make((*row[:-1], bool(row[-1])))
+    return ContainerRecord._make((*row[:-2], bool(row[-2]), bool(row[-1])))

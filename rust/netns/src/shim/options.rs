@@ -6,7 +6,9 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use netyard_netns::{Credentials, FileMount, Program, Sandbox, DEFAULT_CAPABILITIES};
+use netyard_netns::{
+    Credentials, FileMount, Filter, Limits, Program, Sandbox, Ulimit, DEFAULT_CAPABILITIES,
+};
 
 /// Everything any mode can be told.
 #[derive(Default)]
@@ -23,6 +25,9 @@ pub(crate) struct Options {
     pub(crate) capabilities: Option<u64>,
     pub(crate) user: Option<(u32, u32, Vec<u32>)>,
     pub(crate) workdir: Option<PathBuf>,
+    pub(crate) limits: Limits,
+    pub(crate) cgroup: Option<OwnedFd>,
+    pub(crate) shm_size: u64,
     /// Where attach socket, log and exit record are.
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
@@ -67,6 +72,7 @@ impl Options {
             "--host-users" => self.host_users = true,
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
+            "--no-new-privileges" => self.limits.no_new_privileges = true,
             "--no-stdin" => self.no_stdin = true,
             _ => return false,
         }
@@ -100,6 +106,13 @@ impl Options {
                 self.capabilities = Some(mask.map_err(|_| format!("{name}: {text} is no mask"))?);
             }
             "--user" => self.user = Some(parse_user(&text)?),
+            "--seccomp" => self.limits.filter = Some(read_filter(inherited(number()?))?),
+            "--ulimit" => self.limits.ulimits.push(parse_ulimit(&text)?),
+            "--cgroup" => self.cgroup = Some(inherited(number()?)),
+            "--shm-size" => {
+                let size = text.parse();
+                self.shm_size = size.map_err(|_| format!("{name}: {text} is no number"))?;
+            }
             "--workdir" => self.workdir = Some(value.into()),
             "--directory" => self.directory = value.into(),
             "--detach-keys" => self.detach_keys = Some(value.into_vec()),
@@ -131,6 +144,8 @@ impl Options {
                 groups,
                 capabilities,
             },
+            limits: std::mem::take(&mut self.limits),
+            cgroup: self.cgroup.take(),
         })
     }
 
@@ -148,6 +163,7 @@ impl Options {
             hidden: std::mem::take(&mut self.hidden),
             privileged: self.privileged,
             host_users: self.host_users,
+            shm_size: self.shm_size,
         }
     }
 }
@@ -172,6 +188,31 @@ fn read_environment(fd: OwnedFd) -> Result<Vec<CString>, String> {
     entries
         .map(|entry| CString::new(entry).map_err(|error| error.to_string()))
         .collect()
+}
+
+/// The rules of a filter, through a pipe: they are long.
+fn read_filter(fd: OwnedFd) -> Result<Filter, String> {
+    let mut text = String::new();
+    std::fs::File::from(fd)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("read system call filter: {error}"))?;
+    Filter::compile(&text).map_err(|error| format!("system call filter: {error}"))
+}
+
+/// `RESOURCE:SOFT:HARD`, all numbers.
+fn parse_ulimit(text: &str) -> Result<Ulimit, String> {
+    let numbers: Vec<u64> = text
+        .split(':')
+        .filter_map(|part| part.parse().ok())
+        .collect();
+    let [resource, soft, hard] = numbers[..] else {
+        return Err(format!("--ulimit: {text} is not RESOURCE:SOFT:HARD"));
+    };
+    Ok(Ulimit {
+        resource: resource as u32,
+        soft,
+        hard,
+    })
 }
 
 fn split_pair(value: &OsString) -> Option<(PathBuf, PathBuf)> {
