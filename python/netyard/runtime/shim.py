@@ -8,7 +8,6 @@ import functools
 import os
 import socket
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 import netyard._core as _core
 from netyard.errors import StartFailed, StateError
+from netyard.runtime.own_command import own_command
 from netyard.state.layout import Layout
 
 _ENDED = 5
@@ -345,8 +345,7 @@ def end_orphan(directory: Path) -> None:
 
 def exit_command(layout: Layout, container_id: str) -> list[str]:
     """The command that a supervisor runs when its container has ended without a `Claim`."""
-    words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
-    return [*words, "container-ended", container_id]
+    return own_command("--root", str(layout.root), "container-ended", container_id)
 
 
 def isolated(layout: Layout, hostname: str, command: Sequence[str]) -> list[str]:
