@@ -21,7 +21,7 @@ from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
 from netyard.runtime import shim
 from netyard.state.layout import Layout
-from netyard.state.root import check_privileges, locked
+from netyard.state.root import check_owners, check_privileges, locked
 from netyard.state.store import Store
 
 
@@ -89,6 +89,7 @@ def clean(layout: Layout) -> Remains:
         Conflict: if the store is in order and knows of something: then that is to be removed.
     """
     check_privileges()
+    check_owners(layout)
     layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(layout.lock):
         _check_lost(layout)

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from netyard.state.small_files import read_small
 from netyard.values.parse import Address
 
 NAME_SERVER = "127.0.0.11"
@@ -187,9 +188,9 @@ def without_lines(text: str, lines: Iterable[str]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A small file's text; empty if it is not there."""
+    """A small file's text; empty if it is not there, or nothing that can be such a file."""
     try:
-        return path.read_text(errors="replace")
+        return read_small(path).decode(errors="replace")
     except OSError:
         return ""
 

@@ -4,10 +4,10 @@ None of them looks for modules in the current directory, which belongs to the ca
 it.
 """
 
-import os
 import sys
+from pathlib import Path
 
-import netyard
+_PROGRAM = Path(__file__).absolute().parents[1] / "__main__.py"
 
 
 def own_command(*words: str) -> list[str]:
@@ -16,8 +16,7 @@ def own_command(*words: str) -> list[str]:
     By path, because ``-m netyard`` would take a ``netyard.py`` of the current directory, and its
     remedy ``-P`` is not in Python 3.10.
     """
-    package = os.path.dirname(os.path.abspath(netyard.__file__))
-    return [sys.executable, os.path.join(package, "__main__.py"), *words]
+    return [sys.executable, str(_PROGRAM), *words]
 
 
 def python_command(*words: str) -> list[str]:

@@ -4,12 +4,14 @@
 //! processes in a sandbox of their own (`src/shim`, a program of this crate). Knows nothing of networks, names or state files.
 
 mod error;
+mod files;
 mod mounts;
 mod namespace;
 mod process;
 mod sysctl;
 
 pub use error::{Error, Result};
+pub use files::{find_beneath, mount_small, open_read_only, unmount};
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
 pub use process::{
