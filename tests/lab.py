@@ -37,7 +37,7 @@ NEIGHBOUR, NEIGHBOUR6 = "192.0.2.20", "2001:db8::20"
 ROUTER, ROUTER6 = "192.0.2.1", "2001:db8::1"
 INTERNET, INTERNET6 = "203.0.113.5", "2001:db8:113::5"
 
-_OWN_PROCESS = re.compile(r"-m netyard\b|/netyard/__main__\.py|/netyard-shim")
+_OWN_PROCESS = re.compile(r"-m netyard\b|/netyard/__main__\.py|\bnetyard-shim\b")
 # What is a machine's own: its name, and what other machines must not see of it.
 _FURNISH = """
 hostname "$1"

@@ -165,3 +165,47 @@ def test_a_state_directory_of_another_user_is_refused(host: Machine) -> None:
     assert "/run/a/state belongs to user 1000" in _on_root(host, "/run/link")
     host.run("mkdir", "-m", "1777", "/run/shared")
     assert _on_root(host, "/run/shared/new/state") == "", "what root makes where all may write"
+
+
+def _shim(host: Machine) -> str:
+    return host.out("sh", "-c", "ls /var/lib/netyard/bin/netyard-shim-*")
+
+
+def test_only_netyard_s_own_shim_is_run(host: Machine) -> None:
+    """C5: whatever has its name, be it a link or a program, is replaced, not run or written to."""
+    run = ("run", "--network", "none", "echo", "works")
+    assert host.ny(*run) == "works"
+    shim = _shim(host)
+    size = host.out("stat", "-c", "%s", shim)
+    host.run("tee", "/run/other", input="#!/bin/sh\ntouch /run/marker\n")
+    host.run("chmod", "0755", "/run/other")
+    host.run("cp", "/run/other", shim)
+    assert host.ny(*run) == "works"
+    host.run("ln", "-sf", "/run/other", shim)
+    assert host.ny(*run) == "works"
+    host.run("chmod", "0777", shim)
+    assert host.ny(*run) == "works"
+    assert host.out("stat", "-c", "%s %a", shim) == f"{size} 500"
+    assert host.run("test", "-e", "/run/marker", check=False).returncode == 1
+    assert host.out("wc", "-c", "/run/other").split()[0] == "28", "not written to"
+
+
+def test_the_shim_s_file_cannot_be_opened_for_writing(host: Machine) -> None:
+    """C6: not through /proc, neither while it runs nor when it has ended."""
+    host.ny(*"run -d --name box --network none sleep 600".split())
+    supervisor = host.out("pgrep", "-f", "netyard-shim supervise")
+    assert host.out("cat", f"/proc/{supervisor}/comm") == "netyard-shim"
+    host.python(
+        "import errno, os, signal, time\n"
+        "def refused(*numbers):\n"
+        "    try:\n"
+        "        os.open(f'/proc/self/fd/{found}', os.O_WRONLY)\n"
+        "    except OSError as error:\n"
+        "        return error.errno in numbers\n"
+        f"found = os.open('/proc/{supervisor}/exe', os.O_PATH)\n"
+        "assert refused(errno.EROFS, errno.ETXTBSY), 'while it runs'\n"
+        f"os.kill({supervisor}, signal.SIGKILL)\n"
+        f"while os.path.exists('/proc/{supervisor}/exe'):\n"
+        "    time.sleep(0.01)\n"
+        "assert refused(errno.EROFS), 'when it has ended'"
+    )

@@ -76,8 +76,7 @@ def start(scene: str, *, output_format: str) -> int:
     with tempfile.TemporaryDirectory(prefix="netyard-demo-") as directory:
         layout = Layout(Path(directory))
         command = own_command("demo", scene, "--inside", "--format", output_format)
-        done = subprocess.run(shim.isolated(layout, "host", command), check=False)
-    return done.returncode
+        return shim.run_isolated(layout, "host", command)
 
 
 @dataclass(slots=True)
