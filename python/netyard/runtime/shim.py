@@ -1,7 +1,7 @@
 """The shim, a program that starts and supervises containers: its command lines, its socket.
 
-The program itself is ``rust/netns/src/shim``, its file `netyard.runtime.shim_file`; what a container needs beside its process is
-`netyard.lifecycle`.
+The program itself is ``rust/netns/src/shim``, its file `netyard.runtime.shim_file`; what a
+container needs beside its process is `netyard.lifecycle`.
 """
 
 import os
@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import netyard._core as _core
 from netyard.errors import StartFailed, StateError
 from netyard.runtime.own_command import own_command
 from netyard.runtime.shim_file import PROGRAM, executable

@@ -1,4 +1,4 @@
-"""The shim's file: unpacked from `netyard._core`, checked, and executed so that nobody writes to it.
+"""The shim's file: unpacked from `netyard._core`, checked, executed so that nobody writes to it.
 
 Command lines are `netyard.runtime.shim`.
 """
