@@ -19,6 +19,7 @@ from netyard.errors import Conflict, StoreError
 from netyard.firewall.steps import AddTable, DeleteTable
 from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
+from netyard.resolver.etc_place import remove_place
 from netyard.runtime import shim
 from netyard.state.layout import Layout
 from netyard.state.root import check_owners, check_privileges, locked
@@ -102,6 +103,8 @@ def clean(layout: Layout) -> Remains:
         _core.delete_links([*found.ports, *(name for name, _ in found.networks)])
         for family in found.tables:
             _core.apply_nft([(family, layout.table, [AddTable(), DeleteTable()])])
+        for directory in found.containers:
+            remove_place(directory)
         for directory in (*found.containers, layout.stale_flows, layout.log("x").parent):
             shutil.rmtree(directory, ignore_errors=True)
         return found._replace(stores=list(_put_aside(layout)))

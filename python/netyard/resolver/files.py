@@ -210,17 +210,34 @@ def remove_directory(path: Path) -> None:
                     raise
 
 
+def _check_room(fd: int, wanted: int, path: str) -> None:
+    """Before anything is overwritten: the container may have filled its file system."""
+    room = os.fstatvfs(fd)
+    pages = -(-wanted // room.f_bsize)
+    if pages * room.f_bsize > os.fstat(fd).st_blocks * 512 + room.f_bavail * room.f_bsize:
+        raise _full(path)
+
+
+def _full(path: str) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
 def write_in_place(path: Path, text: str) -> None:
     """Replace a file's content, keeping its inode, in one write.
 
     Never follows a symbolic link: the directory is netyard's, but the container can change the
     files that are mounted from it.
+
+    Raises:
+        OSError: if there is no room for it; then the file is as it was.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o644)
     try:
-        data = text.encode()
-        os.pwrite(fd, data, 0)
+        data = text.encode(errors="surrogateescape")
+        _check_room(fd, len(data), str(path))
+        if os.pwrite(fd, data, 0) < len(data):
+            raise _full(str(path))
         os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
