@@ -21,7 +21,7 @@ from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
 from netyard.state.layout import Layout
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.store import Store
-from netyard.state.trusted import find_untrusted
+from netyard.state.trusted import find_untrusted, is_foreign
 
 Undo = Callable[[], object]
 
@@ -267,7 +267,7 @@ def _find_planted(directory: Path) -> str | None:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
+                if is_foreign(entry.stat(follow_symlinks=False).st_uid):
                     return entry.path
     except FileNotFoundError:
         pass

@@ -41,7 +41,7 @@ def find_untrusted(path: str | os.PathLike[str]) -> str | None:
 
 
 def _is_roots(found: os.stat_result) -> bool:
-    if found.st_uid != 0 and not _is_unmapped(found.st_uid):
+    if is_foreign(found.st_uid):
         return False
     if stat.S_ISLNK(found.st_mode):
         return True
@@ -49,6 +49,11 @@ def _is_roots(found: os.stat_result) -> bool:
     return not found.st_mode & others or bool(
         stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
     )
+
+
+def is_foreign(uid: int) -> bool:
+    """Whether a user is another than root."""
+    return uid != 0 and not _is_unmapped(uid)
 
 
 def _is_unmapped(uid: int) -> bool:
