@@ -13,21 +13,22 @@ from lab import Lab, Machine
 
 # As installers write it.
 _SCRIPT = "import sys\nfrom netyard.cli.main import main\nsys.exit(main())\n"
-_MARK = "open('/run/marker', 'a').write(__file__)\n"
+_MARK = "open('/var/lib/marker', 'a').write(__file__)\n"
 
 
 def test_a_caller_s_directory_holds_no_modules(host: Machine) -> None:
     """A6: neither netyard nor what it imports is taken from there, by any process it starts."""
-    host.run("mkdir", "-p", "/run/bin", "/run/planted/http", "/run/planted/netyard")
-    host.run("tee", "/run/bin/netyard", input=_SCRIPT)
+    # Not below /run, which is another in the demonstration.
+    host.run("mkdir", "-p", "/var/lib/bin", "/var/lib/planted/http", "/var/lib/planted/netyard")
+    host.run("tee", "/var/lib/bin/netyard", input=_SCRIPT)
     for name in ("netyard.py", "netyard/__init__.py", "socket.py", "json.py", "http/__init__.py"):
-        host.run("tee", f"/run/planted/{name}", input=_MARK)
-    command = f"cd /run/planted && {sys.executable} /run/bin/netyard"
+        host.run("tee", f"/var/lib/planted/{name}", input=_MARK)
+    command = f"cd /var/lib/planted && {sys.executable} /var/lib/bin/netyard"
     host.run("sh", "-c", f"{command} demo bridge", timeout=120)
     host.run("sh", "-c", f"{command} network create net")
     host.run("sh", "-c", f"{command} run --network net true")
     host.run("sh", "-c", f"{command} ps")
-    assert host.run("cat", "/run/marker", check=False).stdout == ""
+    assert host.run("cat", "/var/lib/marker", check=False).stdout == ""
 
 
 def test_netyard_starts_itself_and_no_other(host: Machine) -> None:
@@ -39,7 +40,7 @@ def test_netyard_starts_itself_and_no_other(host: Machine) -> None:
     host.run("tee", "/run/planted/netyard/__init__.py", input=_MARK)
     done = host.run(*words, env={"PYTHONPATH": "/run/planted"})
     assert done.stdout == host.netyard("version").stdout
-    assert host.run("cat", "/run/marker", check=False).stdout == ""
+    assert host.run("cat", "/var/lib/marker", check=False).stdout == ""
 
 
 def test_a_fifo_is_no_namespace(host: Machine) -> None:
