@@ -209,7 +209,7 @@ def _change(container: ContainerRecord, path: Path, change: Callable[[str], str]
     except OSError as error:
         import logging
 
-        logging.getLogger("netyard").warning(
+        logging.getLogger("netyard.lifecycle").warning(
             "netyard: warning: /etc/%s of container %r stays as it is: %s",
             path.name,
             container.name,
