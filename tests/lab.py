@@ -37,6 +37,7 @@ NEIGHBOUR, NEIGHBOUR6 = "192.0.2.20", "2001:db8::20"
 ROUTER, ROUTER6 = "192.0.2.1", "2001:db8::1"
 INTERNET, INTERNET6 = "203.0.113.5", "2001:db8:113::5"
 
+_OWN_PROCESS = re.compile(r"-m netyard\b|/netyard/__main__\.py|\bnetyard-shim\b")
 # What is a machine's own: its name, and what other machines must not see of it.
 _FURNISH = """
 hostname "$1"
@@ -193,7 +194,7 @@ class Machine:
         """Command lines of netyard's processes: commands, agents, shims; not those of a checkout
         that lies in a folder of that name."""
         lines = self.out("ps", "-e", "-ww", "-o", "args=").splitlines()
-        return [line for line in lines if re.search(r"-m netyard\b|/netyard-shim", line)]
+        return [line for line in lines if _OWN_PROCESS.search(line)]
 
     def kill_agent(self) -> None:
         """End the agent as the kernel would when memory runs out."""

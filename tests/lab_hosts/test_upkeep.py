@@ -384,7 +384,8 @@ def test_repair_from_kernel(lab: Lab, damage: str) -> None:
     assert set(found.replace("found: ", "").splitlines()) <= set(
         removed.replace("removed: ", "").splitlines()
     )
-    host.run("sh", "-c", "umount /run/netyard/netns; rm -r /var/lib/netyard /run/netyard")
+    host.run("umount", "/run/netyard/netns", "/run/netyard/c")
+    host.run("rm", "-r", "/var/lib/netyard", "/run/netyard")
     # Whether forwarding was off before is known to the store only.
     before["settings"] = kernel(host)["settings"]
     wait_for_kernel(host, before, damage)

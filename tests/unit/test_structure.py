@@ -72,7 +72,8 @@ def test_loggers_are_named_by_their_room() -> None:
         for logger in re.findall(r"getLogger\((.*?)\)", path.read_text())
     }
     assert found == {
-        (room, f'"netyard.{room}"') for room in ("agent", "cluster", "drivers", "firewall")
+        (room, f'"netyard.{room}"')
+        for room in ("agent", "cluster", "drivers", "firewall", "lifecycle")
     }
 
 

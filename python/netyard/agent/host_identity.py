@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from netyard.state.random_ids import new_id
+from netyard.state.small_files import read_small
 
 
 class HostIdentity:
@@ -24,7 +25,7 @@ class HostIdentity:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(read_small(path))
         except (OSError, ValueError):
             found = {}
         self.id: str = found.get("host") or new_id()

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import netyard._core as _core
 from netyard.agent.cluster_worker import ClusterWorker
 from netyard.agent.coalesce import Coalescer
+from netyard.agent.door import Door, explain
 from netyard.agent.firewall_watch import FirewallWatch
 from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
@@ -37,6 +38,7 @@ from netyard.resolver.views import View
 from netyard.state import config
 from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord
+from netyard.state.root import check_owners
 from netyard.state.store import Store
 
 _LOG = logging.getLogger("netyard.agent")
@@ -108,7 +110,11 @@ class Agent:
         """Load everything from the store, and go on with leases and the cluster."""
         self._tidy()
         for container in self._store.containers():
-            self._refresh(container.id)
+            try:
+                self._refresh(container.id)
+            except (NetyardError, OSError) as error:
+                # Its namespace may be gone, or descriptors short: the others go on.
+                _LOG.error("container %s: %s", container.name, error)
         self.leases.load()
         self.cluster.load()
 
@@ -133,6 +139,21 @@ class Agent:
             self._host = ResolvConf.of_host()
             self._server.set_host_upstreams(upstreams_of(self._host.servers))
 
+    def follow_leases(self) -> None:
+        """Take in what the DHCP clients have learnt."""
+        try:
+            self.leases.follow()
+        except (NetyardError, OSError) as error:
+            _LOG.error("leases: %s", explain(error))
+
+    def heal(self) -> None:
+        """Listen again for containers whose sockets were destroyed, as `ss -K` in them does."""
+        for container_id in self._server.take_broken():
+            try:
+                self._refresh(container_id)
+            except (NetyardError, OSError) as error:
+                _LOG.error("container %s: %s", container_id, error)
+
     def handle(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Do what a request says; its answer, ``None`` if the client does not wait for one."""
         match message.get("op"):
@@ -140,8 +161,7 @@ class Agent:
                 return {"pid": os.getpid()}
             case "refresh":
                 ended = bool(message.get("ended"))
-                for container_id in message.get("containers", []):
-                    self._refresh(str(container_id), ended=ended)
+                self._refresh_all([str(each) for each in message.get("containers", [])], ended)
                 return {}
             case "tidy":
                 self._tidy()
@@ -183,6 +203,17 @@ class Agent:
     def _tidy(self) -> None:
         self._forgetter.ask()
         self._sweeper.ask()
+
+    def _refresh_all(self, containers: list[str], ended: bool) -> None:
+        """Refresh each, whatever fails with another; the first failure is raised at the end."""
+        failure: Exception | None = None
+        for container_id in containers:
+            try:
+                self._refresh(container_id, ended=ended)
+            except (NetyardError, OSError) as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _refresh(self, container_id: str, *, ended: bool = False) -> None:
         """Bring names, view and listener of one container up to date with the store."""
@@ -278,6 +309,7 @@ def serve(layout: Layout, *, exit_when_idle: bool) -> None:
     Raises:
         StateError: if another agent of this root runs.
     """
+    check_owners(layout)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     lock = os.open(layout.agent_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -288,14 +320,14 @@ def serve(layout: Layout, *, exit_when_idle: bool) -> None:
         raise StateError(f"an agent of root {layout.root} is running already") from None
     _raise_file_limit()
     agent = Agent(layout)
-    listener = _listen(layout)
+    door = Door(_listen(layout))
     try:
         agent.load()
-        _loop(agent, listener, exit_when_idle=exit_when_idle)
+        _loop(agent, door, exit_when_idle=exit_when_idle)
     finally:
         # The socket goes first: a client that still reaches it is not answered and starts another.
         layout.agent_socket.unlink(missing_ok=True)
-        listener.close()
+        door.close()
         agent.stop()
         os.close(lock)
 
@@ -325,13 +357,13 @@ def _listen(layout: Layout) -> socket.socket:
     return listener
 
 
-def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> None:
+def _loop(agent: Agent, door: Door, *, exit_when_idle: bool) -> None:
     ending, wake = socket.socketpair()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wake.send(b"."))
     idle_since = time.monotonic()
     with selectors.DefaultSelector() as selector, ending, wake:
-        selector.register(listener, selectors.EVENT_READ)
+        selector.register(door, selectors.EVENT_READ)
         selector.register(ending, selectors.EVENT_READ)
         selector.register(agent.leases, selectors.EVENT_READ)
         firewalls = FirewallWatch(selector)
@@ -342,18 +374,21 @@ def _loop(agent: Agent, listener: socket.socket, *, exit_when_idle: bool) -> Non
                 if key.fileobj is ending:
                     return
                 if key.fileobj is agent.leases:
-                    agent.leases.follow()
+                    agent.follow_leases()
                 elif not firewalls.heard(key.fileobj):
-                    _answer(agent, listener)
+                    _answer(agent, door)
             agent.follow_resolv_conf()
+            agent.heal()
             if not agent.is_idle:
                 idle_since = time.monotonic()
             elif exit_when_idle and time.monotonic() - idle_since > _IDLE_SECONDS:
                 return
 
 
-def _answer(agent: Agent, listener: socket.socket) -> None:
-    client, _ = listener.accept()
+def _answer(agent: Agent, door: Door) -> None:
+    client = door.accept()
+    if client is None:
+        return
     client.settimeout(_CLIENT_SECONDS)
     try:
         with client.makefile("rb") as stream:
@@ -385,4 +420,4 @@ def _handled(agent: Agent, message: dict[str, Any]) -> dict[str, Any] | None:
         return agent.handle(message)
     except (NetyardError, OSError) as error:
         _LOG.error("%s: %s", message.get("op"), error)
-        return {"error": str(error)}
+        return {"error": explain(error)}

@@ -16,6 +16,7 @@ from netyard.ipc import agent, cluster
 from netyard.networks import devices
 from netyard.state import config
 from netyard.state.cluster_settings import with_host_name
+from netyard.state.small_files import read_small
 from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 
 
@@ -212,7 +213,7 @@ def _with_files(access: Access) -> Access:
         if path:
             found[name] = str(Path(path).absolute())
             try:
-                Path(path).read_bytes()
+                read_small(path)
             except OSError as error:
                 raise Invalid(
                     f"--{name}: {path!r} cannot be read: {error.strerror}", field=f"--{name}"

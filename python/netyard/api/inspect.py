@@ -109,7 +109,7 @@ def _with_prefix(network: NetworkRecord, endpoint: EndpointRecord, version: int)
 def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
     """As ``docker inspect CONTAINER``, where netyard has the thing."""
     spec = container.spec
-    directory = root.layout.container(container.donor_id or container.id)
+    directory = root.layout.etc(container.donor_id or container.id)
     running = container.state == "running"
     return {
         "Id": container.id,

@@ -8,6 +8,7 @@ import click
 
 from netyard.cli.context import current_host
 from netyard.cli.formats import table_or_json
+from netyard.values.printable import printable
 
 
 @click.command()
@@ -21,4 +22,4 @@ def doctor(ctx: click.Context, output_format: str) -> None:
         if output_format == "json":
             click.echo(json.dumps(finding._asdict()))
         else:
-            click.echo(f"{finding.level:8} {finding.text}")
+            click.echo(f"{finding.level:8} {printable(finding.text)}")

@@ -11,6 +11,7 @@ import click
 from netyard.cli.report import report
 from netyard.cli.table import show_json
 from netyard.errors import NetyardError
+from netyard.values.printable import printable_json
 
 
 def for_each(ctx: click.Context, names: Iterable[str], action: Callable[[str], object]) -> None:
@@ -65,7 +66,7 @@ def _renderer(template: str | None) -> Callable[[Any], str] | None:
     if template is None:
         return None
     if template == "json":
-        return lambda value: json.dumps(value, ensure_ascii=False)
+        return lambda value: printable_json(json.dumps(value, ensure_ascii=False))
     from netyard.cli.template import compile_template, unescape
 
     return compile_template(unescape(template))

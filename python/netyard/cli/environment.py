@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from netyard.errors import Invalid
+from netyard.state.small_files import read_small
 
 
 def read_env_file(path: str) -> list[str]:
@@ -16,13 +16,14 @@ def read_env_file(path: str) -> list[str]:
     """
     field = "--env-file"
     try:
-        text = Path(path).read_text()
+        text = read_small(path, accepts_pipe=True).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise Invalid(f"{field}: {path} cannot be read: {reason}", field=field) from error
     words = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.lstrip()
+    # Not splitlines(), which takes a form feed within a value for the end of the line.
+    for number, line in enumerate(text.split("\n"), start=1):
+        bare = line.removesuffix("\r").lstrip()
         if not bare or bare.startswith("#"):
             continue
         try:
@@ -46,5 +47,7 @@ def parse_environment(words: Iterable[str], own: Mapping[str, str]) -> dict[str,
 
 def _check(field: str, word: str) -> None:
     key = word.partition("=")[0]
-    if not key or any(letter.isspace() or letter == "\0" for letter in key):
+    if "\0" in word:
+        raise Invalid(f"{field}: {word!r} must not hold a NUL character", field=field, value=word)
+    if not key or any(letter.isspace() for letter in key):
         raise Invalid(f"{field}: {word!r} has no valid name before '='", field=field, value=word)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netyard.errors import Invalid
+from netyard.state.small_files import read_small
 
 # Later files win; Docker's is read so that nobody has to write it twice.
 _FILES = (".docker/config.json", ".netyard/config.json")
@@ -44,9 +45,11 @@ def proxy_environment(home: Path | None = None) -> dict[str, str]:
 
 def _default_proxies(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text()
-    except OSError:
+        text = read_small(path)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}", field=str(path)) from error
     try:
         settings = json.loads(text)
     except ValueError as error:

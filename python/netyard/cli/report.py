@@ -7,6 +7,7 @@ import sys
 import click
 
 from netyard.errors import NetyardError, Several, StartFailed
+from netyard.values.printable import printable
 
 # For these, netyard's own failure is 125: any other status is the command's.
 _RUNNING_COMMANDS = {"run", "exec"}
@@ -46,10 +47,10 @@ def report(error: Exception) -> None:
     """Print an error and its hint."""
     errors = error.errors if isinstance(error, Several) else [error]
     for each in errors:
-        click.echo(f"netyard: {_sentence(each)}", err=True)
+        click.echo(f"netyard: {printable(_sentence(each))}", err=True)
         hint = getattr(each, "hint", None)
         if hint:
-            click.echo(f"hint: {hint}", err=True)
+            click.echo(f"hint: {printable(hint)}", err=True)
 
 
 def _sentence(error: Exception) -> str:
@@ -60,9 +61,9 @@ def _sentence(error: Exception) -> str:
 
 def note(message: str) -> None:
     """Print what was decided for the user."""
-    click.echo(f"netyard: {message}", err=True)
+    click.echo(f"netyard: {printable(message)}", err=True)
 
 
 def warn(message: str) -> None:
     """Print a warning."""
-    click.echo(f"netyard: warning: {message}", err=True)
+    click.echo(f"netyard: warning: {printable(message)}", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from netyard.errors import Invalid
+from netyard.values.printable import printable, printable_json
 
 _GAP = 3
 Row = Mapping[str, str]
@@ -70,6 +71,7 @@ def _show_table(
     template: str,
     methods: Callable[[Row], Mapping[str, Any]],
 ) -> None:
+    rows = [{key: printable(value) for key, value in row.items()} for row in rows]
     if template:
         from netyard.cli.template import fields_of, unescape
 
@@ -102,7 +104,7 @@ def label_method(row: Row) -> Mapping[str, Any]:
 
 def show_json(value: object) -> None:
     """Print one value as Docker prints it."""
-    click.echo(json.dumps(value, indent=4, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(value, indent=4, ensure_ascii=False)))
 
 
 def show_report(report: Mapping[str, Sequence[str]], output_format: str) -> None:
@@ -112,7 +114,7 @@ def show_report(report: Mapping[str, Sequence[str]], output_format: str) -> None
         return
     for key, lines in report.items():
         for line in lines:
-            click.echo(f"{key}: {line}")
+            click.echo(f"{key}: {printable(line)}")
 
 
 def ago(then: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -31,6 +30,7 @@ from netyard.demo.stage import (
 )
 from netyard.errors import NetyardError
 from netyard.runtime import shim
+from netyard.runtime.own_command import own_command, python_command
 
 _ETCD = f"http://{HOST}:2379"
 _DATA = "/run/etcd"
@@ -154,13 +154,13 @@ def _without_etcd(demonstration: Demonstration, cast: Cast, etcd: _Etcd) -> None
 
 def _second(cast: Cast, *words: str) -> str:
     """What netyard says on host two."""
-    command = [sys.executable, "-m", "netyard", "--root", "/run/second", *words]
+    command = own_command("--root", "/run/second", *words)
     done = shim.run_in_namespace(cast.host.layout, cast.neighbour, command)
     return (done.stdout + done.stderr).strip()
 
 
 def _as_client(cast: Cast, code: str, *arguments: str) -> str:
-    return _second(cast, "exec", "client", sys.executable, "-c", code, *arguments)
+    return _second(cast, "exec", "client", *python_command("-c", code), *arguments)
 
 
 def _join(cast: Cast) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ import netyard._core as _core
 from netyard.api.container import Container
 from netyard.api.host import Host
 from netyard.runtime import shim
+from netyard.runtime.own_command import own_command, python_command
 from netyard.state.layout import Layout
 from netyard.values.parse import Address
 
@@ -75,10 +75,8 @@ def start(scene: str, *, output_format: str) -> int:
     """Run the demonstration on a throw-away machine; its exit status."""
     with tempfile.TemporaryDirectory(prefix="netyard-demo-") as directory:
         layout = Layout(Path(directory))
-        command = [sys.executable, "-m", "netyard", "demo", scene, "--inside"]
-        command += ["--format", output_format]
-        done = subprocess.run(shim.isolated(layout, "host", command), check=False)
-    return done.returncode
+        command = own_command("demo", scene, "--inside", "--format", output_format)
+        return shim.run_isolated(layout, "host", command)
 
 
 @dataclass(slots=True)
@@ -111,18 +109,19 @@ class Cast(NamedTuple):
 
     def inside(self, name: str, code: str, *arguments: str) -> str:
         """What Python code says in a container."""
-        done = Container.get(name, host=self.host).exec(sys.executable, "-c", code, *arguments)
+        words = python_command("-c", code, *arguments)
+        done = Container.get(name, host=self.host).exec(*words)
         return (done.stdout + done.stderr).decode().strip()
 
     def outside(self, code: str, *arguments: str) -> str:
         """What it says at the neighbour's."""
-        words = [sys.executable, "-c", code, *arguments]
+        words = python_command("-c", code, *arguments)
         return shim.run_in_namespace(self.host.layout, self.neighbour, words).stdout.strip()
 
     def here(self, code: str, *arguments: str) -> str:
         """What it says on the host itself."""
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+            python_command("-c", code, *arguments), capture_output=True, text=True, check=False
         )
         return (done.stdout + done.stderr).strip()
 
@@ -163,7 +162,7 @@ def web_server() -> Iterator[Sequence[str]]:
     """A command that serves `PAGE` on port 80."""
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         (Path(directory) / "index.html").write_text(f"{PAGE}\n")
-        yield (sys.executable, "-m", "http.server", "80", "--directory", directory)
+        yield python_command("-m", "http.server", "80", "--directory", directory)
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from netyard.errors import Conflict, StoreError
 from netyard.firewall.steps import AddTable, DeleteTable
 from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
+from netyard.resolver.etc_place import remove_place
 from netyard.runtime import shim
 from netyard.state.flock import locked
 from netyard.state.layout import Layout
-from netyard.state.root import check_privileges
+from netyard.state.root import check_owners, check_privileges
 from netyard.state.store import Store
 
 
@@ -90,6 +91,7 @@ def clean(layout: Layout) -> Remains:
         Conflict: if the store is in order and knows of something: then that is to be removed.
     """
     check_privileges()
+    check_owners(layout)
     layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(layout.lock):
         _check_lost(layout)
@@ -102,6 +104,8 @@ def clean(layout: Layout) -> Remains:
         _core.delete_links([*found.ports, *(name for name, _ in found.networks)])
         for family in found.tables:
             _core.apply_nft([(family, layout.table, [AddTable(), DeleteTable()])])
+        for directory in found.containers:
+            remove_place(directory)
         for directory in (*found.containers, layout.stale_flows, layout.log("x").parent):
             shutil.rmtree(directory, ignore_errors=True)
         return found._replace(stores=list(_put_aside(layout)))

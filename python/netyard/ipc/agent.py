@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ import netyard._core as _core
 from netyard.errors import AgentError
 from netyard.firewall import conntrack
 from netyard.ipc import protocol
+from netyard.runtime.own_command import own_command
 from netyard.state.layout import Layout
 from netyard.state.records import Lease
 
@@ -194,10 +194,9 @@ def start(layout: Layout) -> None:
     # Imported here, because requests to an agent that runs do not need it.
     import subprocess
 
-    words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
     with layout.agent_log.open("ab") as log:
         process = subprocess.Popen(
-            [*words, "agent", "--exit-when-idle"],
+            own_command("--root", str(layout.root), "agent", "--exit-when-idle"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -19,10 +19,12 @@ from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import unpublish_ports
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
+from netyard.state.trusted import find_untrusted
 from netyard.values import clock
 from netyard.values.spec import ContainerSpec
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_OWN_NETNS = Path("/proc/self/ns/net")
 
 
 def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
@@ -31,17 +33,32 @@ def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
         raise Invalid("adopt: give either --pid or --netns")
     path = f"/proc/{pid}/ns/net" if pid is not None else os.fspath(netns or "")
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open_netns(path)
     except OSError as error:
         what = f"process {pid}" if pid is not None else f"network namespace {path!r}"
         raise NotFound(f"there is no {what}: {error.strerror}") from error
-    if not is_netns(fd):
-        os.close(fd)
+    if fd is None:
         raise Invalid(f"--netns: {path!r} is no network namespace", field="--netns", value=path)
     if _core.namespace_identity(fd) == _core.namespace_identity():
         os.close(fd)
         raise Forbidden("adopt: this is the host's own network namespace")
     return fd
+
+
+def _open_netns(path: str) -> int | None:
+    """A network namespace at a path, or ``None``. Nothing else is opened: a FIFO would wait."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        # All namespaces are on one file system of the kernel's, and nothing else is.
+        if os.fstat(found).st_dev != _OWN_NETNS.stat().st_dev:
+            return None
+        fd = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
+    if is_netns(fd):
+        return fd
+    os.close(fd)
+    return None
 
 
 def is_netns(fd: int) -> bool:
@@ -91,13 +108,15 @@ def revive(change: Change, record: ContainerRecord) -> None:
 
     Raises:
         NotFound: if it was not, or it was adopted by a process, of which none is left.
+        Forbidden: if others than root can put a namespace there: it may be any by now.
     """
     root, store = change.root, change.store
     spec = record.spec
     if record.state == "running":
         tear_down(root, record, state="exited", now=True, finished=clock.now())
-    if not spec.netns:
+    if not spec.netns or spec.netns.startswith("/proc/"):
         raise NotFound("it was the namespace of a process, which has ended")
+    _check_place(record, spec.netns)
     source = open_foreign(None, spec.netns)
     try:
         _check_free(root, source)
@@ -110,6 +129,17 @@ def revive(change: Change, record: ContainerRecord) -> None:
         raise
     finally:
         os.close(source)
+
+
+def _check_place(record: ContainerRecord, path: str) -> None:
+    """Refuse to take what lies at a path for the namespace that lay there before a restart, if a
+    user could have put it there: who adopts looks at what is there, a restart cannot."""
+    foreign = find_untrusted(path)
+    if foreign is not None:
+        raise Forbidden(
+            f"{foreign} is not root's alone, so that {path} may be another namespace by now",
+            hint=f"abandon {record.name!r}, and adopt it again if it is the right one",
+        )
 
 
 def give_back(root: Root, record: ContainerRecord) -> None:

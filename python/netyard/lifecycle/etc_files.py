@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netyard.endpoints.gateways import default_routes
@@ -17,6 +17,7 @@ from netyard.resolver import files
 from netyard.state import config
 from netyard.state.records import Attachment, ContainerRecord, NetworkRecord
 from netyard.state.root import Root
+from netyard.state.small_files import read_small
 from netyard.values.parse import Address
 from netyard.values.spec import ContainerSpec
 
@@ -27,7 +28,7 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
     """Make hosts, hostname and resolv.conf of a container that has its own."""
     if container.donor_id is not None:
         return
-    spec, directory = container.spec, root.layout.container(container.id)
+    spec, directory = container.spec, root.layout.etc(container.id)
     attached = root.store.attachments_of(container.id)
     hostname = container.hostname
     if spec.mode == "host" and not spec.hostname:
@@ -161,15 +162,15 @@ def refresh_etc_files(
     """
     if container.kind == "adopted":
         return
-    spec, directory = container.spec, root.layout.container(container.id)
+    spec, path = container.spec, root.layout.etc(container.id) / "resolv.conf"
     refresh_etc_hosts(root, container, added=added, removed=removed)
     gone = {each.endpoint.id for each in removed}
     attached = root.store.attachments_of(container.id)
     after = [each for each in attached if each.endpoint.id not in gone]
     new = {each.endpoint.id for each in added}
     before = [*(each for each in after if each.endpoint.id not in new), *removed]
-    if files.read_text(directory / "resolv.conf") == _resolv_conf(root, spec, before):
-        files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, after))
+    ours, wanted = _resolv_conf(root, spec, before), _resolv_conf(root, spec, after)
+    _change(container, path, lambda text: wanted if text == ours else text)
 
 
 def refresh_etc_hosts(
@@ -183,10 +184,34 @@ def refresh_etc_hosts(
     if container.kind == "adopted":
         return
     hostname, domainname = container.hostname, container.spec.domainname
-    path = root.layout.container(container.id) / "hosts"
+    path = root.layout.etc(container.id) / "hosts"
 
     def lines(some: Sequence[Attachment]) -> list[str]:
         return files.own_lines(_own_addresses(some), hostname, domainname)
 
-    hosts = files.without_lines(files.read_text(path), lines(removed))
-    files.write_in_place(path, files.with_lines(hosts, lines(added)))
+    def changed(text: str) -> str:
+        return files.with_lines(files.without_lines(text, lines(removed)), lines(added))
+
+    _change(container, path, changed)
+
+
+def _change(container: ContainerRecord, path: Path, change: Callable[[str], str]) -> None:
+    """Change a file that a running container can write to.
+
+    One that cannot be read or written stays as it is: it is the container that made it so, and the
+    operation is about more than its files.
+    """
+    try:
+        before = read_small(path).decode(errors="surrogateescape")
+        after = change(before)
+        if after != before:
+            files.write_in_place(path, after)
+    except OSError as error:
+        import logging
+
+        logging.getLogger("netyard.lifecycle").warning(
+            "netyard: warning: /etc/%s of container %r stays as it is: %s",
+            path.name,
+            container.name,
+            error.strerror,
+        )

@@ -22,6 +22,7 @@ from netyard.lifecycle.stop import discard_container, finish_container, tear_dow
 from netyard.networks.devices import discard as discard_network
 from netyard.networks.devices import label
 from netyard.ports.apply import unpublish_ports
+from netyard.resolver.etc_place import remove_place
 from netyard.runtime import cgroup
 from netyard.runtime.process import is_alive
 from netyard.state.layout import Layout
@@ -199,6 +200,7 @@ def _remove_leftovers(root: Root, report: Report) -> None:
             report.removed.append(f"control group {path}")
     for path in layout.containers.iterdir():
         if path.name not in known:
+            remove_place(path)
             shutil.rmtree(path, ignore_errors=True)
             report.removed.append(f"directory {path}")
     for path in layout.log("x").parent.iterdir():

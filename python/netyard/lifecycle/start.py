@@ -18,6 +18,7 @@ from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
 from netyard.lifecycle.lookup import refreshed_container
 from netyard.lifecycle.stop import tear_down
+from netyard.resolver.etc_place import make_place
 from netyard.runtime import cgroup, seccomp, shim
 from netyard.runtime.process import start_time
 from netyard.state import events
@@ -60,9 +61,11 @@ def start_container(
     (directory / "exit").unlink(missing_ok=True)
     if container.donor_id is not None:
         _check_donor(root, container)
-    elif spec.mode != "host":
-        _make_namespace(root, container, spec)
-        join_networks(change, container, spec)
+    else:
+        make_place(root.layout, container.id)
+        if spec.mode != "host":
+            _make_namespace(root, container, spec)
+            join_networks(change, container, spec)
     write_etc_files(root, container)
     group = cgroup.make(root.layout, container.id, spec)
     launch = _launch(root, container, spec, attached)._replace(cgroup=group)
@@ -131,7 +134,7 @@ def _launch(
 ) -> shim.Launch:
     owner = container.donor_id or container.id
     layout = root.layout
-    directory = layout.container(owner)
+    etc = layout.etc(owner)
     hostname = container.hostname
     if container.donor_id:
         donor = root.store.container(container.donor_id)
@@ -148,9 +151,9 @@ def _launch(
         hostname=hostname,
         domainname=spec.domainname,
         files=[
-            (directory / "hosts", "/etc/hosts"),
-            (directory / "resolv.conf", "/etc/resolv.conf"),
-            (directory / "hostname", "/etc/hostname"),
+            (etc / "hosts", "/etc/hosts"),
+            (etc / "resolv.conf", "/etc/resolv.conf"),
+            (etc / "hostname", "/etc/hostname"),
         ],
         # A container has no business with netyard's sockets, namespaces and records.
         hidden=[] if spec.rootfs or spec.privileged else [layout.run, layout.root],

@@ -15,6 +15,7 @@ from netyard.endpoints.plan import forget_endpoint
 from netyard.ipc import agent, cluster
 from netyard.ports.apply import unpublish_ports
 from netyard.resolver import files
+from netyard.resolver.etc_place import remove_place
 from netyard.runtime import cgroup, shim
 from netyard.runtime.process import is_alive
 from netyard.state import events
@@ -155,6 +156,7 @@ def discard_container(root: Root, container: ContainerRecord) -> None:
     with store.transaction():
         store.update_container(container.id, state="removing")
     _leave_networks(root, container, now=False)
+    remove_place(root.layout.container(container.id))
     files.remove_directory(root.layout.container(container.id))
     root.layout.log(container.id).unlink(missing_ok=True)
     with store.transaction():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netyard.errors import Exhausted, Invalid, PortInUse
 from netyard.values.ports import PortRequest
+from netyard.values.printable import printable
 
 _DEFAULT_RANGE = (49153, 65535)
 
@@ -93,8 +94,9 @@ def find_owner(protocol: str, port: int) -> str:
         try:
             for fd in (process / "fd").iterdir():
                 if str(fd.readlink()) in inodes:
-                    name = (process / "comm").read_text().strip()
-                    return f"{name} (pid {process.name})"
+                    # Any process calls itself what it likes.
+                    name = (process / "comm").read_bytes().decode(errors="replace")
+                    return f"{printable(name.rstrip())} (pid {process.name})"
         except OSError:
             continue
     return ""

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from netyard.state.small_files import read_small
 from netyard.values.parse import Address
 
 NAME_SERVER = "127.0.0.11"
@@ -187,9 +188,9 @@ def without_lines(text: str, lines: Iterable[str]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A small file's text; empty if it is not there."""
+    """A small file's text; empty if it is not there, or nothing that can be such a file."""
     try:
-        return path.read_text(errors="replace")
+        return read_small(path).decode(errors="replace")
     except OSError:
         return ""
 
@@ -209,17 +210,34 @@ def remove_directory(path: Path) -> None:
                     raise
 
 
+def _check_room(fd: int, wanted: int, path: str) -> None:
+    """Before anything is overwritten: the container may have filled its file system."""
+    room = os.fstatvfs(fd)
+    pages = -(-wanted // room.f_bsize)
+    if pages * room.f_bsize > os.fstat(fd).st_blocks * 512 + room.f_bavail * room.f_bsize:
+        raise _full(path)
+
+
+def _full(path: str) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
 def write_in_place(path: Path, text: str) -> None:
     """Replace a file's content, keeping its inode, in one write.
 
     Never follows a symbolic link: the directory is netyard's, but the container can change the
     files that are mounted from it.
+
+    Raises:
+        OSError: if there is no room for it; then the file is as it was.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o644)
     try:
-        data = text.encode()
-        os.pwrite(fd, data, 0)
+        data = text.encode(errors="surrogateescape")
+        _check_room(fd, len(data), str(path))
+        if os.pwrite(fd, data, 0) < len(data):
+            raise _full(str(path))
         os.ftruncate(fd, len(data))
     finally:
         os.close(fd)

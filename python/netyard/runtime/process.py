@@ -19,6 +19,7 @@ from netyard.state.records import ContainerRecord
 _KILL_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _LONG = 3600.0
+_COMMAND_BYTES = 1 << 16
 
 
 def signal_number(field: str, given: int | str) -> int:
@@ -141,7 +142,9 @@ def _row(pid: int, stat: list[str]) -> dict[str, str]:
     directory = Path(f"/proc/{pid}")
     try:
         uid = str(directory.stat().st_uid)
-        command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        with (directory / "cmdline").open("rb") as stream:
+            words = stream.read(_COMMAND_BYTES)
+        command = words.replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         uid, command = "?", ""
     time_used = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,23 +1,21 @@
 """The shim, a program that starts and supervises containers: its command lines, its socket.
 
-The program itself is ``rust/netns/src/shim``; what a container needs beside its process is
-`netyard.lifecycle`.
+The program itself is ``rust/netns/src/shim``, its file `netyard.runtime.shim_file`; what a
+container needs beside its process is `netyard.lifecycle`.
 """
 
 import errno
-import functools
 import os
 import socket
 import subprocess
-import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import netyard._core as _core
 from netyard.errors import StartFailed, StateError
+from netyard.runtime.own_command import own_command
+from netyard.runtime.shim_file import PROGRAM, executable
 from netyard.state.layout import Layout
 
 _ENDED = 5
@@ -27,24 +25,6 @@ _KILL = 8
 _ORPHAN_SECONDS = 10.0
 # MAX_ARG_STRLEN of the kernel, with the byte that ends a word.
 _WORD_BYTES = 131_072
-
-
-def path(layout: Layout) -> Path:
-    """The shim's executable, unpacked if this version of it is not there yet."""
-    target = layout.binaries / f"netyard-shim-{_core.__version__}-{_mark()}"
-    if target.exists():
-        return target
-    layout.binaries.mkdir(mode=0o700, exist_ok=True)
-    draft = target.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(_core.shim_image())
-    draft.chmod(0o500)
-    draft.rename(target)
-    return target
-
-
-@functools.cache
-def _mark() -> str:
-    return f"{zlib.crc32(_core.shim_image()):08x}"
 
 
 class Launch(NamedTuple):
@@ -212,8 +192,9 @@ class _Started:
             words += ["--network", str(namespace)]
         try:
             self._process = _popen(
-                [path(layout), mode, *words, *options],
+                [PROGRAM, mode, *words, *options],
                 launch.command,
+                executable=executable(layout),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 # A reader of our output must not wait for the end of the container.
@@ -304,8 +285,9 @@ def execute(
     stdin = subprocess.PIPE if feed else None if request.interactive else subprocess.DEVNULL
     try:
         process = _popen(
-            [path(layout), "exec", *words],
+            [PROGRAM, "exec", *words],
             request.command,
+            executable=executable(layout),
             stdin=stdin,
             stdout=streams,
             stderr=streams,
@@ -334,7 +316,9 @@ def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> 
     status_ours, status_theirs = os.pipe()
     words = ["--directory", str(directory), "--status", str(status_theirs)]
     words += ["--terminal"] * tty + ["--interactive"] * interactive
-    process = subprocess.Popen([path(layout), "attach", *words], pass_fds=[status_theirs])
+    process = subprocess.Popen(
+        [PROGRAM, "attach", *words], executable=executable(layout), pass_fds=[status_theirs]
+    )
     os.close(status_theirs)
     return Attachment(process, status_ours)
 
@@ -419,13 +403,13 @@ def end_orphan(directory: Path) -> None:
 
 def exit_command(layout: Layout, container_id: str) -> list[str]:
     """The command that a supervisor runs when its container has ended without a `Claim`."""
-    words = [sys.executable, "-m", "netyard", "--root", str(layout.root)]
-    return [*words, "container-ended", container_id]
+    return own_command("--root", str(layout.root), "container-ended", container_id)
 
 
-def isolated(layout: Layout, hostname: str, command: Sequence[str]) -> list[str]:
-    """The command line that runs a command in new namespaces, as if on a machine of its own."""
-    return [str(path(layout)), "isolate", "--hostname", hostname, "--", *command]
+def run_isolated(layout: Layout, hostname: str, command: Sequence[str]) -> int:
+    """Run a command in new namespaces, as if on a machine of its own; its exit status."""
+    words = [PROGRAM, "isolate", "--hostname", hostname, "--", *command]
+    return subprocess.run(words, executable=executable(layout), check=False).returncode
 
 
 def run_in_namespace(
@@ -433,7 +417,8 @@ def run_in_namespace(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a network namespace, given by descriptor, and collect its output."""
     return subprocess.run(
-        [str(path(layout)), "enter", "--network", str(namespace), "--", *command],
+        [PROGRAM, "enter", "--network", str(namespace), "--", *command],
+        executable=executable(layout),
         capture_output=True,
         text=True,
         pass_fds=[namespace],

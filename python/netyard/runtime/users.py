@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 
-from netyard.errors import Invalid
+import netyard._core as _core
+from netyard.errors import Invalid, NetyardError
+from netyard.state.small_files import read_found
 
 # The highest number is -1 to setresuid(2) and setresgid(2): "as before", which is root.
 _ID_MAX = 2**32 - 2
@@ -59,14 +61,21 @@ def _number(text: str, whose: str = "") -> int:
 
 
 def _lines(rootfs: str, name: str) -> list[list[str]]:
-    path = Path(rootfs or "/") / "etc" / name
+    """The file's lines, in words; none if there is no such file in the root."""
     try:
         # A symbolic link out of the root must not give the container the host's users.
-        if rootfs and not path.resolve().is_relative_to(Path(rootfs).resolve()):
-            return []
-        return [line.split(":") for line in path.read_text(errors="replace").splitlines()]
-    except OSError:
+        found = _core.find_beneath(rootfs or "/", f"/etc/{name}")
+    except (NetyardError, OSError):
         return []
+    try:
+        text = read_found(found, f"{rootfs}/etc/{name}").decode(errors="replace")
+    except OSError as error:
+        raise Invalid(
+            f"--user: {rootfs}/etc/{name} cannot be read: {error.strerror}", field="--user"
+        ) from error
+    finally:
+        os.close(found)
+    return [line.split(":") for line in text.splitlines()]
 
 
 def _entry(rootfs: str, name: str, wanted: str) -> list[str] | None:

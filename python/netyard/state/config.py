@@ -17,6 +17,7 @@ from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
+from netyard.state.small_files import read_small
 from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
 from netyard.values.spec import NOTHING
 from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
@@ -72,7 +73,7 @@ def read_settings(root: Path) -> dict[str, Any]:
     """
     path = root / FILE
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(read_small(path))
     except FileNotFoundError:
         return {}
     except OSError as error:

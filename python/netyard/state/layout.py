@@ -117,8 +117,12 @@ class Layout:
         return self.run / "c"
 
     def container(self, container_id: str) -> Path:
-        """A container's files: hosts, resolv.conf, hostname, exit record, attach socket."""
+        """A container's runtime files: exit record, attach socket, and `etc`."""
         return self.containers / container_id
+
+    def etc(self, container_id: str) -> Path:
+        """A container's hosts, resolv.conf and hostname, which it can write to."""
+        return self.containers / container_id / "etc"
 
     def log(self, container_id: str) -> Path:
         """A container's log: on disk, because it may grow."""

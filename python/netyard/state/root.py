@@ -23,6 +23,7 @@ from netyard.state.held_events import HeldEvent
 from netyard.state.layout import Layout
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.store import Store
+from netyard.state.trusted import find_untrusted, is_foreign
 
 Undo = Callable[[], object]
 
@@ -245,16 +246,66 @@ def check_privileges() -> None:
 
 
 def _make_directories(layout: Layout) -> None:
+    check_owners(layout)
     try:
-        for directory in _directories(layout):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = [directory for directory in _directories(layout) if _make_directory(directory)]
+        if made:
+            # Another may have been faster, in a directory that all may write to.
+            check_owners(layout)
         if not os.access(layout.root, os.W_OK) or not os.access(layout.run, os.W_OK):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(layout.root))
     except OSError as error:
-        raise StoreError(
-            f"the state directory {layout.root} cannot be used: {error.strerror}: {error.filename}",
-            hint="choose another with --root or NETYARD_ROOT",
-        ) from error
+        raise _unusable(layout, error) from error
+
+
+def _make_directory(directory: Path) -> bool:
+    """Make a directory, if it is not there yet; whether it was not."""
+    if directory.is_dir():
+        return False
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return True
+
+
+def check_owners(layout: Layout) -> None:
+    """Refuse to work as root in a directory that others can put things into, or have.
+
+    Programs are run from it, and files are written in it: see `netyard.state.trusted`.
+
+    Raises:
+        StoreError: naming what belongs to another user, or can be replaced by one.
+    """
+    try:
+        foreign = find_untrusted(layout.root) or find_untrusted(layout.run)
+        foreign = foreign or _find_planted(layout.root)
+        if foreign is None:
+            return
+        owner = os.lstat(foreign).st_uid
+    except OSError as error:
+        raise _unusable(layout, error) from error
+    whose = "can be changed by others" if owner == 0 else f"belongs to user {owner}"
+    raise StoreError(
+        f"the state directory {layout.root} is not safe to use: {foreign} {whose}",
+        hint="give it to root, or choose another directory with --root or NETYARD_ROOT",
+    )
+
+
+def _find_planted(directory: Path) -> str | None:
+    """An entry that is not root's: made before the directory became root's."""
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if is_foreign(entry.stat(follow_symlinks=False).st_uid):
+                    return entry.path
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _unusable(layout: Layout, error: OSError) -> StoreError:
+    return StoreError(
+        f"the state directory {layout.root} cannot be used: {error.strerror}: {error.filename}",
+        hint="choose another with --root or NETYARD_ROOT",
+    )
 
 
 def _directories(layout: Layout) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 //! and what is shared with the owner.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -17,7 +18,7 @@ pub(crate) struct Service {
     pub(crate) view: Arc<ArcSwap<View>>,
     /// Shared with the forwarded questions that came from it.
     pub(crate) udp: Arc<OwnedFd>,
-    pub(crate) tcp: OwnedFd,
+    pub(crate) tcp: Arc<OwnedFd>,
     pub(crate) namespace: OwnedFd,
     /// Forwarded questions that wait for an answer.
     pub(crate) in_flight: usize,
@@ -56,6 +57,11 @@ impl Context {
     /// What a container may see.
     pub(crate) fn view_of(&mut self, service: Token) -> Option<Arc<ArcSwap<View>>> {
         Some(self.services.get_mut(service)?.view.clone())
+    }
+
+    /// Has the owner look at the sockets of all containers: one seems to be of no more use.
+    pub(crate) fn report_broken(&self) {
+        self.shared.has_broken.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn next_turn(&mut self) -> usize {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -24,6 +26,14 @@ struct Thread {
 struct Served {
     thread: usize,
     view: Arc<ArcSwap<View>>,
+    udp: Arc<OwnedFd>,
+    tcp: Arc<OwnedFd>,
+}
+
+impl Served {
+    fn is_sound(&self) -> bool {
+        Listener::is_sound(&self.udp, &self.tcp)
+    }
 }
 
 /// The name server.
@@ -90,23 +100,41 @@ impl Server {
         let mut served = lock(&self.served);
         let thread = served.len() % self.threads.len();
         let view = Arc::new(ArcSwap::from_pointee(view));
+        let (udp, tcp) = (listener.udp.clone(), listener.tcp.clone());
         self.threads[thread].mailbox.send(Command::Listen {
             container: container.to_string(),
             listener,
             view: view.clone(),
         });
-        served.insert(container.to_string(), Served { thread, view });
+        let entry = Served {
+            thread,
+            view,
+            udp,
+            tcp,
+        };
+        served.insert(container.to_string(), entry);
     }
 
-    /// Changes what a served container may see; false if it is not served.
+    /// Changes what a served container may see; false if it is not served, or no more: then its
+    /// sockets are to be made again.
     pub fn set_view(&self, container: &str, view: View) -> bool {
         match lock(&self.served).get(container) {
             Some(served) => {
                 served.view.store(Arc::new(view));
-                true
+                served.is_sound()
             }
             None => false,
         }
+    }
+
+    /// Containers whose sockets have been destroyed since the last time.
+    pub fn take_broken(&self) -> Vec<String> {
+        if !self.shared.has_broken.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let served = lock(&self.served);
+        let broken = served.iter().filter(|(_, served)| !served.is_sound());
+        broken.map(|(container, _)| container.clone()).collect()
     }
 
     /// Stops serving a container.

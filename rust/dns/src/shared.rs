@@ -1,8 +1,8 @@
 //! What the owner and the serving threads share: commands one way, counters the other.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
@@ -11,9 +11,19 @@ use crate::view::View;
 
 /// Listening sockets of one container, and its namespace for asking its own servers.
 pub struct Listener {
-    pub udp: OwnedFd,
-    pub tcp: OwnedFd,
+    pub udp: Arc<OwnedFd>,
+    pub tcp: Arc<OwnedFd>,
     pub namespace: OwnedFd,
+}
+
+impl Listener {
+    /// Whether questions still arrive: whoever may administer the namespace can destroy its sockets
+    /// (`ss -K`), which lose their ports by it.
+    pub(crate) fn is_sound(udp: &OwnedFd, tcp: &OwnedFd) -> bool {
+        let address = rustix::net::getsockname(udp).and_then(SocketAddrV4::try_from);
+        address.is_ok_and(|address| address.port() != 0)
+            && rustix::net::sockopt::socket_acceptconn(tcp).unwrap_or(false)
+    }
 }
 
 /// What the owner tells a thread.
@@ -58,6 +68,8 @@ impl Mailbox {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) host_upstreams: ArcSwap<Vec<SocketAddr>>,
+    /// A socket of a container may be of no more use: the owner is to look at them.
+    pub(crate) has_broken: AtomicBool,
     pub(crate) local: AtomicU64,
     pub(crate) forwarded: AtomicU64,
     pub(crate) cached: AtomicU64,

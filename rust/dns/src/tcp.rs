@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use crate::answer::{answer, Outcome};
@@ -20,6 +21,48 @@ use crate::slab::{Slab, Token};
 const CONNECTIONS_MAX: usize = 128;
 const IDLE: Duration = Duration::from_secs(10);
 const MESSAGE_MAX: usize = 65_535;
+
+/// Clients taken in before others get their turn.
+const ACCEPTED_AT_ONCE: usize = 128;
+/// For how long a client waits that could not be taken in, for want of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Waits for clients of a container.
+pub(crate) fn watch(context: &mut Context, service: Token) {
+    if let Some(entry) = context.services.get_mut(service) {
+        let target = Target::TcpListener(service);
+        let _ = context.poll.watch(&*entry.tcp, target, EventFlags::IN);
+    }
+}
+
+/// Stops waiting at a listening socket: one that cannot be served is ready all the time. For a while
+/// if there is too little of something; for good if the socket has been destroyed.
+fn give_up_for_now(context: &mut Context, service: Token, tcp: &OwnedFd, errno: Errno) {
+    context.poll.forget(tcp);
+    match errno {
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+            context
+                .poll
+                .set_deadline(Target::TcpListener(service), PAUSE);
+        }
+        _ => context.report_broken(),
+    }
+}
+
+/// Whether an error of accept(2) is that of the connection, which is gone then.
+fn is_of_one_client(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::INTR
+            | Errno::CONNABORTED
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+    )
+}
 
 /// The connections of all containers of a thread.
 pub(crate) struct Connections {
@@ -36,11 +79,17 @@ impl Connections {
     /// Takes in the clients that wait at a container's listening socket.
     pub(crate) fn accept(&mut self, context: &mut Context, service: Token) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        while let Some(entry) = context.services.get_mut(service) {
-            let Ok(socket) = rustix::net::accept_with(&entry.tcp, flags) else {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Some(entry) = context.services.get_mut(service) else {
                 return;
             };
-            self.add(context, socket, service);
+            let tcp = entry.tcp.clone();
+            match rustix::net::accept_with(&*tcp, flags) {
+                Ok(socket) => self.add(context, socket, service),
+                Err(Errno::AGAIN) => return,
+                Err(errno) if is_of_one_client(errno) => {}
+                Err(errno) => return give_up_for_now(context, service, &tcp, errno),
+            }
         }
     }
 

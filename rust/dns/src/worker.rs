@@ -15,7 +15,7 @@ use crate::forward::{Forwarder, Reply};
 use crate::poll::{Poll, Target};
 use crate::shared::{Command, Listener, Mailbox, Shared};
 use crate::slab::Token;
-use crate::tcp::Connections;
+use crate::tcp::{self, Connections};
 use crate::udp;
 use crate::view::View;
 
@@ -62,7 +62,12 @@ impl Worker {
         let (context, forwarder) = (&mut self.context, &mut self.forwarder);
         match target {
             Target::Mailbox => self.obey(),
-            Target::Udp(service) => udp::serve(context, forwarder, &mut self.datagrams, service),
+            Target::Udp(service) => {
+                if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
+                    context.report_broken();
+                }
+                udp::serve(context, forwarder, &mut self.datagrams, service);
+            }
             Target::TcpListener(service) => self.connections.accept(context, service),
             Target::Connection(token) => {
                 self.connections.serve(context, forwarder, token, flags);
@@ -83,7 +88,8 @@ impl Worker {
                     self.pass_on(reply);
                 }
                 Target::Connection(token) => self.connections.timed_out(&mut self.context, token),
-                Target::Mailbox | Target::Udp(_) | Target::TcpListener(_) => {}
+                Target::TcpListener(service) => tcp::watch(&mut self.context, service),
+                Target::Mailbox | Target::Udp(_) => {}
             }
         }
     }
@@ -118,7 +124,7 @@ impl Worker {
     }
 
     fn add_service(&mut self, container: String, listener: Listener, view: Arc<ArcSwap<View>>) {
-        let udp = Arc::new(listener.udp);
+        let udp = listener.udp;
         let token = self.context.services.insert(Service {
             view,
             udp: udp.clone(),
@@ -127,11 +133,9 @@ impl Worker {
             in_flight: 0,
             connections: Vec::new(),
         });
-        let (poll, services) = (&self.context.poll, &mut self.context.services);
+        let poll = &self.context.poll;
         let _ = poll.watch(udp.as_fd(), Target::Udp(token), EventFlags::IN);
-        if let Some(service) = services.get_mut(token) {
-            let _ = poll.watch(&service.tcp, Target::TcpListener(token), EventFlags::IN);
-        }
+        tcp::watch(&mut self.context, token);
         self.by_container.insert(container, token);
     }
 
@@ -144,6 +148,7 @@ impl Worker {
         };
         // Questions on their way hold the socket open, and nobody reads it any more.
         self.context.poll.forget(&*service.udp);
+        self.context.poll.forget(&*service.tcp);
         self.connections.close_all(&service.connections);
         // Its questions to upstreams end by themselves: their answers find no service any more.
     }
@@ -167,8 +172,8 @@ mod tests {
         let wakeup = rustix::event::eventfd(0, flags).unwrap();
         let mut worker = Worker::new(shared, Arc::new(Mailbox::new(wakeup))).unwrap();
         let listener = Listener {
-            udp: udp.into(),
-            tcp: TcpListener::bind("127.0.0.1:0").unwrap().into(),
+            udp: Arc::new(udp.into()),
+            tcp: Arc::new(TcpListener::bind("127.0.0.1:0").unwrap().into()),
             namespace: std::fs::File::open("/proc/self/ns/net").unwrap().into(),
         };
         let view = View {

@@ -6,6 +6,7 @@
 mod cgroup;
 mod credentials;
 mod error;
+mod files;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod join;
@@ -21,6 +22,7 @@ mod user_namespace;
 
 pub use credentials::{Credentials, DEFAULT_CAPABILITIES};
 pub use error::{Error, Result};
+pub use files::{find_beneath, mount_small, open_read_only, unmount};
 pub use join::join;
 pub use limits::{Limits, Ulimit};
 pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use netyard_dns::{EndpointNames, Listener, Server, Upstreams, Zone};
 use netyard_nft::{Chain, Family, Field, Hook, Op, Rule, Statement, Transaction, Verdict};
@@ -122,6 +122,11 @@ impl NameServer {
         self.with(|server| Ok(server.set_view(container, make_view(server, view))))
     }
 
+    /// Containers whose sockets have been destroyed since the last time.
+    fn take_broken(&self) -> PyResult<Vec<String>> {
+        self.with(|server| Ok(server.take_broken()))
+    }
+
     fn unlisten(&self, container: &str) -> PyResult<()> {
         self.with(|server| {
             server.unlisten(container);
@@ -224,8 +229,8 @@ fn open_door(namespace: BorrowedFd<'_>, address: Ipv4Addr) -> Outcome<Listener> 
         Ok((udp, tcp))
     })??;
     Ok(Listener {
-        udp,
-        tcp,
+        udp: Arc::new(udp),
+        tcp: Arc::new(tcp),
         namespace: keep,
     })
 }

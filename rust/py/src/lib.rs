@@ -11,6 +11,7 @@ mod dhcp;
 mod dns;
 mod endpoints;
 mod errors;
+mod files;
 mod firewall;
 mod links;
 mod listing;
@@ -80,6 +81,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(firewall::apply_nft, module)?,
         wrap_pyfunction!(firewall::list_chains, module)?,
         wrap_pyfunction!(firewall::nft_generation, module)?,
+        wrap_pyfunction!(files::find_beneath, module)?,
+        wrap_pyfunction!(files::open_read_only, module)?,
+        wrap_pyfunction!(files::mount_small, module)?,
+        wrap_pyfunction!(files::unmount, module)?,
         wrap_pyfunction!(namespaces::create_namespace, module)?,
         wrap_pyfunction!(namespaces::bind_namespace, module)?,
         wrap_pyfunction!(namespaces::release_namespace, module)?,

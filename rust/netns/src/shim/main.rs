@@ -25,6 +25,8 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Executed by descriptor, it would be called by the descriptor's number.
+    let _ = rustix::thread::set_name(c"netyard-shim");
     let mut arguments = std::env::args_os().skip(1);
     let mode = arguments.next().unwrap_or_default();
     let outcome = options::Options::parse(arguments).and_then(|options| match mode.to_str() {

@@ -1,0 +1,92 @@
+"""The agent at its limits: sockets that a container destroys, and a full table of descriptors."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from lab import Guest, Machine, wait_for
+
+_DESTROY = "ss -K -a -t src 127.0.0.11; ss -K -a -u src 127.0.0.11; true"
+
+
+def _agent(host: Machine) -> str:
+    code = "from netyard.ipc import agent; from netyard.state.layout import Layout; "
+    return host.python(f"{code}print(agent.request(Layout.of(None), {{'op': 'ping'}})['pid'])")
+
+
+def _processor_seconds(host: Machine, pid: str) -> float:
+    words = host.out("cat", f"/proc/{pid}/stat").rpartition(")")[2].split()
+    ticks = int(host.out("getconf", "CLK_TCK"))
+    return (int(words[11]) + int(words[12])) / ticks
+
+
+def _usage(host: Machine, pid: str, seconds: float = 3.0) -> float:
+    before = _processor_seconds(host, pid)
+    time.sleep(seconds)
+    return (_processor_seconds(host, pid) - before) / seconds
+
+
+def _is_idle(host: Machine, pid: str) -> None:
+    """Once it has done what the commands before have left to it."""
+    wait_for(lambda: _usage(host, pid) < 0.01, seconds=15, what="the agent is busy")
+
+
+def test_names_come_back_when_a_container_destroys_its_sockets(host: Machine) -> None:
+    """B2: within seconds by themselves, at once by `reload`; and the agent does not spin."""
+    host.ny("network", "create", "net")
+    host.ny(*"run -d --name web --network net sleep 600".split())
+    host.ny(*"run -d --name box --network net --cap-add NET_ADMIN sleep 600".split())
+    box, agent = Guest(host, "box"), _agent(host)
+    address = Guest(host, "web").address("net")
+    assert box.dig("web") == box.dig("+tcp", "web") == address
+    box.run("sh", "-c", _DESTROY)
+    assert _usage(host, agent) < 0.1
+    wait_for(lambda: box.dig("web") == address, what="names over UDP")
+    wait_for(lambda: box.dig("+tcp", "web") == address, what="names over TCP")
+    box.run("sh", "-c", _DESTROY)
+    host.ny("reload")
+    assert box.dig("web") == box.dig("+tcp", "web") == address
+    assert Guest(host, "web").dig("box") == box.address("net")
+    assert _agent(host) == agent
+    _is_idle(host, agent)
+
+
+def test_an_agent_without_descriptors_refuses_in_a_sentence(host: Machine) -> None:
+    """B2: it neither ends nor spins, and serves again once there are some."""
+    host.ny("network", "create", "net")
+    host.ny(*"run -d --name one --network net sleep 600".split())
+    agent, one = _agent(host), Guest(host, "one")
+    used = int(host.out("sh", "-c", f"ls /proc/{agent}/fd | wc -l"))
+    _limit(host, agent, used)
+    # A client over TCP that cannot be taken in waits at the listening socket.
+    host.popen(
+        *(sys.executable, "-m", "netyard", "exec", "one", sys.executable, "-S", "-c"),
+        "import socket, time; s = socket.create_connection(('127.0.0.11', 53)); time.sleep(60)",
+    )
+    complaint = host.refused(*"run -d --name two --network net sleep 600".split(), status=125)
+    assert "the agent failed: it has no file descriptor left: its limit is" in complaint
+    assert one.dig("one") == one.address("net"), "what is served goes on"
+    _is_idle(host, agent)
+    assert _agent_of(host) == agent
+    _limit(host, agent, None)
+    host.ny(*"run -d --name two --network net sleep 600".split())
+    assert one.dig("two") == Guest(host, "two").address("net")
+    assert one.dig("+tcp", "two") == Guest(host, "two").address("net")
+    assert _agent(host) == agent
+    names = json.loads(host.ny("inspect", "one"))
+    assert names[0]["State"]["Status"] == "running"
+
+
+def _agent_of(host: Machine) -> str:
+    return host.out("pgrep", "-f", "agent --exit-when-idle")
+
+
+def _limit(host: Machine, pid: str, files: int | None) -> None:
+    """Let a process have so many descriptors, or as many as it had."""
+    host.python(
+        "import resource\n"
+        f"_, hard = resource.prlimit({pid}, resource.RLIMIT_NOFILE)\n"
+        f"resource.prlimit({pid}, resource.RLIMIT_NOFILE, ({files} or hard, hard))"
+    )
