@@ -26,6 +26,7 @@ __all__ = [
     "change_addresses",
     "change_peers",
     "change_remotes",
+    "complaint_about_filter",
     "create_bridges",
     "create_dummy",
     "create_namespace",

@@ -12,6 +12,7 @@ import pytest
 from lab import Guest, Lab, Machine, wait_for
 
 _TOP = "/sys/fs/cgroup"
+_NONE = ("--network", "none")
 _GROUPS = f"{_TOP}/netyard/default"
 
 
@@ -20,7 +21,10 @@ def host(lab: Lab) -> Iterator[Machine]:
     """The host, with control groups."""
     lab.host.run("mount", "-t", "cgroup2", "cgroup2", _TOP)
     yield lab.host
-    lab.host.ny("ps", "-aq")
+    # While their groups can be seen.
+    left = lab.host.ny("ps", "-aq").split()
+    if left:
+        lab.host.ny("rm", "-f", *left)
     lab.host.run("umount", _TOP)
 
 
@@ -44,7 +48,7 @@ def _groups(host: Machine) -> str:
 def test_limits_are_those_asked_for(host: Machine) -> None:
     """Of the first process and of later ones, again after a stop; nothing is left of them."""
     flags = "--memory 64m --memory-swap 96m --cpus 0.5 --pids-limit 20".split()
-    host.ny("run", "-d", "--name", "box", *flags, "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "box", *flags, "sleep", "600")
     for _ in range(2):
         group = _group(host, "box")
         assert _setting(host, group, "memory.max") == str(64 << 20)
@@ -69,12 +73,12 @@ def test_limits_are_those_asked_for(host: Machine) -> None:
 
 def test_processes_are_counted(host: Machine) -> None:
     """4096 by default; what is above the limit is refused inside, and nobody else notices."""
-    host.ny("run", "-d", "--name", "usual", "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "usual", "sleep", "600")
     assert _setting(host, _group(host, "usual"), "pids.max") == "4096"
     many = "for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; wait"
-    done = host.netyard("run", "--rm", "--pids-limit", "5", "sh", "-c", many, check=False)
+    done = host.netyard("run", *_NONE, "--rm", "--pids-limit", "5", "sh", "-c", many, check=False)
     assert "fork" in done.stderr.lower()
-    assert host.netyard("run", "--rm", "--pids-limit", "-1", "sh", "-c", many).stderr == ""
+    assert host.netyard("run", *_NONE, "--rm", "--pids-limit", "-1", "sh", "-c", many).stderr == ""
 
 
 def test_out_of_memory(host: Machine) -> None:
@@ -82,11 +86,11 @@ def test_out_of_memory(host: Machine) -> None:
     code = "b = bytearray(200 << 20)\nfor i in range(0, len(b), 4096): b[i] = 1"
     flags = ["--memory", "64m", "--memory-swap", "64m"]
     done = host.netyard(
-        *("run", "--name", "box", *flags, sys.executable, "-S", "-c", code), check=False
+        *("run", *_NONE, "--name", "box", *flags, sys.executable, "-S", "-c", code), check=False
     )
     assert done.returncode == 137
     assert _state(host, "box")["State"]["OOMKilled"] is True
-    host.ny("run", "-d", "--name", "other", *flags, "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "other", *flags, "sleep", "600")
     host.ny("kill", "other")
     assert host.ny("wait", "other") == "137"
     assert _state(host, "other")["State"]["OOMKilled"] is False
@@ -95,7 +99,7 @@ def test_out_of_memory(host: Machine) -> None:
 
 def test_no_group_outlives_its_container(host: Machine) -> None:
     """Nor if its supervisor is killed; one of no container is removed by ``repair``."""
-    host.ny("run", "-d", "--name", "box", "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "box", "sleep", "600")
     shim = host.out("sh", "-c", "ps -e -o pid=,args= | grep '[n]etyard-shim.*supervise'").split()
     host.run("kill", "-9", shim[0])
     wait_for(lambda: host.ny("ps", "-q") == "")
@@ -107,7 +111,7 @@ def test_no_group_outlives_its_container(host: Machine) -> None:
 
 def test_what_a_container_makes_below_its_group_goes_with_it(host: Machine) -> None:
     """Groups in groups."""
-    host.ny("run", "-d", "--name", "box", "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "box", "sleep", "600")
     host.run("mkdir", "-p", f"{_group(host, 'box')}/a/b")
     host.ny("rm", "-f", "box")
     assert _groups(host) == ""
@@ -117,14 +121,14 @@ def test_limits_above_those_of_netyard(host: Machine) -> None:
     """It is root of the host who raises them, whatever the container may do."""
     raised = ["--ulimit", "nofile=2000:3000", "--cap-drop", "ALL"]
     shell = ("sh", "-c", 'ulimit -n 500; exec "$@"', "sh", sys.executable, "-m", "netyard")
-    assert host.out(*shell, "run", "--rm", *raised, "sh", "-c", "ulimit -n") == "2000"
+    assert host.out(*shell, "run", *_NONE, "--rm", *raised, "sh", "-c", "ulimit -n") == "2000"
 
 
 def test_statistics(host: Machine) -> None:
     """What a container uses, of what it may."""
     flags = ["--memory", "64m", "--pids-limit", "20"]
-    host.ny("run", "-d", "--name", "busy", *flags, "sh", "-c", "while :; do :; done")
-    host.ny("run", "-d", "--name", "idle", "sleep", "600")
+    host.ny("run", *_NONE, "-d", "--name", "busy", *flags, "sh", "-c", "while :; do :; done")
+    host.ny("run", *_NONE, "-d", "--name", "idle", "sleep", "600")
     rows = [
         json.loads(line)
         for line in host.ny("stats", "--no-stream", "--format", "json").splitlines()
