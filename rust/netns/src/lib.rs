@@ -10,7 +10,9 @@ mod process;
 mod sysctl;
 
 pub use error::{Error, Result};
-pub use mounts::{bind_files, hide, make_mount_point, own_runtime, prepare_root, FileMount};
+pub use mounts::{
+    make_mount_point, own_runtime, set_up, Base, FileMount, Mounts, Volume, VolumeKind,
+};
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
 pub use process::{
     exec, join, reset_signals, spawn, Credentials, Program, Sandbox, SpawnError, Terminal,

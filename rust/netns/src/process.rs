@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::thread::LinkNameSpaceType;
 
 use crate::error::{Error, Result};
-use crate::mounts::{bind_files, prepare_root, FileMount};
+use crate::mounts::{set_up, Mounts};
 
 /// Capabilities a container keeps unless told otherwise: Docker's default set.
 ///
@@ -45,6 +45,8 @@ pub struct Program {
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
     pub directory: Option<PathBuf>,
+    /// Begin in `/` if the directory cannot be entered.
+    pub directory_is_optional: bool,
     pub credentials: Credentials,
 }
 
@@ -66,14 +68,7 @@ pub struct Sandbox {
     pub network: Option<OwnedFd>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
-    /// `None` means the host's files.
-    pub root: Option<PathBuf>,
-    pub files: Vec<FileMount>,
-    /// Mount points whose copies are dropped.
-    pub unmount: Vec<PathBuf>,
-    /// Directories that are covered.
-    pub hidden: Vec<PathBuf>,
-    pub privileged: bool,
+    pub mounts: Mounts,
 }
 
 /// A process that could not be started: the step, and why.
@@ -223,12 +218,21 @@ fn try_child(
     connect(terminal).map_err(at("connect streams"))?;
     enter()?;
     if let Some(directory) = &program.directory {
-        rustix::process::chdir(directory).map_err(|errno| SpawnError {
-            step: format!("change to directory {}", directory.display()),
+        let first = if program.directory_is_optional {
+            std::path::Path::new("/")
+        } else {
+            directory
+        };
+        rustix::process::chdir(first).map_err(|errno| SpawnError {
+            step: format!("change to directory {}", first.display()),
             errno: errno.raw_os_error(),
         })?;
     }
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
+    if let (true, Some(directory)) = (program.directory_is_optional, &program.directory) {
+        // If it is there, and the user may enter it.
+        let _ = rustix::process::chdir(directory);
+    }
     // Dies with its supervisor; set after the credentials, because changing them clears it.
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
@@ -254,17 +258,7 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
         rustix::system::setdomainname(name.as_bytes())
             .map_err(|errno| Error::new("set domain name", name, errno))?;
     }
-    let own_network = sandbox.network.is_some();
-    match &sandbox.root {
-        Some(root) => prepare_root(root, &sandbox.files, own_network, sandbox.privileged),
-        None => bind_files(
-            &sandbox.files,
-            &sandbox.unmount,
-            &sandbox.hidden,
-            own_network,
-            sandbox.privileged,
-        ),
-    }
+    set_up(&sandbox.mounts, sandbox.network.is_some())
 }
 
 fn connect(terminal: &Terminal) -> rustix::io::Result<()> {

@@ -6,7 +6,11 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use netyard_netns::{Credentials, FileMount, Program, Sandbox, DEFAULT_CAPABILITIES};
+use netyard_netns::{
+    Base, Credentials, FileMount, Mounts, Program, Sandbox, Volume, DEFAULT_CAPABILITIES,
+};
+
+use crate::volume;
 
 /// Everything any mode can be told.
 #[derive(Default)]
@@ -15,13 +19,19 @@ pub(crate) struct Options {
     pub(crate) hostname: Option<String>,
     pub(crate) domainname: Option<String>,
     pub(crate) root: Option<PathBuf>,
-    pub(crate) files: Vec<(PathBuf, PathBuf)>,
+    /// Size of a layer over the host's files.
+    pub(crate) layer: Option<String>,
+    pub(crate) read_only: bool,
+    pub(crate) files: Vec<FileMount>,
+    pub(crate) volumes: Vec<Volume>,
     pub(crate) unmount: Vec<PathBuf>,
     pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) protected: Vec<PathBuf>,
     pub(crate) privileged: bool,
     pub(crate) capabilities: Option<u64>,
     pub(crate) user: Option<(u32, u32, Vec<u32>)>,
     pub(crate) workdir: Option<PathBuf>,
+    pub(crate) workdir_is_optional: bool,
     /// Where attach socket, log and exit record are.
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
@@ -63,6 +73,8 @@ impl Options {
     fn flag(&mut self, name: &str) -> bool {
         match name {
             "--privileged" => self.privileged = true,
+            "--read-only" => self.read_only = true,
+            "--workdir-is-optional" => self.workdir_is_optional = true,
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
             "--no-stdin" => self.no_stdin = true,
@@ -89,8 +101,11 @@ impl Options {
             "--root" => self.root = Some(value.into()),
             "--file" => {
                 let (source, target) = split_pair(&value).ok_or("--file needs SOURCE:TARGET")?;
-                self.files.push((source, target));
+                self.files.push(FileMount { source, target });
             }
+            "--layer" => self.layer = Some(text),
+            "--protect" => self.protected.push(value.into()),
+            "--volume" => self.volumes.push(volume::parse(&value)?),
             "--unmount" => self.unmount.push(value.into()),
             "--hide" => self.hidden.push(value.into()),
             "--capabilities" => {
@@ -123,6 +138,7 @@ impl Options {
             argv: strings(&self.command)?,
             environment: std::mem::take(&mut self.environment),
             directory: self.workdir.take(),
+            directory_is_optional: self.workdir_is_optional,
             credentials: Credentials {
                 uid,
                 gid,
@@ -133,17 +149,28 @@ impl Options {
     }
 
     pub(crate) fn sandbox(&mut self) -> Sandbox {
-        let files = std::mem::take(&mut self.files).into_iter();
         Sandbox {
             network: self.network.take(),
             hostname: self.hostname.take(),
             domainname: self.domainname.take(),
-            root: self.root.take(),
-            files: files
-                .map(|(source, target)| FileMount { source, target })
-                .collect(),
+            mounts: self.mounts(),
+        }
+    }
+
+    fn mounts(&mut self) -> Mounts {
+        let base = match (self.root.take(), self.layer.take()) {
+            (Some(root), _) => Base::Root(root),
+            (None, Some(size)) => Base::Layered(size),
+            (None, None) => Base::Host,
+        };
+        Mounts {
+            base,
+            read_only: self.read_only,
+            files: std::mem::take(&mut self.files),
+            volumes: std::mem::take(&mut self.volumes),
             unmount: std::mem::take(&mut self.unmount),
             hidden: std::mem::take(&mut self.hidden),
+            protected: std::mem::take(&mut self.protected),
             privileged: self.privileged,
         }
     }
