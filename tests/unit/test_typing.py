@@ -106,13 +106,13 @@ def test_settings_and_signatures_agree(settings: Any, function: Any, beside: set
 
 
 def test_groups_are_the_same() -> None:
-    """The comments that part thirty-one parameters, in both places."""
+    """The comments that part thirty-six parameters, in both places."""
     text = inspect.getsource(Container.create).split('"""', 1)[0]
     other = inspect.getsource(ContainerSettings).rsplit('"""', 1)[1]
     pattern = r"# (.+)|^ +(\w+):"
     groups = [re.findall(pattern, each, re.MULTILINE) for each in (text, other)]
     assert groups[0][: len(groups[1])] == groups[1]
-    assert len([group for group, _ in groups[1] if group]) == 7
+    assert len([group for group, _ in groups[1] if group]) == 8
 
 
 def test_what_a_prompt_shows() -> None:

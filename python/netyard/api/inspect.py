@@ -10,6 +10,7 @@ from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
 from netyard.values import ports
+from netyard.values.mounts import MountRequest
 from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec
 
@@ -128,18 +129,8 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
         "LogPath": str(root.layout.log(container.id)),
-        "HostConfig": {
-            "NetworkMode": _network_mode(spec, container),
-            "PortBindings": _bindings(spec),
-            "PublishAllPorts": spec.publish_all,
-            "AutoRemove": spec.auto_remove,
-            "Privileged": spec.privileged,
-            "Dns": list(spec.dns),
-            "DnsSearch": list(spec.dns_search),
-            "DnsOptions": list(spec.dns_options),
-            "Sysctls": dict(spec.sysctls),
-            "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
-        },
+        "HostConfig": _host_config(container, spec),
+        "Mounts": [_mount_point(each) for each in spec.mounts],
         "Config": {
             "Hostname": container.hostname,
             "Domainname": spec.domainname,
@@ -148,8 +139,9 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "OpenStdin": spec.interactive,
             "Env": list(spec.environment),
             "Cmd": list(spec.command),
-            "WorkingDir": spec.workdir,
+            "WorkingDir": spec.workdir or spec.caller_directory or "/",
             "Rootfs": spec.rootfs,
+            "HostFiles": "" if spec.rootfs or not spec.command else spec.host_files,
             "Labels": dict(spec.labels),
         },
         "NetworkSettings": {
@@ -160,6 +152,41 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
                 for each in egress.without(root.store.attachments_of(container.id))
             },
         },
+    }
+
+
+def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
+    return {
+        "NetworkMode": _network_mode(spec, container),
+        "PortBindings": _bindings(spec),
+        "PublishAllPorts": spec.publish_all,
+        "AutoRemove": spec.auto_remove,
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only,
+        "Binds": [each.shown for each in spec.mounts if each.flag == "volume"],
+        "Mounts": [_mount_asked(each) for each in spec.mounts if each.flag == "mount"],
+        "Tmpfs": {each.target: each.options for each in spec.mounts if each.flag == "tmpfs"},
+        "Dns": list(spec.dns),
+        "DnsSearch": list(spec.dns_search),
+        "DnsOptions": list(spec.dns_options),
+        "Sysctls": dict(spec.sysctls),
+        "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
+    }
+
+
+def _mount_asked(mount: MountRequest) -> dict[str, Any]:
+    asked = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
+    return {**asked, "ReadOnly": mount.read_only}
+
+
+def _mount_point(mount: MountRequest) -> dict[str, Any]:
+    return {
+        "Type": mount.kind,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": mount.options if mount.kind == "tmpfs" else "ro" if mount.read_only else "",
+        "RW": not mount.read_only,
+        "Propagation": "" if mount.kind == "tmpfs" else "rprivate",
     }
 
 
