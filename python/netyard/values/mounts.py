@@ -13,15 +13,16 @@ from netyard.errors import Invalid
 # Docker's for every tmpfs; what is typed comes after.
 _TMPFS = {"noexec": "", "nosuid": "", "nodev": ""}
 _OPPOSITES = {"exec": "noexec", "suid": "nosuid"}
-_SIZE = re.compile(r"[1-9][0-9]{0,15}[kmg]?", re.IGNORECASE)
-_MODE = re.compile(r"[0-7]{1,4}")
-_NUMBER = re.compile(r"[0-9]{1,9}")
+# Not compiled: this module is on the way of each `run`.
+_SIZE = "[1-9][0-9]{0,15}[kmgKMG]?"
+_MODE = "[0-7]{1,4}"
+_NUMBER = "[0-9]{1,9}"
 _TMPFS_VALUES = {
-    "size": (re.compile(rf"{_SIZE.pattern}|[1-9][0-9]?%|100%", re.IGNORECASE), "64m or 10%"),
+    "size": (f"{_SIZE}|[1-9][0-9]?%|100%", "64m or 10%"),
     "mode": (_MODE, "octal digits such as 1777"),
     "uid": (_NUMBER, "a number"),
     "gid": (_NUMBER, "a number"),
-    "nr_inodes": (re.compile(r"[1-9][0-9]{0,15}[kmg]?", re.IGNORECASE), "a number such as 4k"),
+    "nr_inodes": (_SIZE, "a number such as 4k"),
 }
 _MOUNT_KEYS = {
     "type": "type",
@@ -109,7 +110,7 @@ def _tmpfs_options(field: str, text: str) -> tuple[str, bool]:
             found.pop(_OPPOSITES[word], None)
         elif separator and key in _TMPFS_VALUES:
             pattern, right = _TMPFS_VALUES[key]
-            if not pattern.fullmatch(value):
+            if not re.fullmatch(pattern, value):
                 _refuse(field, word, f"must be {key}= and {right}")
             found[key] = value
         else:
@@ -163,7 +164,7 @@ def _mount_options(field: str, text: str, found: dict[str, str]) -> str:
     words = []
     if "tmpfs-size" in found:
         size = found["tmpfs-size"].lower().removesuffix("b")
-        if not _SIZE.fullmatch(size):
+        if not re.fullmatch(_SIZE, size):
             _refuse(field, text, f"has tmpfs-size={found['tmpfs-size']}, which must be as in 64m")
         words.append(f"size={size}")
     if "tmpfs-mode" in found:
