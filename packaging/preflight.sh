@@ -99,8 +99,8 @@ install_rust() { # [old]: there is one, too old
 check_system() {
 	if [ "$(uname -s)" != Linux ]; then
 		lacks "Linux is needed, and this is $(uname -s): use a Linux machine, real or virtual"
-	elif ! is_at_least "$(uname -r)" 5.8; then
-		lacks "Linux 5.8 or later is needed, and this is $(uname -r): start a newer kernel"
+	elif ! is_at_least "$(uname -r)" 5.12; then
+		lacks "Linux 5.12 or later is needed, and this is $(uname -r): start a newer kernel"
 	fi
 }
 

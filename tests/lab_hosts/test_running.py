@@ -226,7 +226,6 @@ def rootfs(host: Machine) -> str:
     host.run("ln", "-s", "busybox", "/run/root/bin/sh")
     host.run("sh", "-c", "echo secret > /run/outside")
     host.run("ln", "-s", "/run/outside", "/run/root/etc/hosts")
-    host.run("ln", "-s", "/run/outside-dir", "/run/root/proc")
     host.run("sh", "-c", "echo 'app:x:1234:1235::/:/bin/sh' > /run/root/etc/passwd")
     return "/run/root"
 

@@ -248,7 +248,7 @@ def test_neither_root_nor_sudo(tmp_path: Path) -> None:
         (
             "Linux",
             "5.4.0-200-generic",
-            "Linux 5.8 or later is needed, and this is 5.4.0-200-generic: start a newer kernel",
+            "Linux 5.12 or later is needed, and this is 5.4.0-200-generic: start a newer kernel",
         ),
     ],
 )

@@ -156,6 +156,14 @@ def words(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return several(name, value, text)
 
 
+def joined(name: str, value: str | Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
+    """The same, or a mapping of what is before the ``:`` of a word to what is behind it."""
+    if not isinstance(value, Mapping):
+        return words(name, value)
+    found = _mapped(name, value, text)
+    return tuple(f"{key}:{each}" if each else key for key, each in found.items())
+
+
 def addresses(
     name: str,
     value: str

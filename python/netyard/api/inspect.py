@@ -12,6 +12,7 @@ from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
 from netyard.values import ports
+from netyard.values.mounts import MountRequest
 from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec
 
@@ -131,7 +132,8 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
         "LogPath": str(root.layout.log(container.id)),
-        "HostConfig": _host_config(spec, container),
+        "HostConfig": _host_config(container, spec),
+        "Mounts": [_mount_point(each) for each in spec.mounts],
         "Config": {
             "Hostname": container.hostname,
             "Domainname": spec.domainname,
@@ -140,8 +142,9 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "OpenStdin": spec.interactive,
             "Env": list(spec.environment),
             "Cmd": list(spec.command),
-            "WorkingDir": spec.workdir,
+            "WorkingDir": spec.workdir or spec.caller_directory or "/",
             "Rootfs": spec.rootfs,
+            "HostFiles": "" if spec.rootfs or not spec.command else spec.host_files,
             "Labels": dict(spec.labels),
         },
         "NetworkSettings": {
@@ -155,7 +158,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
     }
 
 
-def _host_config(spec: ContainerSpec, container: ContainerRecord) -> dict[str, Any]:
+def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
     security = SecurityOptions(spec.no_new_privileges, spec.seccomp)
     return {
         "NetworkMode": _network_mode(spec, container),
@@ -176,8 +179,28 @@ def _host_config(spec: ContainerSpec, container: ContainerRecord) -> dict[str, A
         ],
         "ShmSize": spec.shm_size,
         "SecurityOpt": security_options.shown(security),
+        "ReadonlyRootfs": spec.read_only,
+        "Binds": [each.shown for each in spec.mounts if each.flag == "volume"],
+        "Mounts": [_mount_asked(each) for each in spec.mounts if each.flag == "mount"],
+        "Tmpfs": {each.target: each.options for each in spec.mounts if each.flag == "tmpfs"},
         "Sysctls": dict(spec.sysctls),
         "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
+    }
+
+
+def _mount_asked(mount: MountRequest) -> dict[str, Any]:
+    asked = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
+    return {**asked, "ReadOnly": mount.read_only}
+
+
+def _mount_point(mount: MountRequest) -> dict[str, Any]:
+    return {
+        "Type": mount.kind,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": mount.options if mount.kind == "tmpfs" else "ro" if mount.read_only else "",
+        "RW": not mount.read_only,
+        "Propagation": "" if mount.kind == "tmpfs" else "rprivate",
     }
 
 

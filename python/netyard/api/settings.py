@@ -48,11 +48,25 @@ class ContainerSettings(TypedDict, total=False):
         dns_search: Domains to complete names by; ``.`` for none.
         dns_options: Resolver options, such as ``ndots:2``.
         environment: Further variables: names, and strings, whole numbers or paths.
-        workdir: Directory that the command begins in; ``/`` if not given.
+        workdir: Directory that the command begins in; if not given, the caller's, if the
+            container has the host's files and its user may enter it, else ``/``.
         user: ``USER[:GROUP]``, names or numbers; root if not given.
-        rootfs: Directory to be its root; the host's files if not given.
         tty: Give it a terminal.
         interactive: Keep its standard input open, for ``netyard attach``.
+        rootfs: Directory to be its root; the host's files if not given.
+        read_only: Let it write to nothing but private /tmp, /run and /var/tmp, and to what
+            ``volumes``, ``mounts`` and ``tmpfs`` name; with ``rootfs``, only to these.
+        host_files: What of the host's files it may write to, if it has no ``rootfs``:
+            ``system`` is all but the host's programs and settings, ``ephemeral`` all, in a
+            layer that goes with it, ``read-only`` nothing, ``all`` what a user of the host may.
+        volumes: Directories or files of the host to mount in it, as for ``docker run -v``:
+            ``/srv/data:/data``, ``/srv/data:/data:ro``; or a mapping,
+            ``{"/srv/data": "/data:ro"}``. A directory that is missing is made.
+        mounts: The same as for ``docker run --mount``:
+            ``type=bind,source=/srv/data,target=/data,readonly``,
+            ``type=tmpfs,target=/scratch,tmpfs-size=64m``. A source that is missing is refused.
+        tmpfs: Directories in memory, as for ``docker run --tmpfs``: ``/scratch``,
+            ``/scratch:size=64m,mode=0700``; or a mapping, ``{"/scratch": "size=64m"}``.
         sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
             strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
         privileged: All capabilities, and /proc/sys to write to.
@@ -109,9 +123,15 @@ class ContainerSettings(TypedDict, total=False):
     environment: Mapping[str, str | int | PathLike[str]] | None
     workdir: str | PathLike[str]
     user: str | int
-    rootfs: str | PathLike[str]
     tty: bool
     interactive: bool
+    # files
+    rootfs: str | PathLike[str]
+    read_only: bool
+    host_files: str
+    volumes: str | Iterable[str] | Mapping[str, str]
+    mounts: str | Iterable[str]
+    tmpfs: str | Iterable[str] | Mapping[str, str]
     # isolation
     sysctls: Mapping[str, str | int | bool] | None
     privileged: bool

@@ -20,13 +20,16 @@ from netyard.errors import Invalid
 from netyard.lifecycle import security_options
 from netyard.lifecycle.security_options import SecurityOptions
 from netyard.lifecycle.validate import (
+    check_host_files,
     check_mode,
     check_rootfs,
     check_values,
+    current_directory,
     network_mode,
     parse_network_flag,
     parse_sysctl,
     parse_userns,
+    parse_volumes,
     with_first,
 )
 from netyard.values import limits, ports
@@ -191,22 +194,48 @@ def with_names(
     )
 
 
+def with_files(
+    spec: ContainerSpec,
+    rootfs: str | os.PathLike[str],
+    read_only: bool,
+    host_files: str,
+    volumes: str | Iterable[str] | Mapping[str, str],
+    mounts: str | Iterable[str],
+    tmpfs: str | Iterable[str] | Mapping[str, str],
+) -> ContainerSpec:
+    """The same with its files, and which of them it can write to."""
+    root = check_rootfs(arguments.path("rootfs", rootfs))
+    only_read = arguments.flag("read_only", read_only)
+    word = arguments.text("host_files", host_files)
+    kept = check_host_files(word, rootfs=root, read_only=only_read)
+    return spec._replace(
+        rootfs=root,
+        host_files=kept,
+        read_only=only_read or kept == "read-only",
+        mounts=parse_volumes(
+            arguments.joined("volumes", volumes),
+            arguments.words("mounts", mounts),
+            arguments.joined("tmpfs", tmpfs),
+        ),
+    )
+
+
 def with_process(
     spec: ContainerSpec,
     environment: Mapping[str, str | int | os.PathLike[str]] | None,
     workdir: str | os.PathLike[str],
     user: str | int,
-    rootfs: str | os.PathLike[str],
     tty: bool,
     interactive: bool,
 ) -> ContainerSpec:
-    """The same with what its first process finds."""
-    root = arguments.path("rootfs", rootfs)
+    """The same with what its first process finds; its files are known already."""
+    begin = arguments.path("workdir", workdir)
     return spec._replace(
         environment=arguments.environment("environment", environment),
-        workdir=arguments.path("workdir", workdir),
-        user=arguments.user(user, root),
-        rootfs=check_rootfs(root),
+        workdir=begin,
+        # Of other files the caller's directory is no directory.
+        caller_directory="" if begin or spec.rootfs else current_directory(),
+        user=arguments.user(user, spec.rootfs),
         tty=arguments.flag("tty", tty),
         interactive=arguments.flag("interactive", interactive),
     )

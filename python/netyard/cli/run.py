@@ -55,6 +55,18 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("-w", "--workdir", default="", metavar="DIR", help="Working directory."),
     click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User."),
     click.option("--rootfs", default="", metavar="DIR", help="Root; the host's files otherwise."),
+    click.option("--read-only", is_flag=True, help="Only mounts can be written to."),
+    click.option(
+        "--host-files",
+        default="system",
+        metavar="system|ephemeral|read-only|all",
+        help="What it may do to the host's files, without --rootfs.",
+    ),
+    click.option(
+        *("-v", "--volume"), multiple=True, metavar="HOST:CONTAINER[:ro]", help="Mount a path."
+    ),
+    click.option("--mount", multiple=True, metavar="type=bind|tmpfs,…", help="Mount something."),
+    click.option("--tmpfs", multiple=True, metavar="PATH[:OPTION,…]", help="Mount a tmpfs."),
     click.option("-i", "--interactive", is_flag=True, help="Keep standard input open."),
     click.option("-t", "--tty", is_flag=True, help="Give it a terminal."),
     click.option("--rm", "auto_remove", is_flag=True, help="Remove it when it ends."),
@@ -99,6 +111,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "add_hosts": given.pop("add_host"),
         "dns_options": given.pop("dns_option"),
         "environment": environment,
+        "volumes": given.pop("volume"),
+        "mounts": given.pop("mount"),
         "labels": parse_pairs("--label", given.pop("label"), bare=""),
     }
     # As in Docker, an address that is empty is none that was asked for.

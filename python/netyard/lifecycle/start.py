@@ -13,6 +13,7 @@ from pathlib import Path
 import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
 from netyard.errors import Conflict, Forbidden, KernelError
+from netyard.lifecycle.container_files import launch_files
 from netyard.lifecycle.environment import environment
 from netyard.lifecycle.etc_files import write_etc_files
 from netyard.lifecycle.join import join_networks
@@ -155,11 +156,8 @@ def _launch(
             (etc / "resolv.conf", "/etc/resolv.conf"),
             (etc / "hostname", "/etc/hostname"),
         ],
-        # A container has no business with netyard's sockets, namespaces and records.
-        hidden=[] if spec.rootfs or spec.privileged else [layout.run, layout.root],
-        unmount=[layout.namespaces],
-        rootfs=spec.rootfs,
-        workdir=spec.workdir,
+        workdir=spec.workdir or spec.caller_directory,
+        workdir_is_optional=not spec.workdir,
         user=spec.user,
         tty=spec.tty,
         interactive=spec.interactive,
@@ -174,4 +172,5 @@ def _launch(
         shm_size=spec.shm_size,
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),
+        **launch_files(layout, spec),
     )

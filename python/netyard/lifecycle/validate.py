@@ -11,8 +11,15 @@ from typing import Any
 
 from netyard.errors import Invalid, NetyardError, raise_all
 from netyard.values import ports
+from netyard.values.mounts import (
+    MountRequest,
+    check_targets,
+    parse_mount,
+    parse_tmpfs,
+    parse_volume,
+)
 from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
-from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode, UserNamespace
+from netyard.values.spec import ContainerSpec, HostFiles, JoinRequest, NetworkMode, UserNamespace
 
 _LONG_KEYS = {
     "name": "network",
@@ -23,6 +30,12 @@ _LONG_KEYS = {
     "mac-address": "mac_address",
     "driver-opt": "driver_opts",
     "gw-priority": "gw_priority",
+}
+_HOST_FILES: dict[str, HostFiles] = {
+    "system": "system",
+    "ephemeral": "ephemeral",
+    "read-only": "read-only",
+    "all": "all",
 }
 _REPEATED = {"alias", "link-local-ip", "driver-opt"}
 
@@ -220,6 +233,7 @@ def _parse_option(word: str) -> None:
 
 
 def check_rootfs(rootfs: str | os.PathLike[str]) -> str:
+    """The absolute path of a root in which the container's own file systems can be mounted."""
     if not os.fspath(rootfs):
         return ""
     path = Path(rootfs).absolute()
@@ -230,4 +244,63 @@ def check_rootfs(rootfs: str | os.PathLike[str]) -> str:
         is_directory = False
     if not is_directory:
         raise Invalid(f"--rootfs: {path} is no directory", field="--rootfs", value=str(path))
+    for name in ("proc", "sys", "dev"):
+        place = path / name
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise Invalid(
+                f"--rootfs: {place} must be a directory: it is where the container's own /{name} "
+                "is mounted",
+                field="--rootfs",
+                value=str(path),
+            )
     return str(path)
+
+
+def parse_volumes(
+    volumes: Sequence[str], mounts: Sequence[str], tmpfs: Sequence[str]
+) -> tuple[MountRequest, ...]:
+    """What is to be mounted in a container, in the order of the flags."""
+    directory = current_directory() if volumes else ""
+    found = [parse_volume(text, directory) for text in volumes]
+    for text in mounts:
+        each = parse_mount(text, _split("--mount", text))
+        if each.kind == "bind" and not Path(each.source).exists():
+            raise Invalid(
+                f"--mount: {each.source} does not exist: make it, or let --volume make it",
+                field="--mount",
+                value=text,
+            )
+        found.append(each)
+    found += [parse_tmpfs(text) for text in tmpfs]
+    check_targets(found)
+    return tuple(found)
+
+
+def current_directory() -> str:
+    """Where we are; the root if that has been removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "/"
+
+
+def check_host_files(word: str, *, rootfs: str, read_only: bool) -> HostFiles:
+    """What of the host's files can be written to, ``read_only`` taken into account."""
+    field = "--host-files"
+    if word not in _HOST_FILES:
+        known = ", ".join(_HOST_FILES)
+        raise Invalid(f"{field}: {word!r} must be one of {known}", field=field, value=word)
+    if rootfs and word != "system":
+        raise Invalid(
+            f"conflicting options: {field} {word} is of the host's files, and --rootfs gives "
+            "the container others",
+            field=field,
+            value=word,
+        )
+    if read_only and word not in ("system", "read-only"):
+        raise Invalid(
+            f"conflicting options: {field} {word} cannot be used with --read-only",
+            field=field,
+            value=word,
+        )
+    return "read-only" if read_only and not rootfs else _HOST_FILES[word]

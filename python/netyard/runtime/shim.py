@@ -17,6 +17,7 @@ from netyard.errors import StartFailed, StateError
 from netyard.runtime.own_command import own_command
 from netyard.runtime.shim_file import PROGRAM, executable
 from netyard.state.layout import Layout
+from netyard.values.mounts import MountRequest
 
 _ENDED = 5
 _CLAIM = 6
@@ -35,6 +36,11 @@ class Launch(NamedTuple):
         namespace: Network namespace to join, or ``None`` for the host's.
         files: Pairs of source and absolute path in the container.
         host_users: Stay in the host's user namespace, whatever the network namespace belongs to.
+        hidden: Directories of the host that are covered; no path with a link in it.
+        protected: Directories of the host that are read-only; no path with a link in it.
+        read_only: Only what is mounted beside the root, or the host's files, can be written to.
+        layer: Size of a layer that takes what is written to the host's files; none if empty.
+        mounts: Volumes and tmpfs.
         attached: How many clients to wait for before the command starts.
         ulimits: Numbers of resources with their limits, soft and hard.
         cgroup: Its control group, if it has one.
@@ -52,8 +58,13 @@ class Launch(NamedTuple):
     files: Sequence[tuple[Path, str]] = ()
     hidden: Sequence[Path] = ()
     unmount: Sequence[Path] = ()
+    protected: Sequence[str] = ()
     rootfs: str = ""
+    read_only: bool = False
+    layer: str = ""
+    mounts: Sequence[MountRequest] = ()
     workdir: str = ""
+    workdir_is_optional: bool = False
     user: str = ""
     tty: bool = False
     interactive: bool = False
@@ -80,10 +91,18 @@ class Launch(NamedTuple):
             words += ["--hide", str(directory)]
         for directory in self.unmount:
             words += ["--unmount", str(directory)]
+        for place in self.protected:
+            words += ["--protect", place]
+        for mount in self.mounts:
+            words += ["--volume", _volume(mount)]
         if self.rootfs:
             words += ["--root", self.rootfs]
         if self.shm_size:
             words += ["--shm-size", str(self.shm_size)]
+        if self.layer:
+            words += ["--layer", self.layer]
+        if self.read_only:
+            words.append("--read-only")
         if self.attached:
             words += ["--wait-attach", str(self.attached)]
         if self.host_users:
@@ -91,6 +110,15 @@ class Launch(NamedTuple):
         for word in self.on_exit:
             words += ["--on-exit", word]
         return words + _common_options(self)
+
+
+def _volume(mount: MountRequest) -> str:
+    """A mount as the shim reads it: either path may hold any character."""
+    access = "ro" if mount.read_only else "rw"
+    if mount.kind == "tmpfs":
+        return f"{access}:tmpfs:{mount.options}:{mount.target}"
+    length = len(os.fsencode(mount.source))
+    return f"{access}:bind:{length}:{mount.source}{mount.target}"
 
 
 def _common_options(launch: "Launch | Exec") -> list[str]:
@@ -105,6 +133,7 @@ def _common_options(launch: "Launch | Exec") -> list[str]:
         # All bits set is no limit.
         words += ["--ulimit", ":".join(str(number % 2**64) for number in numbers)]
     flags = {
+        "--workdir-is-optional": launch.workdir_is_optional,
         "--terminal": launch.tty,
         "--interactive": launch.interactive,
         "--privileged": launch.privileged,
@@ -247,6 +276,7 @@ class Exec(NamedTuple):
     command: Sequence[str]
     environment: Sequence[str]
     workdir: str = ""
+    workdir_is_optional: bool = False
     user: str = ""
     tty: bool = False
     interactive: bool = False

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from netyard.values.limits import DEFAULT_PIDS, DEFAULT_SHM_SIZE, Ulimit
+from netyard.values.mounts import MountRequest
 
 if TYPE_CHECKING:
     from netyard.values.ports import PortRequest
@@ -60,6 +61,7 @@ class JoinRequest(NamedTuple):
 
 NetworkMode = Literal["networks", "host", "none", "container"]
 UserNamespace = Literal["", "host"]
+HostFiles = Literal["system", "ephemeral", "read-only", "all"]
 
 
 class _Asked(NamedTuple):
@@ -73,7 +75,12 @@ class _Asked(NamedTuple):
         expose: Ports as typed (``80/tcp``, ``7000-7010``).
         publish_all: Publish each exposed port to a chosen host port.
         environment: ``KEY=VALUE`` words, complete.
+        workdir: Directory that the command begins in, as it was asked for.
+        caller_directory: What it begins in otherwise, if it is there; else in ``/``.
         user: ``UID:GID[,GROUP...]``, or empty for root.
+        read_only: Only mounts can be written to.
+        host_files: What of the host's files can be written to, if these are the container's.
+        mounts: Volumes and tmpfs.
         add_hosts: Pairs of name and address, or ``host-gateway``.
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
@@ -99,8 +106,12 @@ class _Asked(NamedTuple):
     domainname: str = ""
     environment: Sequence[str] = ()
     workdir: str = ""
+    caller_directory: str = ""
     user: str = ""
     rootfs: str = ""
+    read_only: bool = False
+    host_files: HostFiles = "system"
+    mounts: Sequence[MountRequest] = ()
     tty: bool = False
     interactive: bool = False
     auto_remove: bool = False
@@ -167,9 +178,11 @@ class ContainerSpec(_Asked):
                 if name in each:
                     each[name] = ReadOnly(each[name])
         ulimits = values.pop("ulimits", ())
+        mounts = values.pop("mounts", ())
         return cls(
             **values,
             networks=tuple(JoinRequest(**request) for request in requests),
+            mounts=tuple(MountRequest(*mount) for mount in mounts),
             add_hosts=tuple((name, address) for name, address in hosts),
             ulimits=tuple(Ulimit(*each) for each in ulimits),
         )

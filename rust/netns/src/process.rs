@@ -13,7 +13,7 @@ use crate::credentials::{drop_privileges, Credentials};
 use crate::error::{Error, Result};
 use crate::join::join;
 use crate::limits::Limits;
-use crate::mounts::{bind_files, prepare_root, FileMount};
+use crate::mounts::{set_up, Mounts};
 use crate::user_namespace;
 
 /// What is executed.
@@ -21,6 +21,8 @@ pub struct Program {
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
     pub directory: Option<PathBuf>,
+    /// Begin in `/` if the directory cannot be entered.
+    pub directory_is_optional: bool,
     pub credentials: Credentials,
     pub limits: Limits,
     /// The control group it is born in.
@@ -45,18 +47,9 @@ pub struct Sandbox {
     pub network: Option<OwnedFd>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
-    /// `None` means the host's files.
-    pub root: Option<PathBuf>,
-    pub files: Vec<FileMount>,
-    /// Mount points whose copies are dropped.
-    pub unmount: Vec<PathBuf>,
-    /// Directories that are covered.
-    pub hidden: Vec<PathBuf>,
-    pub privileged: bool,
+    pub mounts: Mounts,
     /// Stay in the caller's user namespace, though the network may belong to another.
     pub host_users: bool,
-    /// Of its shared memory, in bytes; half of the machine's memory if 0.
-    pub shm_size: u64,
 }
 
 /// A process that could not be started: the step, and why.
@@ -191,8 +184,13 @@ fn try_child(
     // -- limits: in the user namespace that it stays in, because keyrings are of one.
     crate::keyring::join_new().map_err(at("start session keyring"))?;
     if let Some(directory) = &program.directory {
-        rustix::process::chdir(directory).map_err(|errno| SpawnError {
-            step: format!("change to directory {}", directory.display()),
+        let first = if program.directory_is_optional {
+            std::path::Path::new("/")
+        } else {
+            directory
+        };
+        rustix::process::chdir(first).map_err(|errno| SpawnError {
+            step: format!("change to directory {}", first.display()),
             errno: errno.raw_os_error(),
         })?;
     }
@@ -202,6 +200,10 @@ fn try_child(
     let limits = &program.limits;
     limits.apply_as_root().map_err(at("set limits"))?;
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
+    if let (true, Some(directory)) = (program.directory_is_optional, &program.directory) {
+        // If it is there, and the user may enter it.
+        let _ = rustix::process::chdir(directory);
+    }
     // Dies with its supervisor; set after the credentials, because changing them clears it.
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
@@ -221,24 +223,7 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
             owner = user_namespace::other_owner(network.as_fd())?;
         }
     }
-    let own_network = sandbox.network.is_some();
-    match &sandbox.root {
-        Some(root) => prepare_root(
-            root,
-            &sandbox.files,
-            own_network,
-            sandbox.privileged,
-            sandbox.shm_size,
-        )?,
-        None => bind_files(
-            &sandbox.files,
-            &sandbox.unmount,
-            &sandbox.hidden,
-            own_network,
-            sandbox.privileged,
-            sandbox.shm_size,
-        )?,
-    }
+    set_up(&sandbox.mounts, sandbox.network.is_some())?;
     let mut own = UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
     if let Some(owner) = &owner {
         enter_namespace(owner.as_fd(), LinkNameSpaceType::User)?;

@@ -21,6 +21,7 @@ mod status;
 mod streams;
 mod supervise;
 mod terminal;
+mod volume;
 
 use std::process::ExitCode;
 

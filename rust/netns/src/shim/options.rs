@@ -7,8 +7,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use netyard_netns::{
-    Credentials, FileMount, Filter, Limits, Program, Sandbox, Ulimit, DEFAULT_CAPABILITIES,
+    Base, Credentials, FileMount, Filter, Limits, Mounts, Program, Sandbox, Ulimit, Volume,
+    DEFAULT_CAPABILITIES,
 };
+
+use crate::volume;
 
 /// Everything any mode can be told.
 #[derive(Default)]
@@ -17,9 +20,14 @@ pub(crate) struct Options {
     pub(crate) hostname: Option<String>,
     pub(crate) domainname: Option<String>,
     pub(crate) root: Option<PathBuf>,
-    pub(crate) files: Vec<(PathBuf, PathBuf)>,
+    /// Size of a layer over the host's files.
+    pub(crate) layer: Option<String>,
+    pub(crate) read_only: bool,
+    pub(crate) files: Vec<FileMount>,
+    pub(crate) volumes: Vec<Volume>,
     pub(crate) unmount: Vec<PathBuf>,
     pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) protected: Vec<PathBuf>,
     pub(crate) privileged: bool,
     pub(crate) host_users: bool,
     pub(crate) capabilities: Option<u64>,
@@ -28,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) cgroup: Option<OwnedFd>,
     pub(crate) shm_size: u64,
+    pub(crate) workdir_is_optional: bool,
     /// Where attach socket, log and exit record are.
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
@@ -70,6 +79,8 @@ impl Options {
         match name {
             "--privileged" => self.privileged = true,
             "--host-users" => self.host_users = true,
+            "--read-only" => self.read_only = true,
+            "--workdir-is-optional" => self.workdir_is_optional = true,
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
             "--no-new-privileges" => self.limits.no_new_privileges = true,
@@ -97,8 +108,11 @@ impl Options {
             "--root" => self.root = Some(value.into()),
             "--file" => {
                 let (source, target) = split_pair(&value).ok_or("--file needs SOURCE:TARGET")?;
-                self.files.push((source, target));
+                self.files.push(FileMount { source, target });
             }
+            "--layer" => self.layer = Some(text),
+            "--protect" => self.protected.push(value.into()),
+            "--volume" => self.volumes.push(volume::parse(&value)?),
             "--unmount" => self.unmount.push(value.into()),
             "--hide" => self.hidden.push(value.into()),
             "--capabilities" => {
@@ -138,6 +152,7 @@ impl Options {
             argv: strings(&self.command)?,
             environment: std::mem::take(&mut self.environment),
             directory: self.workdir.take(),
+            directory_is_optional: self.workdir_is_optional,
             credentials: Credentials {
                 uid,
                 gid,
@@ -150,19 +165,30 @@ impl Options {
     }
 
     pub(crate) fn sandbox(&mut self) -> Sandbox {
-        let files = std::mem::take(&mut self.files).into_iter();
         Sandbox {
             network: self.network.take(),
             hostname: self.hostname.take(),
             domainname: self.domainname.take(),
-            root: self.root.take(),
-            files: files
-                .map(|(source, target)| FileMount { source, target })
-                .collect(),
+            mounts: self.mounts(),
+            host_users: self.host_users,
+        }
+    }
+
+    fn mounts(&mut self) -> Mounts {
+        let base = match (self.root.take(), self.layer.take()) {
+            (Some(root), _) => Base::Root(root),
+            (None, Some(size)) => Base::Layered(size),
+            (None, None) => Base::Host,
+        };
+        Mounts {
+            base,
+            read_only: self.read_only,
+            files: std::mem::take(&mut self.files),
+            volumes: std::mem::take(&mut self.volumes),
             unmount: std::mem::take(&mut self.unmount),
             hidden: std::mem::take(&mut self.hidden),
+            protected: std::mem::take(&mut self.protected),
             privileged: self.privileged,
-            host_users: self.host_users,
             shm_size: self.shm_size,
         }
     }
