@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -159,8 +160,11 @@ class ContainerProcess(ContainerBase):
         capture: bool = True,
         input: bytes | None = None,
         timeout: float | None = None,
+        pass_signals: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one more command in it and wait for it.
+
+        It has a session and streams of its own; what goes to and fro is relayed while it runs.
 
         Args:
             command: Program and arguments, a word each.
@@ -172,6 +176,7 @@ class ContainerProcess(ContainerBase):
             capture: Collect output; otherwise it goes where ours goes.
             input: What it is to read; nothing if not given.
             timeout: How many seconds it has; without end if not given.
+            pass_signals: INT, QUIT, TERM and HUP are for it meanwhile; in the main thread only.
 
         Returns:
             ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
@@ -187,17 +192,22 @@ class ContainerProcess(ContainerBase):
             >>> web.exec("sort", input=b"b\\na\\n", timeout=5).stdout
             b'a\\nb\\n'
         """
+        from netyard.runtime import execution
+
         if timeout is not None:
             arguments.seconds("timeout", timeout)
         _check_input(input, tty=tty, interactive=interactive)
         request = self._request(command, environment, workdir, user)._replace(
             tty=arguments.flag("tty", tty), interactive=arguments.flag("interactive", interactive)
         )
-        from netyard.runtime import execution
-
-        shown = arguments.flag("capture", capture)
-        layout = self.host.layout
-        return execution.run(layout, request, data=input, timeout=timeout, capture=shown)
+        return execution.run(
+            self.host.layout,
+            request,
+            data=input,
+            timeout=timeout,
+            capture=arguments.flag("capture", capture),
+            pass_signals=_in_main_thread(arguments.flag("pass_signals", pass_signals)),
+        )
 
     def popen(
         self,
@@ -329,6 +339,12 @@ def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
     if given is None:
         return
     if not isinstance(given, bytes | bytearray | memoryview):
+def _in_main_thread(wanted: bool) -> bool:
+    if wanted and threading.current_thread() is not threading.main_thread():
+        raise Invalid("pass_signals: only the main thread gets signals", field="pass_signals")
+    return wanted
+
+
         raise arguments.refuse("input", given, "bytes")
     if tty or interactive:
         other = "tty" if tty else "interactive"

@@ -286,3 +286,4 @@ def exec_command(
         capture=False,
     )
     ctx.exit(done.returncode)
+        pass_signals=True,

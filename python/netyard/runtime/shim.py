@@ -210,9 +210,14 @@ class Exec(NamedTuple):
 
 
 def execute(
-    layout: Layout, request: Exec, *, capture: bool, feed: bool = False
+    layout: Layout,
+    request: Exec,
+    *,
+    capture: bool,
+    feed: bool = False,
+    passes_signals: bool = False,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a process in a container.
+    """Start a process in a container, in a session of its own, with streams that are relayed.
 
     Args:
         layout: Of its root.
@@ -227,9 +232,12 @@ def execute(
     Raises:
         StartFailed: if it does not start.
     """
+        passes_signals: The caller passes on what its terminal signals: the shim, which is signalled
+            as well, does not.
     environment = _environment_pipe(request.environment)
     words = ["--target", str(request.target), "--environment", str(environment)]
-    words += _common_options(request)
+    words += _common_options(request._replace(interactive=request.interactive or feed))
+    words += ["--told-signals"] * passes_signals
     status_ours, status_theirs = os.pipe()
     words += ["--status", str(status_theirs)]
     streams = subprocess.PIPE if capture else None

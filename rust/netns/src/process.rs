@@ -56,8 +56,6 @@ pub enum Terminal {
         stderr: OwnedFd,
     },
     Pty(OwnedFd),
-    /// The caller's own streams.
-    Inherited,
 }
 
 /// The namespaces and files of a container.
@@ -217,9 +215,8 @@ fn try_child(
             errno: errno.raw_os_error(),
         }
     };
-    if !matches!(terminal, Terminal::Inherited) {
-        rustix::process::setsid().map_err(at("start session"))?;
-    }
+    // The caller's terminal is not to be the container's, by whatever stream.
+    rustix::process::setsid().map_err(at("start session"))?;
     connect(terminal).map_err(at("connect streams"))?;
     enter()?;
     if let Some(directory) = &program.directory {
@@ -269,7 +266,6 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
 
 fn connect(terminal: &Terminal) -> rustix::io::Result<()> {
     match terminal {
-        Terminal::Inherited => Ok(()),
         Terminal::Streams {
             stdin,
             stdout,

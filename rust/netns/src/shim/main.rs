@@ -17,6 +17,7 @@ mod isolate;
 mod log;
 mod options;
 mod signals;
+mod relay;
 mod status;
 mod streams;
 mod supervise;

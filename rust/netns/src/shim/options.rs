@@ -30,11 +30,13 @@ pub(crate) struct Options {
     pub(crate) wait_attach: usize,
     pub(crate) log: PathBuf,
     pub(crate) status: Option<OwnedFd>,
+    /// None is kept if it is empty.
     pub(crate) environment: Vec<CString>,
     /// What is run when the container has ended and nobody attached sees to it.
     pub(crate) on_exit: Vec<OsString>,
     pub(crate) target: Option<i32>,
-    pub(crate) no_stdin: bool,
+    /// Netyard passes on what the terminal signals to the whole group.
+    pub(crate) told_signals: bool,
     pub(crate) detach_keys: Option<Vec<u8>>,
     pub(crate) command: Vec<OsString>,
 }
@@ -65,7 +67,7 @@ impl Options {
             "--privileged" => self.privileged = true,
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
-            "--no-stdin" => self.no_stdin = true,
+            "--told-signals" => self.told_signals = true,
             _ => return false,
         }
         true
