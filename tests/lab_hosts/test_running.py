@@ -158,8 +158,10 @@ def test_rm_flag_removes_however_it_ends(host: Machine) -> None:
 def test_supervisor_is_small(host: Machine) -> None:
     """At most 3 MiB PSS beside each detached container."""
     for number in range(3):
-        host.ny("run", "-d", "--name", f"c{number}", "sh", "-c", "yes | head -c 2000000; sleep 600")
-    wait_for(lambda: len(host.ny("logs", "c2")) > 1_900_000)
+        # Lines, and one that does not end.
+        script = "yes a line of some length | head -c 9000000; head -c 9000000 /dev/zero; sleep 600"
+        host.ny("run", "-d", "--name", f"c{number}", "sh", "-c", script)
+    wait_for(lambda: len(host.ny("logs", "--tail", "1000", "c2")) > 9_000_000)
     for pid in host.out("pgrep", "-f", "netyard-shim.*supervise").split():
         rollup = host.out("cat", f"/proc/{pid}/smaps_rollup")
         pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

@@ -92,6 +92,8 @@ class Container(ContainerProcess):
         rootfs: str | PathLike[str] = "",
         tty: bool = False,
         interactive: bool = False,
+        log_driver: str = "",
+        log_opts: Mapping[str, str | int] | None = None,
         # isolation
         sysctls: Mapping[str, str | int | bool] | None = None,
         privileged: bool = False,
@@ -137,6 +139,9 @@ class Container(ContainerProcess):
             rootfs: Directory to be its root; the host's files if not given.
             tty: Give it a terminal.
             interactive: Keep its standard input open, for ``netyard attach``.
+            log_driver: ``json-file``, or ``none`` to keep nothing of what it writes.
+            log_opts: How much is kept: ``max-size`` of a file, such as ``500k`` or ``1g`` (10m if
+                not given, ``-1`` for any number of bytes), and ``max-file``, how many files (3).
             sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
                 strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
             privileged: All capabilities, and /proc/sys to write to.
@@ -168,6 +173,7 @@ class Container(ContainerProcess):
         spec = specify.with_names(spec, *names)
         spec = specify.with_process(spec, environment, workdir, user, rootfs, tty, interactive)
         spec = specify.with_isolation(spec, sysctls, privileged, cap_add, cap_drop)
+        spec = specify.with_log(spec, log_driver, log_opts)
         specify.check(spec, joining)
         wanted = arguments.optional_text("name", name)
         with host.change() as change:

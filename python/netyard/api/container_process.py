@@ -312,6 +312,7 @@ class ContainerProcess(ContainerBase):
 
         Raises:
             Invalid: for a time or a number that is none.
+            Conflict: if nothing is kept of what it writes (``--log-driver none``).
 
         Example:
             >>> for record in web.logs(since="10m", tail=100):
@@ -320,8 +321,11 @@ class ContainerProcess(ContainerBase):
         from netyard.runtime import logs
         from netyard.values.filters import parse_moment
 
+        record = self.record
+        if record.spec.log_driver == "none":
+            raise Conflict(f"container {record.name!r} keeps no log: it has --log-driver none")
         return logs.read(
-            self.host.layout.log(self.record.id),
+            self.host.layout.log(record.id),
             tail=None if tail is None else arguments.whole("tail", tail, 0),
             follow=self._is_running if arguments.flag("follow", follow) else None,
             since_ns=None if since is None else parse_moment("--since", since),
@@ -335,16 +339,16 @@ class ContainerProcess(ContainerBase):
             return False
 
 
-def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
-    if given is None:
-        return
-    if not isinstance(given, bytes | bytearray | memoryview):
 def _in_main_thread(wanted: bool) -> bool:
     if wanted and threading.current_thread() is not threading.main_thread():
         raise Invalid("pass_signals: only the main thread gets signals", field="pass_signals")
     return wanted
 
 
+def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
+    if given is None:
+        return
+    if not isinstance(given, bytes | bytearray | memoryview):
         raise arguments.refuse("input", given, "bytes")
     if tty or interactive:
         other = "tty" if tty else "interactive"

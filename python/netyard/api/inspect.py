@@ -9,7 +9,7 @@ from netyard.ipc import cluster
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
-from netyard.values import ports
+from netyard.values import log_options, ports
 from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec
 
@@ -127,12 +127,13 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "ResolvConfPath": str(directory / "resolv.conf"),
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
-        "LogPath": str(root.layout.log(container.id)),
+        "LogPath": "" if spec.log_driver == "none" else str(root.layout.log(container.id)),
         "HostConfig": {
             "NetworkMode": _network_mode(spec, container),
             "PortBindings": _bindings(spec),
             "PublishAllPorts": spec.publish_all,
             "AutoRemove": spec.auto_remove,
+            "LogConfig": _log_config(spec),
             "Privileged": spec.privileged,
             "Dns": list(spec.dns),
             "DnsSearch": list(spec.dns_search),
@@ -161,6 +162,12 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             },
         },
     }
+
+
+def _log_config(spec: ContainerSpec) -> dict[str, Any]:
+    if spec.log_driver == "none":
+        return {"Type": "none", "Config": {}}
+    return {"Type": "json-file", "Config": {**log_options.DEFAULTS, **spec.log_opts}}
 
 
 def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:

@@ -54,6 +54,9 @@ class ContainerSettings(TypedDict, total=False):
         rootfs: Directory to be its root; the host's files if not given.
         tty: Give it a terminal.
         interactive: Keep its standard input open, for ``netyard attach``.
+        log_driver: ``json-file``, or ``none`` to keep nothing of what it writes.
+        log_opts: How much is kept: ``max-size`` of a file, such as ``500k`` or ``1g`` (10m if not
+            given, ``-1`` for any number of bytes), and ``max-file``, how many files (3).
         sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
             strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
         privileged: All capabilities, and /proc/sys to write to.
@@ -95,6 +98,8 @@ class ContainerSettings(TypedDict, total=False):
     rootfs: str | PathLike[str]
     tty: bool
     interactive: bool
+    log_driver: str
+    log_opts: Mapping[str, str | int] | None
     # isolation
     sysctls: Mapping[str, str | int | bool] | None
     privileged: bool

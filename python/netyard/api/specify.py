@@ -25,6 +25,7 @@ from netyard.lifecycle.validate import (
 )
 from netyard.state.root import Root
 from netyard.values import ports
+from netyard.values.log_options import check_log_driver, log_limits
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
 
@@ -221,6 +222,18 @@ def with_isolation(
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,
     )
+
+
+def with_log(
+    spec: ContainerSpec, log_driver: str, log_opts: Mapping[str, str | int] | None
+) -> ContainerSpec:
+    """The same with how much is kept of what it writes."""
+    driver = check_log_driver(arguments.text("log_driver", log_driver))
+    found = arguments.options("log_opts", log_opts)
+    if found and driver == "none":
+        raise Invalid("conflicting options: --log-opt cannot be used with --log-driver none")
+    log_limits(found)
+    return spec._replace(log_driver=driver, log_opts=found)
 
 
 def _capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> int | None:

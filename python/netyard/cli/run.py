@@ -21,6 +21,7 @@ from netyard.cli.unpublished import warn_unpublished
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
 from netyard.lifecycle.stop import discard_container, finish_container
 from netyard.runtime import shim
+from netyard.values.log_options import parse_log_words
 from netyard.values.parse import parse_pairs
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -61,6 +62,8 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--privileged", is_flag=True, help="All capabilities, writable /proc/sys."),
     click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
     click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
+    click.option("--log-driver", default="", metavar="DRIVER", help="json-file, or none."),
+    click.option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size, max-file."),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
 _PASS_THROUGH = {"allow_interspersed_args": False}
@@ -88,6 +91,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "add_hosts": given.pop("add_host"),
         "dns_options": given.pop("dns_option"),
         "environment": environment,
+        "log_opts": parse_log_words(given.pop("log_opt")),
         "labels": parse_pairs("--label", given.pop("label"), bare=""),
     }
     return {**given, **renamed}
@@ -284,6 +288,6 @@ def exec_command(
         tty=tty,
         interactive=interactive,
         capture=False,
+        pass_signals=True,
     )
     ctx.exit(done.returncode)
-        pass_signals=True,

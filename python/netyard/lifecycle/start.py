@@ -22,6 +22,7 @@ from netyard.state import events
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
 from netyard.values import clock
+from netyard.values.log_options import log_limits
 from netyard.values.spec import ContainerSpec
 
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
@@ -115,9 +116,12 @@ def _launch(
             hostname = donor.hostname
     elif spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
+    limits = log_limits(spec.log_opts)
     return shim.Launch(
         directory=layout.container(container.id),
-        log=layout.log(container.id),
+        log=None if spec.log_driver == "none" else layout.log(container.id),
+        log_size=limits.max_size,
+        log_files=limits.max_file,
         command=spec.command,
         environment=environment(spec, hostname),
         namespace=None if spec.mode == "host" else layout.namespace(owner),

@@ -15,7 +15,7 @@ from netyard.endpoints.plan import forget_endpoint
 from netyard.ipc import agent, cluster
 from netyard.ports.apply import unpublish_ports
 from netyard.resolver import files
-from netyard.runtime import shim
+from netyard.runtime import log_files, shim
 from netyard.runtime.process import is_alive
 from netyard.state import events
 from netyard.state.records import ContainerRecord, ContainerState
@@ -150,7 +150,7 @@ def discard_container(root: Root, container: ContainerRecord) -> None:
         store.update_container(container.id, state="removing")
     _leave_networks(root, container, now=False)
     files.remove_directory(root.layout.container(container.id))
-    root.layout.log(container.id).unlink(missing_ok=True)
+    log_files.remove(root.layout.log(container.id))
     with store.transaction():
         for joiner in store.joiners(container.id):
             store.update_container(joiner.id, donor_id=None)

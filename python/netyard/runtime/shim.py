@@ -53,10 +53,13 @@ class Launch(NamedTuple):
         namespace: Network namespace to join, or ``None`` for the host's.
         files: Pairs of source and absolute path in the container.
         attached: How many clients to wait for before the command starts.
+        log: Where its output is kept; ``None`` if it is not to be.
+        log_size: How many bytes a file of the log may have; any number if ``None``.
+        log_files: How many files, the newest included.
     """
 
     directory: Path
-    log: Path
+    log: Path | None
     command: Sequence[str]
     environment: Sequence[str]
     namespace: Path | None
@@ -74,11 +77,16 @@ class Launch(NamedTuple):
     capabilities: int | None = None
     attached: int = 0
     on_exit: Sequence[str] = ()
+    log_size: int | None = None
+    log_files: int = 1
 
     def options(self) -> list[str]:
         """The shim's command line, without descriptors."""
-        words = ["--directory", str(self.directory), "--log", str(self.log)]
-        words += ["--hostname", self.hostname]
+        words = ["--directory", str(self.directory), "--hostname", self.hostname]
+        if self.log is not None:
+            words += ["--log", str(self.log), "--log-files", str(self.log_files)]
+            if self.log_size is not None:
+                words += ["--log-size", str(self.log_size)]
         if self.domainname:
             words += ["--domainname", self.domainname]
         for source, target in self.files:
@@ -224,6 +232,8 @@ def execute(
         request: What to start.
         capture: Have its output in pipes instead of passing it through.
         feed: Have its input in a pipe.
+        passes_signals: The caller passes on what its terminal signals: the shim, which is signalled
+            as well, does not.
 
     Returns:
         The shim that runs it, and the process's pid. If nothing of ours is its input, the shim
@@ -232,8 +242,6 @@ def execute(
     Raises:
         StartFailed: if it does not start.
     """
-        passes_signals: The caller passes on what its terminal signals: the shim, which is signalled
-            as well, does not.
     environment = _environment_pipe(request.environment)
     words = ["--target", str(request.target), "--environment", str(environment)]
     words += _common_options(request._replace(interactive=request.interactive or feed))

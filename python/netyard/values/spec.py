@@ -62,6 +62,8 @@ class _Asked(NamedTuple):
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
         netns: Absolute path of an adopted namespace, if it was given by one.
+        log_driver: ``json-file``, ``none``, or empty for the default.
+        log_opts: As given; see `netyard.values.log_options`.
     """
 
     command: Sequence[str] = ()
@@ -88,6 +90,8 @@ class _Asked(NamedTuple):
     dns_options: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     netns: str = ""
+    log_driver: str = ""
+    log_opts: Mapping[str, str] = {}
 
 
 class ContainerSpec(_Asked):

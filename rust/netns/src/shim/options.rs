@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use netyard_netns::{Credentials, FileMount, Program, Sandbox, DEFAULT_CAPABILITIES};
 
+use crate::log_files::Limits;
+
 /// Everything any mode can be told.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -28,9 +30,10 @@ pub(crate) struct Options {
     pub(crate) interactive: bool,
     /// Do not start before this many clients are attached.
     pub(crate) wait_attach: usize,
-    pub(crate) log: PathBuf,
-    pub(crate) status: Option<OwnedFd>,
     /// None is kept if it is empty.
+    pub(crate) log: PathBuf,
+    pub(crate) log_limits: Limits,
+    pub(crate) status: Option<OwnedFd>,
     pub(crate) environment: Vec<CString>,
     /// What is run when the container has ended and nobody attached sees to it.
     pub(crate) on_exit: Vec<OsString>,
@@ -85,6 +88,10 @@ impl Options {
             "--environment" => self.environment = read_environment(inherited(number()?))?,
             "--wait-attach" => self.wait_attach = number()?.unsigned_abs() as usize,
             "--log" => self.log = value.into(),
+            "--log-size" => {
+                self.log_limits.size = text.parse().map_err(|_| format!("{name}: {text}"))?;
+            }
+            "--log-files" => self.log_limits.files = number()?.unsigned_abs(),
             "--target" => self.target = Some(number()?),
             "--hostname" => self.hostname = Some(text),
             "--domainname" => self.domainname = Some(text),
