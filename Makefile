@@ -7,7 +7,11 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 PACKAGES = nftables iproute2 conntrack redis-server busybox-static bind9-dnsutils dnsmasq-base \
 	musl-tools curl tcpdump iputils-ping netcat-openbsd procps python3-venv \
-	qemu-system-x86 linux-image-amd64 kmod valgrind systemd g++
+	qemu-system-x86 $(KERNEL) kmod zstd valgrind systemd g++
+# The kernel of the emulated machine, by its name on Debian and on Ubuntu.
+OS_RELEASE ?= /etc/os-release
+KERNEL = $(shell . $(OS_RELEASE); case " $$ID $$ID_LIKE " in \
+	(*" ubuntu "*) echo linux-image-generic ;; (*) echo linux-image-amd64 ;; esac)
 WORKERS ?= 4
 
 # One after the other, as the lists of prerequisites have them; cargo and pytest have workers of their own.
@@ -18,7 +22,7 @@ WORKERS ?= 4
 demo: ready-for-demo core
 	$(if $(filter-out 0,$(shell id -u)),sudo) $(BIN)/netyard demo
 
-## Everything: Debian packages, environment, build, lint, types, docs, tests, and what hot paths take.
+## Everything: packages of Debian or Ubuntu, environment, build, lint, types, docs, tests, and what hot paths take.
 test: ready-for-test packages build check docs test-rust test-asan test-miri test-unit fuzz counts test-lab soak test-vm
 
 ## What neither makes by itself, Rust above all, is said before anything is done.
@@ -112,7 +116,7 @@ fuzz:
 races: build
 	RACE_SECONDS=60 $(BIN)/pytest -q -s tests/lab_hosts/test_races.py
 
-## What this kernel may lack, on Debian's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
+## What this kernel may lack, on the distribution's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider
 # One has the machine's clock, one firewalld, which takes minutes there: both by themselves.
 ALONE = tests/vm/test_encrypted.py::test_firewalls_of_the_hosts

@@ -1,4 +1,4 @@
-"""What was aimed at, what has been found, and what stands in the way of the rest."""
+"""The aims, the figures measured, and why some aims are not met."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Aim(NamedTuple):
     Attributes:
         at_most: Whether less is better.
         form: How a figure is shown.
-        remark: What stands in the way if it is not met, and what was tried.
+        remark: The cause if it is not met, and what was tried.
     """
 
     work: str
@@ -69,35 +69,35 @@ def _of_networks(rows: Table) -> Iterator[Aim]:
         "attach one namespace",
         "attach",
         1.5,
-        "the interpreter alone takes more than the floor: of 1.7 ms, by `perf`, the kernel has 40 % "
-        "(half of that the floor's own pair and addresses, half the settings, the open port, the "
-        "announcement, files and the socket of the agent), Python 45 %, SQLite (durable intent "
+        "the interpreter alone takes more time than the floor: of 1.7 ms, by `perf`, the kernel takes "
+        "40 % (half of it for the floor's operations, half for sysctls, the bridge port's settings, "
+        "the announcement, files and the socket of the agent), Python 45 %, SQLite (durable intent "
         "before and outcome after) 10 %. Tried: prepared statements, one netlink write, entering "
-        "the namespace once, telling the name server meanwhile; entering it without a thread of its "
-        "own (2 % less, and no way back if it fails: not kept); asking the store once for what is "
-        "asked several times (1 % less: not kept)",
+        "the namespace once, updating the name server at the same time; entering the namespace "
+        "without a thread of its own (2 % less, but no safe return if it fails: not kept); one store "
+        "query for what is queried several times (1 % less: not kept)",
     )
     yield times(
         "adopt a namespace with 10 ports",
         "attach 10 ports",
         1.7,
-        "the same, and the name server's door in a new namespace, probing each host port, the mount "
-        "that keeps the namespace",
+        "the same, and the name server's sockets in a new namespace, a test of each host port, the "
+        "mount that keeps the namespace alive",
     )
     yield times(
         "attach in a batch, each",
         f"{BATCH} attachments, each",
         1.3,
-        "the kernel's part is less than the floor, see below; 0.28 ms are addresses, leases, names "
-        "and events in Python and SQLite. 1.3x in other runs",
+        "the kernel's part is less than the floor, see below; addresses, leases, names and events in "
+        "Python and SQLite take 0.28 ms. 1.3x in other runs",
     )
     yield times(
         f"detach {GROUP} in a batch, each",
         f"{GROUP} detachments, each",
         1.5,
-        f"the floor deletes a link group and that is all: addresses, leases and names of {GROUP} "
-        "containers are given up here. Was 1.8x, until default routes were no longer looked for in "
-        "namespaces where none can be left (0.14 ms each)",
+        f"the floor only deletes a link group; netyard also releases addresses, leases and names of "
+        f"{GROUP} containers. Was 1.8x, until the search for default routes was left out in "
+        "namespaces that cannot have one any more (0.14 ms each)",
     )
     for column in ("detach", "remove network"):
         yield Aim(f"{column}, ms", own[column], 3, True, "{:.1f}")
@@ -105,13 +105,13 @@ def _of_networks(rows: Table) -> Iterator[Aim]:
         "create a network",
         "create network",
         3,
-        "with every call of the kernel answered by nothing 60 % of the time remain, which is more "
-        "than the aim: Python and SQLite (the intent durable before, the outcome after). Of the rest "
-        "the bridge takes most, then the firewall's transaction. Tried, to see what could be won: "
-        "looking for a free subnet left out (9 % less), settings not read (3 %); others' firewalls "
-        "not looked at, nothing said of whose the bridge is, forwarding taken for granted, no event "
-        "(nothing that can be told from noise); all of these at once, 30 % less, which is still more "
-        "than the aim. Files read without Python's layers for text: nothing, so not kept",
+        "with all kernel calls replaced by stubs 60 % of the time remains, which is more than the "
+        "aim: Python and SQLite (durable intent before, outcome after). Of the rest the bridge takes "
+        "most, then the firewall's transaction. Tried, to measure possible gains: without the search "
+        "for a free subnet (9 % less), without reading settings (3 %); without the check for other "
+        "firewalls, the bridge's alias, the check of forwarding, or the event (no measurable gain); "
+        "without all of these, 30 % less, which is still more than the aim. Reading files without "
+        "Python's text layer: no gain, so not kept",
     )
 
 
@@ -125,12 +125,12 @@ def _of_ports(ports: Table, paths: Table) -> Iterator[Aim]:
         2,
         True,
         "{:.1f}x",
-        "elements whose keys hold the protocol and which say whose they are take the kernel longer "
-        "than those of the floor: two thirds of the time. Was 0.6 s, then 40 ms: ports in a row are "
-        "one in words, checks and rows, and expanded in Rust. 2.0x in other runs",
+        "elements whose keys include the protocol and which have a comment take the kernel longer "
+        "than those of the floor: two thirds of the time. Was 0.6 s, then 40 ms: consecutive ports "
+        "are parsed, checked and stored as one range, and expanded in Rust. 2.0x in other runs",
     )
     yield Aim(f"one more beside {PORTS}, ms", own["one more"], 1, True, "{:.1f}")
-    yield Aim("take back 300, ms", own["300 taken back"], 10, True, "{:.1f}")
+    yield Aim("unpublish 300, ms", own["300 unpublished"], 10, True, "{:.1f}")
     few = connections[f"{MANY} / {FEW}"]
     yield Aim(
         f"connections through {MANY} ports, of those through {FEW}", few, 0.95, False, "{:.2f}"
@@ -141,10 +141,11 @@ def _of_ports(ports: Table, paths: Table) -> Iterator[Aim]:
         0.95,
         False,
         "{:.2f}",
-        "the filter, 2.3 us of 38 a connection by `perf`: it looks at each packet of a connection, "
-        "the map at the first. Was 0.83, then 0.91, by chains for each direction and by rules that "
-        "are cheap or seldom true coming first. Interface names cost 0.3 us of it, which indexes "
-        "would not; but an index goes with its bridge, and the rules would have to follow",
+        "the filter, 2.3 us of 38 a connection by `perf`: it sees each packet of a connection, the "
+        "map only the first. Was 0.83, then 0.91; improved by a chain for each direction, and by "
+        "putting cheap or rarely matching rules first. Interface names cost 0.3 us of it, which "
+        "indexes would not; but an index changes when a bridge is created again, and the rules would "
+        "have to be changed with it",
     )
 
 
@@ -156,9 +157,9 @@ def _of_names(rows: Table, crowd: Table) -> Iterator[Aim]:
         0.90,
         False,
         "{:.2f}",
-        "each packet's port is rewritten, so that containers can use port 53 themselves: two chains, "
-        "as one rewriting has to come before connection tracking and one after. Tried: spinning "
-        "before epoll, other batches; without connection tracking it is this",
+        "each packet's port is translated, so that containers can use port 53 themselves: two chains, "
+        "because one translation has to come before conntrack and one after. Tried: busy polling "
+        "before epoll, other batch sizes; the figure is without conntrack already",
     )
     yield Aim("CPU of the server for one, us", own["local, CPU us"], 5.5, True, "{:.1f}")
     one, several = crowd["answers/s to one of them"], crowd[f"answers/s to {ASKED} of them"]
@@ -168,7 +169,7 @@ def _of_names(rows: Table, crowd: Table) -> Iterator[Aim]:
         0.90,
         False,
         "{:.2f}",
-        "caches that grow cold",
+        "cache misses",
     )
     yield Aim(
         f"answers to {ASKED} at once of {CROWD}, of {ASKED} of 100",
@@ -177,8 +178,8 @@ def _of_names(rows: Table, crowd: Table) -> Iterator[Aim]:
         False,
         "{:.2f}",
         "each answer is a system call in another namespace, whose sockets and devices are in no "
-        "cache. Anything from 0.88 to 1.03 between runs on this machine; profiles of both show no "
-        "function that takes a larger share of one",
+        "cache. Runs on this machine give 0.88 to 1.03; profiles of both show no function with a "
+        "larger share in one of them",
     )
     memory = crowd["agent, PSS in MiB"]
     each = (memory[LAST] - memory[FIRST]) * 1024 / (CROWD - 100)
@@ -197,10 +198,10 @@ def _of_crowds(crowd: Table) -> Iterator[Aim]:
         crowd,
         "run",
         f"starting the last 100 of {CROWD}, of the first",
-        "lists of the kernel that all are on, of mounts, settings of namespaces and ports of a "
-        "bridge: two thirds of the difference, by `perf`, see below. Tried: a procfs of its own for "
-        "each, where settings are not in one chain with others (24 us for four instead of 107 beside "
-        "300 namespaces); to close it waits for RCU, 80 to 400 us, so not kept",
+        "kernel lists shared by all containers, of mounts, sysctls of namespaces and bridge ports: "
+        "two thirds of the difference, by `perf`, see below. Tried: a procfs mount for each, where "
+        "sysctls do not share one hash chain (24 us for four instead of 107 beside 300 namespaces); "
+        "closing it waits for RCU, 80 to 400 us, so not kept",
     )
     for what in ("list", "inspect"):
         yield _of_the_last(crowd, what, f"{what}, for each of {CROWD}, of each of 100")
@@ -208,16 +209,16 @@ def _of_crowds(crowd: Table) -> Iterator[Aim]:
         crowd,
         "remove",
         f"removing 100 beside {CROWD - 100}, of the last 100",
-        "the kernel's lists again, with its lock of all links held: a bridge looks through its "
-        "ports for a root when one leaves, and IPv6 through the routes of all ports when one goes "
-        "down (0.85 of 1.1 ms, by `perf`). Was 2.0x, until the search for links out of use left "
-        "out ports of bridges. Left out: to leave the bridge before the link is down, one search "
-        "less; but for a moment the host would listen on it, outside the bridge's rules",
+        "the same kernel lists, searched while the RTNL lock is held: a bridge searches its ports "
+        "when one is removed, and IPv6 the routes of all ports when one goes down (0.85 of 1.1 ms, by "
+        "`perf`). Was 2.0x, until the search for links out of use skipped bridge ports. Not done: "
+        "removing the link from the bridge before it is down, one search less; but for a moment the "
+        "host would receive packets on it that pass none of the bridge's rules",
     )
 
 
 def _of_the_last(crowd: Table, what: str, name: str, remark: str = "") -> Aim:
-    """What something takes in the whole crowd, of what it takes in the first hundred."""
+    """The time for the last of the crowd, as a multiple of that for the first hundred."""
     each = crowd[f"{what}, ms each"]
     return Aim(name, each[LAST] / each[FIRST], 1.2, True, "{:.1f}x", remark)
 
@@ -233,9 +234,9 @@ def _of_commands(rows: Table) -> Iterator[Aim]:
             4,
             False,
             "{:.1f}x",
-            "two thirds of it are Python's start and imports, half of these click's and the "
-            "standard library's. Tried, and kept: no search for garbage while importing (6 % less); "
-            "modules when they are needed; no taking apart of the interpreter at the end; and after "
+            "two thirds of the time is the start of Python and imports, half of these of click and the "
+            "standard library. Tried, and kept: no garbage collection while importing (6 % less); "
+            "imports when they are needed; no finalization of the interpreter at exit; and after "
             "the run that this table shows, click without `inspect` and `platform`, and the "
             "installed command measured instead of `python -m netyard`: 70 ms then instead of 81",
         )

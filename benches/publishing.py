@@ -1,4 +1,4 @@
-"""Ports of one container: many in one call, one more beside them, some taken back."""
+"""Ports of one container: many in one call, one more beside them, some unpublished."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PORTS = 10_000
 
 
 def published(work: Path) -> dict[str, dict[str, float]]:
-    """Ports of one container: many in one call, one more beside them, some taken back."""
+    """Ports of one container: many in one call, one more beside them, some unpublished."""
     from netyard import Container, Host, Network
 
     host = Host()
@@ -30,7 +30,7 @@ def published(work: Path) -> dict[str, dict[str, float]]:
         Container.get("few", host=host).abandon()
         all_of_them = [f"{port}:{port}" for port in range(10000, 10000 + PORTS)]
         took = timed(lambda words=all_of_them: Container.adopt("web", publish=words, **flags))
-        columns.setdefault(f"{PORTS} in as many words", []).append(took - none)
+        columns.setdefault(f"{PORTS} as single flags", []).append(took - none)
         Container.get("web", host=host).abandon()
         time.sleep(SETTLE_SECONDS)
         row = [f"10000-{9999 + PORTS}:10000-{9999 + PORTS}"]
@@ -41,7 +41,7 @@ def published(work: Path) -> dict[str, dict[str, float]]:
         columns.setdefault("one more", []).append(in_a_row(box.add_ports, more))
         some = [f"{port}:{port}" for port in range(10000, 10300)]
         taken = timed(lambda box=box, some=some: box.remove_ports(*some))
-        columns.setdefault("300 taken back", []).append(taken)
+        columns.setdefault("300 unpublished", []).append(taken)
         box.abandon()
     return {
         f"{FLOOR}, one map": {f"{PORTS} in one call": median(floors)},

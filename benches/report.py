@@ -1,4 +1,4 @@
-"""What is written of the figures: ``docs/performance.md`` and ``benches/results/last.json``."""
+"""Reports of the figures: ``docs/performance.md`` and ``benches/results/last.json``."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ Written by `make bench` on {time.strftime("%Y-%m-%d")}: {os.cpu_count()} cores, 
 {platform.release()}, Python {platform.python_version()}; medians of {ROUNDS} rounds. Everything in
 a table was measured in one run, side by side; compare within a table, not across machines.
 
-## The short of it
+## Summary
 
-Multiples of the bare kernel's own time (the floor), or shares of what the fastest possible would do:
+Multiples of the time that the same kernel operations take without netyard (the floor), or shares of
+what the fastest possible program reaches:
 
-| work | here | aim | met | what stands in the way, and what was tried |
+| work | here | aim | met | cause if not met, and what was tried |
 |---|---|---|---|---|
 {"".join(aim.line() for aim in aims(results))}
 ## Networks and attachments, milliseconds
@@ -78,63 +79,68 @@ The same as multiples of the kernel floor:
 
 {shown(ratios, steps[:8], "{:.1f}")}
 
-- netyard's operations are timed ten in a row, warm; before each row the kernel gets a tenth of a
-  second to tidy up. The first after such a rest takes up to twice as long here, as caches are shared
-  with other machines; peers' commands begin as cold, but that is little of what they take.
+- netyard's operations are timed in series of ten, with warm caches; before each series the kernel
+  has a tenth of a second to finish deferred work. The first operation after such a pause takes up to
+  twice as long on this machine, because its caches are shared with other virtual machines. Peers'
+  commands start with cold caches as well, but that is a small part of their time.
 - The floor is raw netlink in C: no store, no names, no firewall, no checks.
-- netyard's attach is `network.connect(container)` on a running container, with the lock, two
-  recorded transactions, the name server told and answering. With 10 ports it is the adoption of a
-  namespace, which opens the name server's door in it, and the publication.
+- netyard's attach is `network.connect(container)` on a running container. It includes the lock, two
+  durable transactions, and the update of the name server. With 10 ports it is the adoption of a
+  namespace, which opens the name server's sockets in it, and the publication.
 - {BATCH} attachments are one `with host.batch():`, of containers whose addresses are new to the
   network, and so are {BATCH} and {GROUP} detachments, for which the floor deletes a whole link group.
 - RTM_DELLINK waits for RCU, 20 to 50 ms. netyard takes links out of use, which takes a millisecond,
-  and its agent deletes them. It also searches the connection table, 5 ms however few flows there
-  are, for those of addresses that have gone; who takes one before that does it himself.
+  and its agent deletes them later. The agent also deletes the conntrack entries of released
+  addresses, a search of 5 ms however few entries there are; a command that allocates such an address
+  before that deletes them itself.
 
-Where the time of one attachment goes, by cProfile and `perf`, of 1.7 ms: the pair, its far end on a
-thread that enters the namespace, with its settings, and the port of the bridge 0.8; two transactions
-of SQLite and a dozen questions 0.3; the name server, which learns of it meanwhile, 0.15; the rest is a
-thousand calls of Python functions. The floor has the first, without the thread and the settings. In a batch the kernel has 0.5 ms of an endpoint,
-less than the floor, as pairs are made with one queue each (with one a CPU the kernel waits for all
-CPUs to take the others out of use) and bridges without multicast snooping; Python and SQLite 0.28. Of 1.65 ms for a network the bridge is 0.3, SQLite 0.25, the firewall 0.1,
-looking at routes, addresses and others' firewalls 0.2, files under /proc and /etc 0.1.
-What an announcement costs grows with the network, as it is sent to every port: 0.1
-ms with 100, 3 ms with 900. So new addresses, which nobody can know elsewhere, are not announced.
+One attachment takes 1.7 ms, by cProfile and `perf`: 0.8 ms for the veth pair, its inner end (on a
+thread that enters the namespace) with its sysctls, and the bridge port; 0.3 ms for two SQLite
+transactions and a dozen queries; 0.15 ms for the name server, which is updated at the same time; the
+rest for a thousand calls of Python functions. The floor has the first of these, without the thread
+and the sysctls. In a batch an endpoint takes the kernel 0.5 ms, less than the floor: pairs are
+created with one queue each (with one a CPU the kernel waits for all CPUs to take the others out of
+use), and bridges without multicast snooping. Python and SQLite take 0.28 ms. Of 1.65 ms for a network
+the bridge takes 0.3, SQLite 0.25, the firewall 0.1, reading routes, addresses and other firewalls
+0.2, files under /proc and /etc 0.1. The time of an announcement grows with the network, because it is
+sent to every port: 0.1 ms with 100 ports, 3 ms with 900. So new addresses, which are in no neighbour
+table yet, are not announced.
 
 ## Published ports, milliseconds
 
-{shown(results["ports"], [f"{PORTS} in one call", f"{PORTS} in as many words", "one more", "300 taken back"], "{:.1f}")}
+{shown(results["ports"], [f"{PORTS} in one call", f"{PORTS} as single flags", "one more", "300 unpublished"], "{:.1f}")}
 
-The first two are what adopting a namespace takes longer with them: `-p 10000-19999:10000-19999`, and
-{PORTS} flags. Two thirds of it are the kernel's, for elements whose keys hold the protocol and which
-say whose they are. Of 300 taken back most is the search of the connection table. Docker, netavark
-and the CNI plugins take seconds for a hundred: see `benches/peers`. 10,000 host ports that all
-lead to one port inside are no row, and take 0.8 s.
+The first two are the additional time of an adoption with these ports: `-p 10000-19999:10000-19999`, and
+{PORTS} flags. Two thirds of it is kernel time, for set elements whose keys include the protocol and
+which have a comment with the container's id. For 300 removed ports most of the time is the search of
+the conntrack table. Docker, netavark and the CNI plugins take seconds for a hundred: see
+`benches/peers`. 10,000 host ports that all lead to one container port cannot be stored as one range,
+and take 0.8 s.
 
 ## New connections per second through published ports
 
 {shown(results["paths"], paths, "{:.5g}")}
 
-A client, a router, a container: TCP connections to random ones of the published ports, closed with
-RST; the three share the two cores. The maps are tables with one map, one rule and nothing else. What
-netyard has besides: the filter, which lets packets of known connections pass by few rules; the check
-of each container's source addresses; and, in the container's namespace, two chains at the output hook
-that let all but questions of names pass.
+A client, a router and a container: TCP connections to random published ports, closed with RST; the
+three share the two cores. The tables to compare with have one map, one rule and nothing else. In
+addition netyard has the filter, where packets of established connections pass few rules; the check of
+each container's source addresses; and, in the container's namespace, two chains at the output hook,
+which act on DNS packets only.
 
 ## {CROWD} containers on one network
 
 {shown(results["scale"], [FIRST, LAST], "{:.5g}")}
 
-What grows with the crowd is the kernel's, by `perf` at 900, in milliseconds a start: settings of a new namespace are
-looked up in one hash chain for all namespaces (1.3), mounting its /sys goes through all that there are
-(0.5), the copy of the mount table that each container's mount namespace begins as has one mount for
-every network namespace (0.9), a new port goes through all ports of the bridge (0.6); the rest are
-caches that grow cold. The listeners of an idle agent take nothing; the rest of it wakes once a second,
-to see whether /etc/resolv.conf or nf_tables have changed: two dozen system calls. To have the kernel
-tell of nf_tables instead would cost whoever changes them a message for each element, and netyard's
-own changes are most. Of {ASKED} containers
-that are asked at once each has two questions in flight, so that each answer is a system call of its
-own; so are those to {ASKED} sockets of one container.
+What grows with the number of containers is kernel time, by `perf` at 900, in milliseconds a start:
+sysctls of a new namespace are looked up in one hash chain for all namespaces (1.3), mounting its /sys
+searches all sysfs mounts (0.5), the copy of the mount table for each container's mount namespace has
+one mount for every network namespace (0.9), adding a bridge port searches all ports of the bridge
+(0.6); the rest is cache misses. The listeners of an idle agent take no CPU time. The rest of
+the agent wakes once a second, to check whether /etc/resolv.conf or nf_tables have changed: two dozen
+system calls. With notifications of nf_tables instead, every change would cost a message for each
+element, and most changes are netyard's own. Each of {ASKED} containers that ask at once has two
+queries in flight, so each answer needs a system call; so do answers to {ASKED} sockets of one
+container.
 
 ## Names: answers per second on one core
 
@@ -142,32 +148,34 @@ own; so are those to {ASKED} sockets of one container.
 
 {shown(results["dns"], dns, "{:.6g}")}
 
-{NAMES} names, 96 questions in flight from a light client (`benches/peers/udpload.c`); the server has
-one core, the client the other. netyard's figures include the way of 127.0.0.11:53 to its random port
-in the container's namespace, by nf_tables rules that rewrite ports; the others are asked directly, on
-the loopback, and aardvark-dns over a veth. The limits copy each question and add a constant record. On
-another machine, by the same client, Docker's server gave 0.37 of the limit over a veth.
+{NAMES} names, 96 queries in flight from a small client (`benches/peers/udpload.c`); the server has
+one core, the client the other. netyard's figures include the translation of 127.0.0.11:53 to its
+random port in the container's namespace, by nf_tables rules; the other servers are queried directly,
+on the loopback, and aardvark-dns over a veth. The limits copy each query and add a constant record. On
+another machine, with the same client, Docker's server reached 0.37 of the limit over a veth.
 
-What is between netyard and the limit, by `perf`, of 2.1 us: rewriting the ports 0.25, parsing, finding
-and writing the answer 0.15, the rest is more cache and TLB misses of a larger process.
+The difference between netyard and the limit, by `perf`, of 2.1 us: 0.25 for the translation of ports,
+0.15 for parsing the query, lookup and writing the answer; the rest is more cache and TLB misses of a
+larger process.
 
-Names that others are asked about, by one upstream server a veth away:
+Forwarded names, with one upstream server, reached over a veth:
 
 {shown({name: row for name, row in results["dns"].items() if forwarded[0] in row}, forwarded, "{:.6g}")}
 
-{NAMES} names over and over, which all three remember, and names that nobody has asked before. Each new
-question is asked from a socket and a port of its own (RFC 5452).
+{NAMES} names repeatedly, which all but aardvark-dns cache, and unique names. Each query to
+the upstream server has a socket and a port of its own (RFC 5452).
 
 ## Command line, whole processes, milliseconds
 
 {shown(results["cli"], ["ms"], "{:.0f}")}
 
-Most of a short command is Python's start and imports, of which click has the largest part. It asks
-one thing each of `inspect` and `platform`, which `netyard.cli.deferred` answers without importing them.
+Most of a short command's time is the start of Python and imports, of which click is the largest part.
+click needs one function each of `inspect` and `platform`, which `netyard.cli.deferred` provides without
+importing them.
 
 ## Regressions
 
-`make counts`, part of `make test`, counts the instructions of hot paths with callgrind, on whatever
+`make counts`, part of `make test`, counts the instructions of hot paths with callgrind, on any
 machine: {", ".join(sorted(next(iter(counts.values()))))}. More than a tenth above the baseline in
 `benches/results/counts.json` fails; `make record-counts` makes a new one.
 """

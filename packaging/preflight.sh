@@ -3,7 +3,7 @@
 #
 # It comes before anything that takes long or leaves something behind. All that is missing is said
 # at once, one sentence and the command that mends it each, and the status is then 1. What make gets
-# by itself (Python packages, crates, for `make test` Debian packages) is not looked for.
+# by itself (Python packages, crates, for `make test` packages of Debian or Ubuntu) is not looked for.
 # Besides the shell it calls only what it looks for, and uname, id, mktemp and rm.
 set -u
 cd "${0%/*}/.." || exit 2
@@ -109,7 +109,7 @@ check_root() {
 		check_capabilities
 	elif [ "$goal" = test ]; then
 		# shellcheck disable=SC2016
-		lacks 'root is needed, for namespaces and Debian packages: sudo env "PATH=$PATH" "HOME=$HOME" make test'
+		lacks 'root is needed, for namespaces and to install packages: sudo env "PATH=$PATH" "HOME=$HOME" make test'
 	elif ! have sudo; then
 		lacks "root is needed to make namespaces, and there is no sudo here: run make demo as root"
 	fi
@@ -208,7 +208,7 @@ check_linker() { # Rust links with cc, and with what the C library brings to lin
 }
 
 check_packages() {
-	have apt-get || lacks "make test installs what tests need with apt-get, and there is none here: use Debian, or make build check test-unit"
+	have apt-get || lacks "make test installs what tests need with apt-get, and there is none here: use Debian or Ubuntu, or make build check test-unit"
 }
 
 check_system

@@ -13,6 +13,8 @@ from names import ERRORS, Names, file_of, public_members
 
 import netyard
 
+# Annotations name public classes by the package: `netyard.Host`.
+_PACKAGE = re.compile(r"\bnetyard\.(?:\w+\.)*")
 _WIDTH = 88
 _STARS = {"variadic positional": "*", "variadic keyword": "**"}
 _MARKS = {"classmethod": "Class method.", "contextmanager": "To be used in a `with` statement."}
@@ -100,7 +102,7 @@ class _Writer:
             yield from self._function(each.name, each)
 
     def _function(self, name: str, found: Any) -> Iterator[str]:
-        returns = f" -> {found.returns}" if found.returns else ""
+        returns = f" -> {_written(found.returns)}" if found.returns else ""
         yield code(_call(name, self._words(found), returns), "python")
         marks = {*found.labels, *(str(each.value) for each in found.decorators)}
         yield " ".join(text for mark, text in _MARKS.items() if mark in marks)
@@ -193,7 +195,7 @@ class _Writer:
         """The fields of a named tuple as parameters."""
         fields = [each for each in public_members(found) if each.is_attribute]
         return [
-            f"{each.name}: {each.annotation}"
+            f"{each.name}: {_written(each.annotation)}"
             + (f" = {self._default(each.value, each.module)}" if each.value is not None else "")
             for each in fields
             if "property" not in each.labels
@@ -210,7 +212,7 @@ class _Writer:
                 yield "*"
             has_star = has_star or kind in ("keyword-only", "variadic positional")
             star = _STARS.get(kind, "")
-            note = f": {each.annotation}" if each.annotation else ""
+            note = f": {_written(each.annotation)}" if each.annotation else ""
             default = (
                 f" = {self._default(each.default, function.module)}"
                 if each.default is not None and not star
@@ -243,6 +245,7 @@ class _Writer:
         name = re.fullmatch(r"(?:Unpack\[)?([\w.]+)\]?", text)
         found = self._names.find(name[1], scope) if name else None
         place = self._names.places.get(found.path) if found is not None else None
+        text = _written(text)
         return f"[{span(text)}]({place})" if place else text and span(text)
 
     def _raised(self, raised: Any, found: Any) -> str:
@@ -264,6 +267,11 @@ def _sections(found: Any) -> list[Any]:
     if found.docstring is None:
         return []
     return griffe.parse_google(found.docstring, warnings=False, returns_multiple_items=False)
+
+
+def _written(annotation: Any) -> str:
+    """An annotation as readers write it, who have imported the names."""
+    return _PACKAGE.sub("", str(annotation))
 
 
 def _has(found: Any, kind: str) -> bool:

@@ -79,7 +79,7 @@ class Names:
             if member.is_function:
                 notes = [member.returns, *(each.annotation for each in member.parameters)]
             for name in re.findall(r"[A-Za-z_][\w.]*", " ".join(str(note) for note in notes)):
-                each = self.find(name, found.module)
+                each = self.find(name, member.module)
                 if each is not None and each.is_class and each.path.startswith("netyard."):
                     yield each
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from netyard.api.container import Container as Container
     from netyard.api.endpoint import Endpoint as Endpoint
     from netyard.api.event import Event as Event
+    from netyard.api.event import EventStream as EventStream
     from netyard.api.host import Host as Host
     from netyard.api.network import Network as Network
+    from netyard.api.request import NetworkRequest as NetworkRequest
     from netyard.api.settings import AdoptSettings as AdoptSettings
     from netyard.api.settings import ContainerSettings as ContainerSettings
     from netyard.api.settings import NetworkSettings as NetworkSettings
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
     from netyard.runtime.execution import Execution as Execution
     from netyard.runtime.execution import Output as Output
     from netyard.runtime.logs import LogRecord as LogRecord
-    from netyard.values.spec import NetworkRequest as NetworkRequest
 
 _ERRORS = (
     "AddressInUse AgentError ClusterError Conflict DriverError Exhausted Forbidden Invalid "
@@ -61,12 +62,13 @@ _HOME = {
     "ContainerSettings": "netyard.api.settings",
     "Endpoint": "netyard.api.endpoint",
     "Event": "netyard.api.event",
+    "EventStream": "netyard.api.event",
     "Execution": "netyard.runtime.execution",
     "Host": "netyard.api.host",
     "LogRecord": "netyard.runtime.logs",
     "Member": "netyard.api.cluster",
     "Network": "netyard.api.network",
-    "NetworkRequest": "netyard.values.spec",
+    "NetworkRequest": "netyard.api.request",
     "NetworkSettings": "netyard.api.settings",
     "Output": "netyard.runtime.execution",
     **dict.fromkeys(_ERRORS, "netyard.errors"),
@@ -83,6 +85,7 @@ __all__ = [
     "DriverError",
     "Endpoint",
     "Event",
+    "EventStream",
     "Execution",
     "Exhausted",
     "Forbidden",

@@ -5,7 +5,7 @@
     NetyardError                 base: .kind .hint
     ├── Invalid                  a value is wrong (also ValueError): .field .value
     ├── NotFound                 no such network, container, driver (also LookupError)
-    ├── Conflict                 the present state forbids it: .holder says who is in the way
+    ├── Conflict                 the present state forbids it: .holder names what is in the way
     │   ├── NameInUse
     │   ├── AddressInUse
     │   ├── PortInUse
@@ -59,12 +59,44 @@ class NetyardError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __copy__(self) -> NetyardError:
+        made = _revive(type(self), self.args)
+        for name, value in self._state().items():
+            setattr(made, name, value)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are copied by calling their class with `args`, which leaves out the rest.
-        return _revive, (type(self), self.args), self._state()
+        state = {name: _picklable(value) for name, value in self._state().items()}
+        return _revive, (type(self), self.args), state
 
     def _state(self) -> dict[str, Any]:
         return dict(self.__dict__)
+
+
+def _picklable(value: Any) -> Any:
+    """A value, or what it looks like: one that was refused may be anything, even an open file."""
+    if value is None or type(value) in (str, int):
+        return value
+    import pickle
+
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return shown(value)
+    return value
+
+
+def shown(value: object) -> str:
+    """What a value looks like in a sentence about it, whatever it is."""
+    try:
+        return repr(value)
+    except Exception:
+        # More digits than Python writes.
+        if isinstance(value, int):
+            return f"a number of {value.bit_length()} bits"
+        # Its own `__repr__` fails, or that of something in it.
+        return f"<{type(value).__name__}>"
 
 
 def _revive(kind: type[NetyardError], args: tuple[Any, ...]) -> NetyardError:
@@ -94,7 +126,7 @@ class NotFound(NetyardError, LookupError):
 
 
 class Conflict(NetyardError):
-    """The present state forbids it; ``holder`` names who is in the way, where known."""
+    """The present state forbids it; ``holder`` names what is in the way, where known."""
 
     kind = "conflict"
 
@@ -108,11 +140,11 @@ class NameInUse(Conflict):
 
 
 class AddressInUse(Conflict):
-    """Somebody has that address."""
+    """That address is in use."""
 
 
 class PortInUse(Conflict):
-    """Somebody has that host port."""
+    """That host port is in use."""
 
 
 class SubnetOverlap(Conflict):

@@ -127,7 +127,7 @@ def test_more_networks_than_docker(host: Machine) -> None:
         ("-o mtu=12 x", "must be a number from 68"),
         ("-o mtuu=1500 x", "nearest is 'mtu'"),
         ("-o com.docker.network.bridge.nmae=x x", "com.docker.network.bridge.name"),
-        ("-d weird x", "no driver 'weird'; known are bridge, host, ipvlan, macvlan, none"),
+        ("-d weird x", "no driver 'weird'; known are bridge, ipvlan, macvlan, overlay"),
         ("-d host x", "only one 'host'"),
         ("taken", "a network named 'taken' exists"),
         ("bridge", "reserved"),

@@ -111,6 +111,84 @@ with host.batch():
     Container.run("sleep", "600", name="late", network="other", host=host)
 """
 )
+_ROLLED_BACK = (
+    _MADE.replace('f"box{n}", network="net"', 'f"box{n}", network=["net", "other"]').replace(
+        "range(30)", "range(4)"
+    )
+    + """
+import subprocess
+web = Container.run("sleep", "600", name="web", network="net", publish="8080:80", host=host)
+other.connect(web, ip="10.72.0.80", aliases="www", gw_priority=5, mac_address="02:00:00:00:00:80")
+late = Container.create("sleep", "600", name="late", network=["net", "other"], host=host)
+def state():
+    found = []
+    for box in [*boxes, web, late]:
+        found.append([each._replace(host_ifname="") for each in box.endpoints()])
+        if box is not late:
+            words = ("sh", "-c", "ip -o addr; ip route; ip -6 route show default; cat /etc/hosts")
+            lines = box.exec(*words).stdout.decode().splitlines()
+            # The kernel numbers interfaces anew, and asks for its own addresses for a second.
+            told = {" ".join(line.replace("tentative", "").split()) for line in lines}
+            found.append(sorted(line.partition(": ")[2] or line for line in told))
+        found.append(box.ports())
+    return found
+def told():
+    return [(each.action, each.name) for each in host.events(follow=False)]
+before, events = state(), told()
+def failing(work):
+    try:
+        with host.batch():
+            work()
+            1 / 0
+    except ZeroDivisionError:
+        pass
+    after = state()
+    print(after == before, told()[len(events):])
+def leave_and_come():
+    other.disconnect(boxes[0])
+    other.connect(boxes[0])
+    other.disconnect(boxes[1])
+    other.disconnect(web)
+    Network.create("between", host=host)
+failing(leave_and_come)
+def not_running():
+    other.disconnect(late)
+    net.disconnect(web)
+    other.connect(late, ip="10.72.0.99")
+failing(not_running)
+def address_is_taken_meanwhile():
+    other.disconnect(web)
+    other.disconnect(boxes[2])
+    new = Container.run("sleep", "600", name="new", network="other", ip="10.72.0.80", host=host)
+    third = host.networks.create("third")
+    third.connect(new)
+    third.connect(boxes[2])
+failing(address_is_taken_meanwhile)
+# What cannot be undone is told, and only that.
+def one_ends():
+    other.disconnect(boxes[3])
+    boxes[3].kill()
+    boxes[3].wait()
+    Container.run("true", network="net", auto_remove=True, host=host).wait()
+try:
+    with host.batch():
+        one_ends()
+        1 / 0
+except ZeroDivisionError:
+    pass
+print(sorted(told()[len(events):]), boxes[3].status, [each.network for each in boxes[3].endpoints()])
+boxes[3].start()
+print([each.is_up for each in boxes[3].endpoints()])
+with host.batch():
+    host.networks.create("kept").connect(web)
+    seen = told()[len(events):]
+print(("create", "kept") in seen, told()[-2:])
+try:
+    Container.run("no-such-command", name="never", network="net", host=host)
+except Exception as error:
+    print(type(error).__name__, "never" in str(told()))
+"""
+)
 
 
 def test_thirty_at_once(host: Machine) -> None:
@@ -205,3 +283,25 @@ def test_another_object_within_the_block(host: Machine) -> None:
     assert told.endswith("late")
     listed = host.ny("network", "ls", "--format", "{{.Name}}").split()
     assert "late" in listed and "other" not in listed
+
+
+def test_a_failed_batch_leaves_all_as_it_was(host: Machine) -> None:
+    """CV3: what it has disconnected is connected again as it was; events tell of none of it."""
+    told = host.python(_ROLLED_BACK).splitlines()
+    assert told[:3] == ["True []"] * 3, told
+    ended = "[('die', 'box3'), ('disconnect', 'net'), ('kill', 'box3')] exited ['net', 'other']"
+    assert told[3:] == [
+        ended,
+        "[True, True]",
+        "False [('create', 'kept'), ('connect', 'kept')]",
+        "StartFailed False",
+    ]
+    box, web = Guest(host, "box0"), Guest(host, "web")
+    assert box.ping("www.other") and web.ping("box1.other") and box.ping("10.72.0.80")
+    assert host.ny("port", "web") == "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080"
+    assert host.ny("network", "ls", "--format", "{{.Name}}").split() == [
+        *("bridge", "host", "kept", "net", "none", "other")
+    ]
+    for name in ("box0", "box1", "box2", "box3", "late", "web"):
+        host.ny("rm", "-f", name)
+    host.ny("network", "rm", "net", "other", "kept")

@@ -6,6 +6,7 @@ drivers this kernel lacks are in ``tests/vm``.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +176,67 @@ def test_killed_at_every_call_in_a_cluster(shared_rig: SharedRig, name: str, mom
 def test_refused_at_every_call(rig: Rig, name: str) -> None:
     """CV3: a kernel without memory or room: the command does all the same, or nothing, and says so."""
     refuse_at_every_call(rig, name, OPERATIONS[name])
+
+
+CREATE_FIRST = ("network", "create", "--ipv6", "-o", "spoof_check=true", "first")
+REMOVE_LAST = ("network", "rm", "first")
+_SETTINGS = (
+    "net.ipv4.ip_forward=0",
+    "net.ipv6.conf.all.forwarding=0",
+    "net.ipv6.conf.eth0.accept_ra=1",
+)
+
+
+class BareRig(Rig):
+    """A host without any network, so that all there is goes with the one that is made."""
+
+    def __init__(self, host: Machine, failpoint: str, report: Path) -> None:
+        self.host, self._failpoint, self._report = host, failpoint, report
+        host.run("sysctl", "-qw", *_SETTINGS)
+        self.settings = self._settings()
+        host.ny(*CREATE_FIRST)
+        assert host.out("nft", "list", "tables") and self._settings() != self.settings
+        host.ny(*REMOVE_LAST)
+        self.untouched = kernel(host)
+
+    def _settings(self) -> str:
+        shown = "sysctl -a 2>/dev/null | grep -E '^net.*(forward|accept_ra|redirects|localnet)'"
+        return self.host.out("sh", "-c", f"{shown} | grep -v '^net.*[.]nx-'")
+
+    def check_untouched(self, where: str) -> None:
+        """No rule, and the settings of before there was any network."""
+        super().check_untouched(where)
+        assert self.host.out("nft", "list", "ruleset") == "", where
+        assert self._settings() == self.settings, where
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("action", ["before", "after", str(errno.ENOMEM)])
+@pytest.mark.parametrize("command", [CREATE_FIRST, REMOVE_LAST], ids=["create", "remove"])
+def test_the_only_network_leaves_nothing(
+    host: Machine, failpoint: str, tmp_path: Path, command: tuple[str, ...], action: str
+) -> None:
+    """CV3, FW28: tables and forwarding go with it, when its command is killed or fails, too."""
+    rig = BareRig(host, failpoint, tmp_path / "report")
+    rig.check_untouched("before all")
+    gone = tried = 0
+    for point in some("only" + action, 400):
+        if command is REMOVE_LAST:
+            host.ny(*CREATE_FIRST)
+        rig.disturb(command, point, action)
+        _, call = rig.reported
+        where = f"{command[1]}: {action} call {point}, {call}"
+        # Any command recovers what was interrupted.
+        listed = host.ny("network", "ls", "--format", "{{.Name}}").split()
+        if "first" in listed:
+            host.ny(*REMOVE_LAST)
+        else:
+            gone += 1
+        rig.check_untouched(where)
+        if call == "nothing":
+            break
+        tried += 1
+    assert gone > 1 and tried > 2
 
 
 @pytest.mark.timeout(600)

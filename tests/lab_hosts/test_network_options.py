@@ -262,7 +262,7 @@ def test_settings_of_a_root(lab: Lab, host: Machine) -> None:
     assert box.address("bridge") == "10.41.0.128"
     assert "mtu 1350" in box.run("ip", "link", "show", "eth0").stdout
     assert "192.0.2.10\tup" in box.run("cat", "/etc/hosts").stdout
-    assert "in use" in host.refused("config", "set", "mtu", "1400")
+    assert "in use by containers box" in host.refused("config", "set", "mtu", "1400")
     assert json.loads(host.ny("config"))["mtu"] == 1350, "and nothing changed"
     host.ny("config", "set", "dns-ttl", "5")  # is no business of the default network
     for key, value in (
@@ -274,6 +274,46 @@ def test_settings_of_a_root(lab: Lab, host: Machine) -> None:
         ("bridge-accept-fwmark", "red"),
     ):
         assert key in host.refused("config", "set", key, value)
+
+
+def test_settings_of_the_built_in_network_change_when_nothing_is_on_it(host: Machine) -> None:
+    """BO14: its bridge is made anew; containers on it are named, and as the hint says it works."""
+    untouched = host.out("nft", "list", "ruleset")
+
+    def set_all(mtu: str, icc: str, bridge_address: str, addresses: str) -> None:
+        host.ny("config", "set", "mtu", mtu)
+        host.ny("config", "set", "icc", icc)
+        host.ny("config", "set", "bip", bridge_address)
+        host.ny("config", "set", "fixed-cidr", addresses)
+
+    set_all("1350", "true", "10.41.0.1/24", "10.41.0.128/25")
+    host.ny("run", "--rm", "true")
+    assert "netyard0" in host.links()
+    set_all("1340", "false", "10.41.0.9/24", "10.41.0.64/26")
+    assert "netyard0" not in host.links(), "until the next container joins it"
+    assert host.out("nft", "list", "ruleset") == untouched
+    host.ny("run", "-d", "--name", "web", "sleep", "600")
+    host.ny("create", "--name", "db", "true")
+    web = Guest(host, "web")
+    assert web.address("bridge") == "10.41.0.64"
+    assert "mtu 1340" in web.run("ip", "link", "show", "eth0").stdout
+    assert "via 10.41.0.9 " in web.run("ip", "route").stdout
+    assert "apart" in host.out("nft", "list", "ruleset"), "no icc"
+    before = host.snapshot(), host.ny("config")
+    for words in (("set", "mtu", "1500"), ("unset", "icc"), ("set", "bip", "10.41.0.7/24")):
+        assert host.refused("config", *words) == (
+            "netyard: config: network 'bridge' is in use by containers db, web and keeps its "
+            "settings\nhint: disconnect or remove these containers, then give the command again"
+        )
+    assert (host.snapshot(), host.ny("config")) == before
+    host.ny("network", "disconnect", "bridge", "web")
+    host.ny("rm", "db")
+    host.ny("config", "unset", "fixed-cidr")
+    set_all("1500", "true", "10.42.0.1/24", "10.42.0.128/25")
+    host.ny("network", "connect", "bridge", "web")
+    assert web.address("bridge") == "10.42.0.128"
+    assert "mtu 1500" in web.run("ip", "link").stdout
+    assert "apart" not in host.out("nft", "list", "ruleset")
 
 
 def test_marked_packets_and_direct_routing(lab: Lab, host: Machine) -> None:

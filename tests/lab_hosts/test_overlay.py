@@ -481,13 +481,13 @@ def test_firewalls_of_the_hosts(pair: Cluster) -> None:
     firewalls.enable_ufw(alpha)
     firewalls.start_firewalld(beta)
     told = alpha.netyard("network", "create", "-d", "overlay", "net").stderr
-    assert "chain ip filter INPUT filters what is for this host: allow UDP port 4789" in told
+    assert "chain ip filter INPUT filters packets to this host: allow UDP port 4789" in told
     assert "ip6" not in told, "the underlay is IPv4"
     web, client = run(alpha, "web", "net"), run(beta, "client", "net")
     assert not web.ping("client")
     assert not client.ping("web")
-    assert "network 'net' it must let in UDP port 4789 from the other hosts" in alpha.ny("doctor")
-    assert "firewalld filters what is for this host" in beta.ny("doctor")
+    assert "network 'net' it must accept UDP port 4789 from the other hosts" in alpha.ny("doctor")
+    assert "firewalld filters packets to this host" in beta.ny("doctor")
     alpha.run(*"ufw allow proto udp from 10.99.2.2 to any port 4789".split())
     beta.run("firewall-cmd", "--add-port=4789/udp")
     assert web.ping("client")

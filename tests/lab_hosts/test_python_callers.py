@@ -111,6 +111,41 @@ def test_endpoints_and_equality(host: Machine) -> None:
     assert host.ping("10.83.0.50")
 
 
+_OBJECTS = (
+    _MADE
+    + """
+def found(asker, name):
+    return asker.exec("getent", "hosts", name).stdout.decode().split()[:1]
+# What another container has: its network, its place.
+inside = Container.run("ip", "-o", "-4", "addr", network=box, host=host)
+assert inside.wait() == 0 and inside.record.donor_id == box.id
+assert str(box.endpoints()[0].ip) in b"".join(each.data for each in inside.logs()).decode()
+assert inside.inspect()["HostConfig"]["NetworkMode"] == f"container:{box.id}"
+# Its name, for one alone.
+back = host.networks.create("back", subnet="10.82.0.0/24")
+askers = [
+    Container.run("sleep", "600", network=net, links=box, host=host),
+    Container.run("sleep", "600", network=net, links=[box, "box:alias"], host=host),
+    Container.run("sleep", "600", network=[NetworkRequest(net, links=box), back], host=host),
+    Container.run("sleep", "600", network=back, host=host),
+]
+net.connect(askers[3], links=[box])
+for asker in askers:
+    assert found(asker, "box") == [str(box.endpoints()[0].ip)], found(asker, "box")
+assert found(askers[1], "alias") and not found(askers[0], "alias")
+# The settings of a network.
+kept = Network.create("kept", config_only=True, subnet=ip_network("10.83.0.0/24"), host=host)
+assert Network.create("like", config_from=kept).inspect()["ConfigFrom"] == {"Network": "kept"}
+print("held")
+"""
+)
+
+
+def test_containers_and_networks_for_their_names(host: Machine) -> None:
+    """Wherever a container or a network can be named, its object does."""
+    assert host.python(_OBJECTS) == "held"
+
+
 REFUSED = {
     "publish=80": "publish: 80 must be a string or several strings, not int",
     "publish=[8080]": "publish: 8080 must be a string, not int",
@@ -119,11 +154,22 @@ REFUSED = {
     "publish='8080:80,443:443'": "--publish: '8080' is no IP address",
     "publish=None": "publish: None must be a string or several strings, not NoneType",
     "expose=80.5": "expose: 80.5 must be",
-    "network=5": "network: 5 must be the name of a network, a Network or a NetworkRequest",
-    "network=box": "must be the name of a network, a Network or a NetworkRequest",
+    "network=5": "network: 5 must be the name of a network, a Network, Container or NetworkRequest",
+    "network=host": "must be the name of a network, a Network, Container or NetworkRequest",
+    "network=[box, net]": "cannot be joined with other networks",
+    "network=box, ip='10.81.0.9'": "--ip cannot be used with --network container:",
+    "network=far": "is of the host /run/elsewhere, and not of /var/lib/netyard",
+    "network=NetworkRequest(box)": "must be the name of a network, or a Network, not Container",
+    "network=NetworkRequest(5)": "network: 5 must be the name of a network, or a Network, not int",
+    "network=NetworkRequest('net', ip='')": "ip: '' must be None, or left out",
+    "network=net, links=net": "links: <Network net",
+    "network=net, links=[5]": "links: 5 must be a string, not int",
+    "network=net, links=far": "is of the host /run/elsewhere, and not of /var/lib/netyard",
     "network=[net, net]": "is given twice",
-    "network=elsewhere": "is a network of /run/elsewhere, and the container is to be of /var/lib",
+    "network=elsewhere": "is of the host /run/elsewhere, and not of /var/lib/netyard",
     "network=net, ip=5": "ip: 5 must be a string, not int",
+    "network=net, ip=''": "ip: '' must be None, or left out, if none is wanted",
+    "network=net, mac_address=''": "mac_address: '' must be None, or left out, if none is wanted",
     "network=net, ip=ip_address('10.99.0.1')": "is in no subnet of network 'net'",
     "network=NetworkRequest('net', gw_priority='high')": "gw_priority: 'high' must be a whole num",
     "network=net, aliases=b'x'": "aliases: b'x' must be",
@@ -139,6 +185,8 @@ REFUSED = {
     "rootfs=5": "rootfs: 5 must be a string or a path, not int",
     "workdir=b'/tmp'": "workdir: b'/tmp' must be a string or a path, not bytes",
     "user=-1": "user: -1 must be a whole number from 0 on",
+    "user=4294967295": "--user: '4294967295' must be a number from 0 to 4294967294",
+    "user='0:4294967295'": "--user: '4294967295' must be a number from 0 to 4294967294",
     "user=1.5": "user: 1.5 must be a string, not float",
     "dns=9": "dns: 9 must be a string or several strings, not int",
     "dns=[ip_address('::1'), 9]": "dns: 9 must be a string, not int",
@@ -152,6 +200,7 @@ CALLS = {
     "box.exec('true', 1)": "command: word 2: 1 must be a string or a path, not int",
     "box.exec()": "a command is needed",
     "box.exec('a b c')": "command 'a b c' is not found in the container",
+    "box.exec('id', user=4294967295)": "--user: '4294967295' must be a number from 0 to",
     "box.exec('cat', input='x')": "input: 'x' must be bytes, not str",
     "box.exec('cat', input=b'', tty=True)": "input cannot be given with tty",
     "box.exec('true', timeout=-1)": "timeout: -1 must be a number of seconds, 0 or more",
@@ -167,23 +216,37 @@ CALLS = {
     "host.events(filters={'type': 'network'})": "filters: {'type': 'network'} must be a string or",
     "host.containers.list(filters='name')": "'name' must be KEY=VALUE with a key of",
     "net.connect(5)": "container: 5 must be a Container, or the name or id of one",
+    "net.disconnect(box, force='no')": "force: 'no' must be True or False, not str",
+    "net.inspect(verbose='no')": "verbose: 'no' must be True or False, not str",
+    "net.connect(box, ip='')": "ip: '' must be None, or left out, if none is wanted",
+    "net.connect(box, gw_priority=2**63)": "must be a whole number, of at most 64 bits",
+    "box.start(attached='2')": "attached: '2' must be a whole number from 0 on, not str",
+    "box.start(when_listening=1)": "when_listening: 1 must be a function, not int",
     "net.connect(net)": "must be a Container, or the name or id of one",
     "net.connect('ghost')": "there is no container 'ghost'",
-    "Network.get(net)": "must be a name or an id, a string",
+    "Network.get(net)": "wanted: <Network net",
     "Network.create('bad', options={'mtu': 1.5})": "options: mtu: 1.5 must be a string, a whole num",
     "Network.create('bad', options='mtu=1400')": "options: 'mtu=1400' must be a mapping such as",
     "Network.create('bad', options={'mtu': True})": "'true'",
     "Network.create('bad', subnet=10)": "subnet: 10 must be a string or several strings, not int",
     "Network.create('bad', ipv6='yes')": "ipv6: 'yes' must be True or False, not str",
     "Network.create('bad', aux_addresses={'a': 5})": "aux_addresses: a: 5 must be a string, not int",
+    "Network.create('bad', config_from=5)": "config_from: 5 must be a string, not int",
+    "Network.create('bad', config_from=elsewhere)": "is of the host /run/elsewhere, and not of",
     "Network.create(5)": "name: 5 must be a string, not int",
-    "Host(root=5)": "root: 5 must be a path",
+    "Host(root=5)": "root: 5 must be a string or a path, not int",
+    "Host(root='')": "root: '' must be a path, or None for the default",
 }
 
 
 def test_what_is_refused_is_refused_by_name(host: Machine) -> None:
     """CV1, CV3: one sentence that names the value and what would be right; nothing has changed."""
-    host.python(_MADE + "Network.create('away', host=Host('/run/elsewhere'))")
+    host.python(
+        _MADE
+        + "away = Host('/run/elsewhere')\n"
+        + "Network.create('away', host=away)\n"
+        + "Container.create('true', name='far', network='none', host=away)\n"
+    )
     before = host.snapshot()
     calls = {f"Container.run('sleep', '5', {flags})": words for flags, words in REFUSED.items()}
     program = """
@@ -193,6 +256,7 @@ from netyard import *
 host = Host()
 net, box = Network.get("net"), Container.get("box")
 elsewhere = Network.get("away", host=Host("/run/elsewhere"))
+far = Container.get("far", host=Host("/run/elsewhere"))
 told = {}
 for call in json.load(sys.stdin):
     try:
@@ -442,10 +506,19 @@ follower.join(60)
 assert [each.action for each in seen] == [
     "create", "connect", "connect", "disconnect", "disconnect", "destroy"
 ], [each.action for each in seen]
-told = [each.action for each in host.events(follow=False, filters=f"container={short.id}")]
+told = [each.action for each in host.events(follow=False, filters="container=short")]
 assert sorted(told) == ["connect", "create", "destroy", "die", "disconnect", "start"], told
+assert told == [each.action for each in host.events(follow=False, filters=f"container={short.id}")]
+joined = next(host.events(follow=False, filters=["container=short", "event=connect"]))
+assert set(joined.attributes) == {"container", "name", "type"}, "as Docker tells it, and no more"
 assert told[0] == "create" and told[-1] == "destroy"
 assert list(host.events(since=death.time_ns / 1e9 + 3600, follow=False)) == []
+with host.events() as closable:
+    threading.Timer(0.3, closable.close).start()
+    assert list(closable) == [], "who waits for the next finds the end"
+with host.events(since="1h") as half:
+    assert next(half).action == "create"
+assert next(half, None) is None
 before = list(host.events(until=death.time, follow=False, filters=["event=die", "event=start"]))
 assert [each.name for each in before] == ["box", "short", "short"][: len(before)], before
 print("held")
@@ -457,6 +530,8 @@ def test_events_are_followed(host: Machine) -> None:
     """As ``netyard events`` does, from the call on, as values."""
     assert host.python(_EVENTS) == "held"
     lines = host.ny("events", "--since", "1h", "--until", "0s", "--filter", "container=short")
+    told = {"Type", "Action", "Actor", "scope", "time", "timeNano"}
+    assert all(set(json.loads(line)) == told for line in lines.splitlines())
     assert [json.loads(line)["Action"] for line in lines.splitlines()][-1] == "destroy"
 
 

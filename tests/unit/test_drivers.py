@@ -51,7 +51,9 @@ def test_a_package_is_found_by_its_entry_point(site: Site) -> None:
 
 def test_a_name_nobody_offers_is_told_with_those_there_are(site: Site) -> None:
     site.add("mine_pkg", {"mine": "mine_pkg:Mine"}, MINIMAL)
-    with pytest.raises(NotFound, match=r"no driver 'main'; known are bridge, .*, mine, "):
+    with pytest.raises(
+        NotFound, match=r"no driver 'main'; known are bridge, ipvlan, .*, mine, overlay$"
+    ):
         registry.driver("main")
     with pytest.raises(DriverError, match=r"driver 'odd' of network 'net1' is not installed") as it:
         registry.driver_of(_NETWORK)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import errno
 import os
 import pickle
+import re
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +189,41 @@ def test_errors_survive_copies(kind: type[errors.NetyardError]) -> None:
         assert described(other) == described(error)
 
 
+class Unwilling:
+    """What `pickle` cannot take, as one that holds a lock or a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise RuntimeError("never")
+
+    def __repr__(self) -> str:
+        return "<unwilling>"
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (Unwilling(), "<unwilling>"),
+        ({"net": Unwilling()}, "{'net': <unwilling>}"),
+        (threading.Lock(), "<unlocked _thread.lock"),
+        (lambda: None, "<function <lambda> at"),
+    ],
+    ids=["refuses", "within", "lock", "lambda"],
+)
+def test_errors_with_any_value_survive_copies(value: object, seen: str) -> None:
+    """What was refused may be what cannot be pickled; then what it looked like is kept."""
+    error = errors.Invalid("it is so", field="network", value=value, hint="do this")
+    assert copy.copy(error).value is value
+    both = errors.Several([error, errors.Conflict("two", holder="web")])
+    for other in (
+        pickle.loads(pickle.dumps(error)),
+        copy.deepcopy(error),
+        pickle.loads(pickle.dumps(both)).errors[0],
+    ):
+        assert (type(other), str(other)) == (errors.Invalid, "it is so")
+        assert (other.field, other.hint, other.kind) == ("network", "do this", "invalid")
+        assert other.value.startswith(seen)
+
+
 def described(error: errors.NetyardError) -> dict[str, Any]:
     """All there is to an error, and to those in it."""
     values = {name: getattr(error, name, None) for name in dir(error) if name[:2] != "__"}
@@ -218,3 +257,29 @@ def test_several() -> None:
         errors.raise_all([one, errors.Conflict("two")])
     assert str(caught.value) == "one\ntwo"
     assert caught.value.kind == "invalid"
+
+
+# What is printed speaks of programs, containers and packets in the field's terms.
+_NO_TERMS = re.compile(
+    r"\b(who|whom|whoever|nobody|somebody|someone|doors?|judged?)\b|wire to wire", re.IGNORECASE
+)
+_PACKAGE = Path(errors.__file__).parent
+
+
+def _texts(source: Path) -> list[str]:
+    """The texts in a file but for docstrings: messages, hints, help, comments of firewall rules."""
+    tree = ast.parse(source.read_text())
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare
+    ]
+
+
+def test_what_is_printed_is_technical_english() -> None:
+    # Migrations are never edited, and never shown.
+    sources = [each for each in _PACKAGE.rglob("*.py") if each.name != "schema.py"]
+    assert len(sources) > 100
+    found = {each.name: [*filter(_NO_TERMS.search, _texts(each))] for each in sources}
+    assert {name: texts for name, texts in found.items() if texts} == {}

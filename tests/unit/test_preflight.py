@@ -269,11 +269,11 @@ def test_make_test_needs_more(tmp_path: Path) -> None:
         "apt-get": None,
     }
     assert Machine(tmp_path / "poor", FEDORA, poor).lacks("test") == [
-        'root is needed, for namespaces and Debian packages: sudo env "PATH=$PATH" "HOME=$HOME" make test',
+        'root is needed, for namespaces and to install packages: sudo env "PATH=$PATH" "HOME=$HOME" make test',
         "this Rust comes without cargo fmt, cargo clippy, AddressSanitizer: "
         f"sudo dnf install curl && {RUSTUP}",
         "make test installs what tests need with apt-get, and there is none here: "
-        "use Debian, or make build check test-unit",
+        "use Debian or Ubuntu, or make build check test-unit",
     ]
     no_clippy = {
         "cargo": 'case "$1" in clippy) exit 101 ;; *) echo "cargo 1.86.0" ;; esac',
@@ -318,3 +318,22 @@ def test_minimum_of_rust_is_that_of_the_crates() -> None:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
+
+
+@pytest.mark.parametrize(
+    ("os_release", "kernel"),
+    [
+        (BOOKWORM, "linux-image-amd64"),
+        (TRIXIE, "linux-image-amd64"),
+        (NOBLE, "linux-image-generic"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', "linux-image-generic"),
+    ],
+)
+def test_the_kernel_is_one_that_the_distribution_has(
+    tmp_path: Path, os_release: str, kernel: str
+) -> None:
+    """apt-get installs none of the packages if it does not know one of them."""
+    (tmp_path / "os-release").write_text(os_release)
+    command = ["make", "-n", "packages", f"OS_RELEASE={tmp_path}/os-release"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"linux-image-\S+", shown) == [kernel]

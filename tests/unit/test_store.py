@@ -15,6 +15,7 @@ import pytest
 
 from netyard.errors import StoreError
 from netyard.state import connection
+from netyard.state.held_events import HeldEvent
 from netyard.state.records import (
     ContainerRecord,
     EndpointRecord,
@@ -23,8 +24,8 @@ from netyard.state.records import (
     in_rows,
 )
 from netyard.state.schema import MIGRATIONS
-from netyard.state.store import Store
-from netyard.values.spec import ContainerSpec, NetworkRequest
+from netyard.state.store import _UNFINISHED, Store
+from netyard.values.spec import ContainerSpec, JoinRequest
 
 
 def _network(name: str) -> NetworkRecord:
@@ -75,6 +76,8 @@ SAMPLES: dict[str, Any] = {
     "NetworkState": "ready",
     "EndpointState": "up",
     "Iterable[str]": ["x"],
+    "HeldEvent": HeldEvent(1, "{}"),
+    "Iterable[HeldEvent]": [HeldEvent(1, "{}")],
     "Iterable[Publication]": [PUBLICATION],
 }
 METHODS = [
@@ -86,7 +89,7 @@ METHODS = [
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains_what_the_store_refuses(tmp_path: Path, name: str) -> None:
-    """SQLite's errors are none of the callers' business: here, that the store is closed."""
+    """SQLite's errors are none of the callers' business: here, that its connection is closed."""
     store = Store(tmp_path / "db", create=True)
     method = getattr(store, name)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -96,13 +99,23 @@ def test_every_method_explains_what_the_store_refuses(tmp_path: Path, name: str)
         if each.kind in positional
     ]
     columns = {"state": "up"} if name.startswith("update_") else {}
-    store.close()
+    store._db.close()
     with pytest.raises(StoreError, match=f"the store {tmp_path}/db cannot be used: .*closed"):
         result = method(*arguments, **columns)
         if isinstance(result, AbstractContextManager):
             result.__enter__()
         elif isinstance(result, Iterator):
             list(result)
+
+
+def test_a_closed_one_says_so(tmp_path: Path) -> None:
+    """And what to do instead."""
+    store = Store(tmp_path / "db", create=True)
+    store.close()
+    with pytest.raises(StoreError, match=f"the Host of {tmp_path} is closed") as told:
+        store.networks()
+    assert told.value.hint == "open another, as Host(root=...)"
+    store.close()
 
 
 def test_all_methods_are_tried() -> None:
@@ -215,7 +228,7 @@ def test_specs_come_back_as_they_were() -> None:
     """JSON and back."""
     spec = ContainerSpec(
         command=("a", "b"),
-        networks=(NetworkRequest(network="n", aliases=("x",)),),
+        networks=(JoinRequest(network="n", aliases=("x",)),),
         add_hosts=(("db", "10.0.0.1"),),
         labels={"k": "v"},
         capabilities=3,
@@ -259,6 +272,30 @@ def test_a_store_of_the_first_version_goes_on(tmp_path: Path) -> None:
     store.close()
 
 
+def test_interrupted_containers_of_an_older_store_are_found_by_their_index(tmp_path: Path) -> None:
+    """Every command asks for them: with thousands of containers it must not read all."""
+    db = sqlite3.connect(tmp_path / "db")
+    for script in MIGRATIONS[:7]:
+        db.executescript(script)
+    for name, state in (("a", "running"), ("b", "starting"), ("c", "removing")):
+        db.execute(
+            "INSERT INTO containers (id, name, kind, created, spec, state) "
+            "VALUES (?, ?, 'run', '', '{}', ?)",
+            (name, name, state),
+        )
+    db.execute("PRAGMA user_version=7")
+    db.commit()
+    db.close()
+    store = Store(tmp_path / "db", create=False)
+    assert sorted(store.unfinished().containers) == ["b", "c"]
+    store.close()
+    db = sqlite3.connect(tmp_path / "db")
+    plan = db.execute(f"EXPLAIN QUERY PLAN {_UNFINISHED}", ("publishing",)).fetchall()
+    used = " ".join(str(row[3]) for row in plan)
+    assert "containers_unfinished" in used and "endpoints_unfinished" in used, used
+    db.close()
+
+
 def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:
     """What is cut out is a row of its own, and the rest is as it was."""
     store = Store(tmp_path / "db", create=True)
@@ -289,7 +326,7 @@ def test_events_are_read_in_order(tmp_path: Path) -> None:
     assert seen is not None
     assert two.has_changed(seen) is None
     for number in range(3):
-        one.add_event(number, f'{{"n": {number}}}')
+        one.add_event(HeldEvent(number, f'{{"n": {number}}}'))
     assert two.has_changed(seen) is not None
     assert [body for _, _, body in two.events_after(1)] == ['{"n": 1}', '{"n": 2}']
     assert two.last_event() == 3

@@ -87,6 +87,9 @@ def test_loggers_are_named_by_their_room() -> None:
         (house.arrows_up, {"drivers/registry.py": "OWN = 'netyard.networks.planning:plan'\n"}),
         (house.arrows_up, {"networks/devices.py": "import netyard.endpoints.plan\n"}),
         (house.arrows_up, {"networks/devices.py": "from netyard import Host\n"}),
+        (house.arrows_up, {"networks/devices.py": "import netyard\ndef f(x: netyard.Host): 0\n"}),
+        (house.arrows_up, {"api/network.py": "from netyard import Host\n"}),
+        (house.arrows_up, {"api/network.py": "import netyard\ndef f(): netyard.Host\n"}),
         (
             house.circles,
             {
@@ -118,6 +121,7 @@ def test_rules_can_fail(
 ) -> None:
     """Each finds what is planted, and nothing in the same house without it."""
     others = {"state/root.py": "", "endpoints/plan.py": "", "api/host.py": ""}
+    others |= {"api/endpoint.py": "import netyard\ndef f(x: netyard.Host) -> netyard.Host: 0\n"}
     others |= {"firewall/table.py": "", "networks/planning.py": "", "state/store.py": ""}
     assert not rule(house.planted(tmp_path / "before", others))
     assert rule(house.planted(tmp_path / "after", others | files))

@@ -13,8 +13,9 @@ from netyard import errors
 from netyard.lifecycle import validate
 from netyard.options import common as common_options
 from netyard.options import endpoint as endpoint_options
+from netyard.options import parent as parent_options
 from netyard.resolver import files
-from netyard.runtime import users
+from netyard.runtime import process, users
 from netyard.values import filters, parse, ports
 
 # Any text, and text of the letters that mean something, which goes deeper.
@@ -30,6 +31,10 @@ TEXTS = st.one_of(
         ),
         max_size=12,
     ).map("".join),
+    # More digits than Python makes a number of, and what stands between them.
+    st.lists(st.sampled_from(["9" * 5000, "80", ":", "-", "/", "=", "exited"]), max_size=5).map(
+        "".join
+    ),
 )
 PARSERS: dict[str, Callable[[str], object]] = {
     "publish": ports.parse_publish,
@@ -43,6 +48,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "interface sysctls": partial(endpoint_options.parse_interface_sysctls, ifname="eth0"),
     "moment": partial(filters.parse_moment, "--since"),
     "user": partial(users.parse_user, rootfs=""),
+    "number": partial(common_options.number, 68, 65535, "--opt"),
+    "VLAN": parent_options.parse_vlan,
+    "signal": partial(process.signal_number, "--signal"),
     "ifname": partial(common_options.parse_ifname, "--opt"),
     "address": partial(parse.parse_address, "--ip"),
     "subnet": partial(parse.parse_subnet, "--subnet"),

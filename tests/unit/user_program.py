@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from netyard import (
     DriverError,
     Endpoint,
     Event,
+    EventStream,
     Execution,
     Exhausted,
     Forbidden,
@@ -74,11 +75,13 @@ def networks(host: Host) -> Network:
     found: list[Network] = Network.list(filters="driver=bridge", host=host)
     assert made in host.networks.list(filters=["name=front"]) and set(found)
     assert Network.get("front", host=host) == host.networks.get(made.id)
+    kept = Network.create("kept", config_only=True, subnet=ip_network("172.30.0.0/16"), host=host)
+    Network.create("from-kept", config_from=kept, gateway=[ip_address("172.30.0.1")], host=host)
     names: tuple[str, ...] = (made.id, made.name, made.driver, made.parent, *made.warnings())
     print(names, made.inspect(verbose=True)["Name"], host.networks.prune(filters="until=24h"))
     with Network.create("short-lived") as net:
-        assert isinstance(net.host, Host)
-        return net
+        owner: Host = net.host
+        return owner.networks.get(net.name)
 
 
 def started(*command: str, **settings: Unpack[ContainerSettings]) -> Container:
@@ -106,6 +109,15 @@ def containers(host: Host, net: Network) -> Container:
     )
     box: Container = host.containers.create("sleep", "600", network=net, ip6="fd00::9")
     host.containers.run(Path("/bin/true"), auto_remove=True)
+    beside = NetworkRequest(
+        net,
+        ip=ip_address("172.28.0.10"),
+        link_local_ips=[ip_address("169.254.9.9"), "fe80::9"],
+        driver_opts={"com.docker.network.endpoint.ifname": "lan", "org.example.x": 1},
+        links=[box, "web:www"],
+    )
+    Container.run("true", network=[beside], host=web.host)
+    Container.run("true", network=web, links=box, ip=ip_address("172.28.0.11"))
     started("true", network="none")
     place: AdoptSettings = {"netns": Path("/run/netns/lab"), "network": net}
     lab = host.containers.adopt("lab", **place)
@@ -122,6 +134,7 @@ def connections(net: Network, web: Container) -> None:
     four: IPv4Address | None = made.ip
     six: IPv6Address | None = made.ip6
     net.connect("box", link_local_ips=["169.254.9.9"], links="web:www", ip=four, ip6=six)
+    net.connect("box", ip=ip_address("172.28.0.21"), ip6=ip_address("fd00::2"), links=[web])
     print(made.network, made.container, made.ifname, made.host_ifname, made.mac, made.aliases)
     print(made.link_local_ips, made.gw_priority, dict(made.options), made.is_up, made.id)
     assert made in net.endpoints() and made in set(web.endpoints())
@@ -147,9 +160,13 @@ def commands(web: Container) -> bytes:
     done: subprocess.CompletedProcess[bytes] = web.exec(
         Path("/usr/bin/sort"), "-r", input=b"a\nb\n", timeout=5, workdir=Path("/"), user="nobody"
     )
+    web.exec("cat", input=bytearray(b"a"))
+    web.exec("cat", input=memoryview(b"a"))
     with web.popen("cat", environment={"N": 1}) as cat:
         running: Execution = cat
         running.stdin.write(done.stdout)
+        running.stdin.write(bytearray(done.stdout))
+        running.stdin.write(memoryview(done.stdout))
         running.stdin.close()
         chunks: list[Output] = list(running)
         status: int | None = running.returncode
@@ -168,6 +185,9 @@ def lines(web: Container) -> Iterator[LogRecord]:
 
 def happenings(host: Host) -> list[Event]:
     """What has happened, and what does."""
+    with host.events(filters="container=web") as stream:
+        followed: EventStream = stream
+        followed.close()
     for event in host.events(filters=["type=container", "event=die"], until="2026-11-25T10:00:00Z"):
         print(event.time.isoformat(), event.name, event.id, event.attributes.get("exitCode"))
     return list(host.events(since=datetime(2026, 1, 1), follow=False, filters="type=network"))

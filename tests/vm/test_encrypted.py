@@ -168,8 +168,8 @@ def test_firewalls_of_the_hosts(pair: Cluster) -> None:
     web, client = run(alpha, "web", "net"), run(beta, "client", "net")
     wait_for(lambda: client.ping("web"))
     assert web.ping("client")
-    assert "lets in the tunnel" in alpha.ny("doctor")
-    assert "firewalld lets in the tunnel" in beta.ny("doctor")
+    assert "accepts the tunnel" in alpha.ny("doctor")
+    assert "firewalld accepts the tunnel" in beta.ny("doctor")
     alpha.run("ufw", "reload")
     firewalls.reload_firewalld(beta)
     for machine in pair.hosts:

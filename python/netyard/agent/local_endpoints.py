@@ -18,9 +18,9 @@ from netyard.cluster.registry import Registry
 from netyard.errors import ClusterError, NetyardError
 from netyard.lifecycle.readdress import give_new_addresses
 from netyard.resolver import names
+from netyard.state.flock import locked
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord, NetworkRecord
-from netyard.state.root import locked
 from netyard.state.store import Store
 from netyard.values.membership import Membership
 from netyard.values.parse import Address

@@ -5,6 +5,9 @@
 - Addresses and subnets: a string, or an object of `ipaddress`.
 - Paths: a string, or an object such as `pathlib.Path`.
 - Options: values may be strings, whole numbers, ``True`` or ``False``.
+- Strings are text: without NUL characters, and nothing that UTF-8 cannot encode. Paths and words of
+  a command may be what Python makes of names of files in other encodings.
+- Whole numbers are of at most 64 bits.
 
 What a value must look like beyond its type is checked by those that use it. Each complaint names
 the parameter, the value and what would be right.
@@ -18,34 +21,76 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeVar
 
-from netyard.errors import Invalid
-from netyard.values.spec import NetworkRequest
+from netyard.errors import Invalid, shown
 
 _ADDRESSES = (IPv4Address, IPv6Address)
 _SUBNETS = (IPv4Network, IPv6Network)
 _TYPES = (*_ADDRESSES, *_SUBNETS)
+# Thirty years: what is longer is without end, and more than clocks and polls take.
+_SECONDS_MAX = 1e9
 
 T = TypeVar("T")
 
 
 def refuse(name: str, value: object, right: str) -> Invalid:
     """The complaint about a value of a wrong type."""
-    shown = f"{name}: {value!r} must be {right}, not {type(value).__name__}"
-    return Invalid(shown, field=name.partition(":")[0], value=value)
+    sentence = f"{name}: {shown(value)} must be {right}, not {type(value).__name__}"
+    return Invalid(sentence, field=_field(name), value=value)
+
+
+def _field(name: str) -> str:
+    """The parameter of a value within it, such as ``labels: tier``."""
+    return name.partition(":")[0]
 
 
 def text(name: str, value: str) -> str:
     """A string."""
     if not isinstance(value, str):
         raise refuse(name, value, "a string")
-    if "\0" in value:
-        raise Invalid(f"{name}: {value!r} must not hold a NUL character", field=name, value=value)
+    _refuse_nul(name, value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Invalid(
+            f"{name}: {value!r} must be text, and half of a surrogate pair is none",
+            field=_field(name),
+            value=value,
+        ) from None
     return value
+
+
+def file_text(name: str, value: str) -> str:
+    """A string that the kernel is given: text, or a name of a file in whatever encoding."""
+    _refuse_nul(name, value)
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise Invalid(
+            f"{name}: {value!r} must be text, or what os.fsdecode() makes of bytes",
+            field=_field(name),
+            value=value,
+        ) from None
+    return value
+
+
+def _refuse_nul(name: str, value: str) -> None:
+    if "\0" in value:
+        raise Invalid(
+            f"{name}: {value!r} must not hold a NUL character", field=_field(name), value=value
+        )
 
 
 def optional_text(name: str, value: str | None) -> str | None:
     """A string, or nothing."""
     return None if value is None else text(name, value)
+
+
+def optional_word(name: str, value: str | None) -> str | None:
+    """A string that says something, or nothing."""
+    if value == "":
+        sentence = f"{name}: '' must be None, or left out, if none is wanted"
+        raise Invalid(sentence, field=_field(name), value=value)
+    return optional_text(name, value)
 
 
 def flag(name: str, value: bool) -> bool:
@@ -65,24 +110,27 @@ def whole(name: str, value: int, least: int | None = None) -> int:
     right = "a whole number" if least is None else f"a whole number from {least} on"
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(name, value, right)
+    if not -(2**63) <= value < 2**63:
+        sentence = f"{name}: {shown(value)} must be {right}, of at most 64 bits"
+        raise Invalid(sentence, field=_field(name), value=value)
     if least is not None and value < least:
-        raise Invalid(f"{name}: {value} must be {right}", field=name, value=value)
+        raise Invalid(f"{name}: {value} must be {right}", field=_field(name), value=value)
     return value
 
 
 def seconds(name: str, value: float) -> float:
-    """A length of time."""
+    """A length of time; a very long one is without end."""
     right = "a number of seconds, 0 or more"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refuse(name, value, right)
-    if not (math.isfinite(value) and value >= 0):
-        raise Invalid(f"{name}: {value} must be {right}", field=name, value=value)
-    return value
+    if not 0 <= value < math.inf:
+        raise Invalid(f"{name}: {shown(value)} must be {right}", field=name, value=value)
+    return min(value, _SECONDS_MAX)
 
 
 def address(name: str, value: str | IPv4Address | IPv6Address | None) -> str | None:
     """An IP address as a string, or nothing."""
-    return str(value) if isinstance(value, _ADDRESSES) else optional_text(name, value)
+    return str(value) if isinstance(value, _ADDRESSES) else optional_word(name, value)
 
 
 def path(name: str, value: str | os.PathLike[str]) -> str:
@@ -90,7 +138,7 @@ def path(name: str, value: str | os.PathLike[str]) -> str:
     found = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(found, str):
         raise refuse(name, value, "a string or a path")
-    return text(name, found)
+    return file_text(name, found)
 
 
 def user(value: str | int, rootfs: str) -> str:
@@ -105,7 +153,7 @@ def user(value: str | int, rootfs: str) -> str:
 
 def words(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     """One word or several."""
-    return _several(name, value, text)
+    return several(name, value, text)
 
 
 def addresses(
@@ -121,15 +169,14 @@ def addresses(
     if isinstance(value, _TYPES):
         return (str(value),)
 
-    def shown(name: str, each: object) -> str:
+    def written(name: str, each: object) -> str:
         return str(each) if isinstance(each, _TYPES) else text(name, each)  # type: ignore[arg-type]
 
-    return _several(name, value, shown)
+    return several(name, value, written)
 
 
-def _several(
-    name: str, value: str | Iterable[T], check: Callable[[str, T], str]
-) -> tuple[str, ...]:
+def several(name: str, value: str | Iterable[T], check: Callable[[str, T], str]) -> tuple[str, ...]:
+    """One word, or several of what a check makes words of."""
     if isinstance(value, str):
         return (text(name, value),)
     # First what it nearly always is: to ask whether something is a mapping takes longer.
@@ -143,18 +190,18 @@ def _several(
 def command(given: tuple[str | os.PathLike[str], ...]) -> tuple[str, ...]:
     """A program and its arguments."""
     found = []
-    for number, word in enumerate(given, start=1):
-        shown = os.fspath(word) if isinstance(word, os.PathLike) else word
-        if isinstance(shown, list | tuple):
+    for number, each in enumerate(given, start=1):
+        word = os.fspath(each) if isinstance(each, os.PathLike) else each
+        if isinstance(word, list | tuple):
             raise Invalid(
-                f"command: {shown!r} is a {type(shown).__name__}: give its words one by one, as in "
-                "('ping', '-c1', 'web')",
+                f"command: {shown(word)} is a {type(word).__name__}: give its words one by one, "
+                "as in ('ping', '-c1', 'web')",
                 field="command",
-                value=word,
+                value=each,
             )
-        if not isinstance(shown, str):
-            raise refuse(f"command: word {number}", word, "a string or a path")
-        found.append(text(f"command: word {number}", shown))
+        if not isinstance(word, str):
+            raise refuse(f"command: word {number}", each, "a string or a path")
+        found.append(file_text(f"command: word {number}", word))
     return tuple(found)
 
 
@@ -169,16 +216,16 @@ def options(
     """Names and settings; how ``True`` is written says how ``False`` is."""
     false = {"true": "false", "1": "0"}[true]
 
-    def shown(name: str, each: str | int | bool) -> str:
+    def written(name: str, each: str | int | bool) -> str:
         if isinstance(each, bool):
             return true if each else false
         if isinstance(each, int):
-            return str(each)
+            return str(whole(name, each))
         if not isinstance(each, str):
             raise refuse(name, each, "a string, a whole number, True or False")
         return text(name, each)
 
-    return _mapped(name, value, shown)
+    return _mapped(name, value, written)
 
 
 def addresses_by_name(
@@ -193,20 +240,20 @@ def environment(
 ) -> tuple[str, ...]:
     """Variables, as ``NAME=VALUE`` words."""
 
-    def shown(name: str, each: str | int | os.PathLike[str]) -> str:
+    def written(name: str, each: str | int | os.PathLike[str]) -> str:
         if isinstance(each, bool):
             # "true", "True", "1" and "yes": each is what some program wants.
             raise Invalid(
                 f"{name}: {each} must be the word that the program wants, such as '1' or 'true'",
-                field=name,
+                field=_field(name),
                 value=each,
             )
         found = os.fspath(each) if isinstance(each, os.PathLike) else each
         if not isinstance(found, str | int):
             raise refuse(name, each, "a string, a whole number or a path")
-        return text(name, str(found))
+        return file_text(name, str(found if isinstance(found, str) else whole(name, found)))
 
-    found = _mapped(name, value, shown)
+    found = _mapped(name, value, written, of_key=_file_word)
     for each in found:
         if not each or "=" in each:
             raise Invalid(
@@ -217,36 +264,19 @@ def environment(
     return tuple(f"{key}={each}" for key, each in found.items())
 
 
-def request(
-    network: str,
-    ip: str | IPv4Address | None,
-    ip6: str | IPv6Address | None,
-    mac_address: str | None,
-    aliases: str | Iterable[str],
-    link_local_ips: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address],
-    driver_opts: Mapping[str, str | int | bool] | None,
-    gw_priority: int,
-    links: str | Iterable[str],
-) -> NetworkRequest:
-    """What one network is to be joined with; in the order of a `NetworkRequest`."""
-    return NetworkRequest(
-        network=text("network", network),
-        ip=address("ip", ip),
-        ip6=address("ip6", ip6),
-        mac_address=optional_text("mac_address", mac_address),
-        aliases=words("aliases", aliases),
-        link_local_ips=addresses("link_local_ips", link_local_ips),
-        driver_opts=options("driver_opts", driver_opts),
-        gw_priority=whole("gw_priority", gw_priority),
-        links=words("links", links),
-    )
+def _file_word(name: str, value: str) -> str:
+    return file_text(name, value) if isinstance(value, str) else text(name, value)
 
 
 def _mapped(
-    name: str, value: Mapping[str, T] | None, check: Callable[[str, T], str]
+    name: str,
+    value: Mapping[str, T] | None,
+    check: Callable[[str, T], str],
+    *,
+    of_key: Callable[[str, str], str] = text,
 ) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise refuse(name, value, "a mapping such as {'name': 'value'}")
-    return {text(name, key): check(f"{name}: {key}", each) for key, each in value.items()}
+    return {of_key(name, key): check(f"{name}: {key}", each) for key, each in value.items()}

@@ -1,4 +1,4 @@
-"""Hosts as members of a cluster: joining, leaving, who is there."""
+"""Hosts as members of a cluster: joining, leaving, listing them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import netyard
 import netyard._core as _core
 from netyard.api import arguments
 from netyard.errors import Conflict, Invalid, NotFound, StoreError
@@ -15,7 +16,6 @@ from netyard.ipc import agent, cluster
 from netyard.networks import devices
 from netyard.state import config
 from netyard.state.cluster_settings import with_host_name
-from netyard.state.root import Root
 from netyard.values.membership import KEY, LEASE_SECONDS, Access, Membership, parse
 
 
@@ -47,7 +47,7 @@ class Members:
         >>> Network.create("shared", driver="overlay", host=host)
     """
 
-    def __init__(self, host: Root) -> None:
+    def __init__(self, host: netyard.Host) -> None:
         self._host = host
 
     def join(
@@ -197,6 +197,7 @@ class Members:
             >>> host.members.get("other-host").address
             '10.0.0.8'
         """
+        arguments.text("wanted", wanted)
         for each in self.list():
             if wanted == each.name or (wanted and each.id.startswith(wanted)):
                 return each

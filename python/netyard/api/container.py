@@ -11,11 +11,12 @@ import signal
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
-from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import arguments, specify
 from netyard.api.container_process import ContainerProcess
 from netyard.api.default import chosen
+from netyard.api.hints import Unpack
 from netyard.errors import Conflict, Forbidden, NotFound
 from netyard.ipc import agent
 from netyard.lifecycle.create import check_container_name, make_container
@@ -23,14 +24,6 @@ from netyard.lifecycle.lookup import find_container, refreshed_container
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import discard_container, running_joiners
 from netyard.state import events
-from netyard.state.root import Root
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from netyard.api.network import Network
-    from netyard.api.settings import ContainerSettings
-    from netyard.values.spec import NetworkRequest
 
 _KILL_SECONDS = 10.0
 
@@ -46,7 +39,7 @@ class Container(ContainerProcess):
     one of ``ipaddress`` is as good as a string; where a path is taken, one of ``pathlib``.
 
     Attributes:
-        host: The host it is of: at run time a `netyard.Host`.
+        host: The host it is of.
 
     Example:
         >>> with Container.run("redis-server", name="redis", network="my-net") as redis:
@@ -64,16 +57,20 @@ class Container(ContainerProcess):
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
         # networks
-        network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest] = (),
-        ip: str | IPv4Address | None = None,
-        ip6: str | IPv6Address | None = None,
+        network: str
+        | netyard.Network
+        | netyard.Container
+        | netyard.NetworkRequest
+        | Iterable[str | netyard.Network | netyard.Container | netyard.NetworkRequest] = (),
+        ip: str | IPv4Address | IPv6Address | None = None,
+        ip6: str | IPv4Address | IPv6Address | None = None,
         mac_address: str | None = None,
         aliases: str | Iterable[str] = (),
         link_local_ips: str
         | IPv4Address
         | IPv6Address
         | Iterable[str | IPv4Address | IPv6Address] = (),
-        links: str | Iterable[str] = (),
+        links: str | netyard.Container | Iterable[str | netyard.Container] = (),
         # ports
         publish: str | Iterable[str] = (),
         publish_all: bool = False,
@@ -101,7 +98,7 @@ class Container(ContainerProcess):
         cap_drop: str | Iterable[str] = (),
         # life
         auto_remove: bool = False,
-        host: Root | None = None,
+        host: netyard.Host | None = None,
     ) -> Container:
         """Create a container without starting it. Its addresses are reserved from now on.
 
@@ -112,17 +109,18 @@ class Container(ContainerProcess):
             labels: Metadata, names and strings; for filters, and shown by ``inspect``.
             network: What to join, one or several: names or ids, `Network` objects, or a
                 `NetworkRequest` for what is to be so on one network alone. A name may be in
-                Docker's long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words
-                ``host`` (the host's own network), ``none`` (none at all) and ``container:NAME``
-                (that of another container). The default network, ``bridge``, if not given.
+                Docker's long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or ``host`` (the
+                host's own network), ``none`` (none at all), or that of another container: a
+                `Container` object, or ``container:NAME``. The default network, ``bridge``, if not
+                given.
             ip: IPv4 address on the first network; the next free one if not given.
             ip6: IPv6 address on the first network; the next free one if not given.
             mac_address: MAC address on the first network, six octets with ``:`` between them;
                 chosen if not given.
             aliases: Further names on the first network.
             link_local_ips: Further addresses on the first network, of 169.254.0.0/16 or fe80::/10.
-            links: ``CONTAINER[:ALIAS]``: names of others on the first network that it alone
-                resolves.
+            links: Others on the first network that it alone resolves: `Container` objects, or
+                ``CONTAINER[:ALIAS]``.
             publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80``
                 (at a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
             publish_all: Publish each exposed port at a free port of the host.
@@ -183,8 +181,8 @@ class Container(ContainerProcess):
     def run(
         cls,
         *command: str | PathLike[str],
-        host: Root | None = None,
-        **settings: Unpack[ContainerSettings],
+        host: netyard.Host | None = None,
+        **settings: Unpack[netyard.ContainerSettings],
     ) -> Container:
         """Create a container and start it.
 
@@ -217,13 +215,16 @@ class Container(ContainerProcess):
         pid: int | None = None,
         netns: str | PathLike[str] | None = None,
         labels: Mapping[str, str] | None = None,
-        network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest] = (),
-        ip: str | IPv4Address | None = None,
-        ip6: str | IPv6Address | None = None,
+        network: str
+        | netyard.Network
+        | netyard.NetworkRequest
+        | Iterable[str | netyard.Network | netyard.NetworkRequest] = (),
+        ip: str | IPv4Address | IPv6Address | None = None,
+        ip6: str | IPv4Address | IPv6Address | None = None,
         mac_address: str | None = None,
         aliases: str | Iterable[str] = (),
         publish: str | Iterable[str] = (),
-        host: Root | None = None,
+        host: netyard.Host | None = None,
     ) -> Container:
         """Put an existing network namespace on networks.
 
@@ -236,17 +237,14 @@ class Container(ContainerProcess):
             netns: A path to the namespace, such as ``/run/netns/lab`` or ``/proc/1234/ns/net``.
             labels: Metadata, names and strings; for filters, and shown by ``inspect``.
             network: What to join, one or several: names or ids, `Network` objects, or a
-                `NetworkRequest` for what is to be so on one network alone. A name may be in
-                Docker's long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words
-                ``host`` (the host's own network), ``none`` (none at all) and ``container:NAME``
-                (that of another container). The default network, ``bridge``, if not given.
+                `NetworkRequest` for what is to be so on one network alone. The default network,
+                ``bridge``, if not given.
             ip: IPv4 address on the first network; the next free one if not given.
             ip6: IPv6 address on the first network; the next free one if not given.
-            mac_address: MAC address on the first network, six octets with ``:`` between them;
-                chosen if not given.
+            mac_address: On the first network, six octets with ``:`` between them; chosen if not
+                given.
             aliases: Further names on the first network.
-            publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80``
-                (at a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+            publish: Ports to be reached from outside, as `netyard.Container.create` takes them.
             host: Where; the default host if not given.
 
         Raises:
@@ -274,7 +272,7 @@ class Container(ContainerProcess):
     # -- finding ------------------------------------------------------------------------------
 
     @classmethod
-    def get(cls, wanted: str, *, host: Root | None = None) -> Container:
+    def get(cls, wanted: str, *, host: netyard.Host | None = None) -> Container:
         """A container by what it is called.
 
         Args:
@@ -294,7 +292,11 @@ class Container(ContainerProcess):
 
     @classmethod
     def list(
-        cls, *, all: bool = False, filters: str | Iterable[str] = (), host: Root | None = None
+        cls,
+        *,
+        all: bool = False,
+        filters: str | Iterable[str] = (),
+        host: netyard.Host | None = None,
     ) -> list[Container]:
         """Containers, newest first.
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import netyard
 from netyard.api import arguments
-from netyard.errors import NotFound
+from netyard.api.default import check_host
+from netyard.errors import NotFound, StateError
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.unpublished import why_unpublished
 from netyard.state.records import ContainerRecord, Publication, singly
-from netyard.state.root import Root
 from netyard.values import ports
 from netyard.values.spec import ContainerSpec
-
-if TYPE_CHECKING:
-    from netyard.api.endpoint import Endpoint
 
 
 class ContainerBase:
     """What every container is; see `netyard.Container`, which all of them are.
 
     Attributes:
-        host: The host it is of: at run time a `netyard.Host`.
+        host: The host it is of.
     """
 
-    def __init__(self, host: Root, record: ContainerRecord) -> None:
+    host: netyard.Host
+
+    def __init__(self, host: netyard.Host, record: ContainerRecord) -> None:
         self.host = host
         self._id = record.id
 
@@ -35,6 +35,8 @@ class ContainerBase:
             record = self.record
         except NotFound:
             return f"<Container {self.id[:12]} removed>"
+        except StateError:
+            return f"<Container {self.id[:12]}>"
         return f"<Container {record.name} {self.id[:12]} {record.state}>"
 
     def __eq__(self, other: object) -> bool:
@@ -87,7 +89,7 @@ class ContainerBase:
 
     # -- looking ------------------------------------------------------------------------------
 
-    def endpoints(self) -> Sequence[Endpoint]:
+    def endpoints(self) -> Sequence[netyard.Endpoint]:
         """Its interfaces on networks, in the order in which it joined them; there or to be made.
 
         Example:
@@ -133,7 +135,7 @@ class ContainerBase:
             wanted: Ports as for ``publish`` of `netyard.Container.create`.
 
         Returns:
-            Those that are in force now, as of `ports`.
+            Those that are in force now, as of `netyard.Container.ports`.
 
         Raises:
             Invalid: if one is none.
@@ -180,6 +182,20 @@ class ContainerBase:
         from netyard.api.inspect import inspect_container
 
         return inspect_container(self.host, self.record)
+
+
+def link_words(
+    host: netyard.Host, given: str | netyard.Container | Iterable[str | netyard.Container]
+) -> tuple[str, ...]:
+    """What to link to: as typed, or of a container its id, which stays, and the name it has now."""
+
+    def word(name: str, each: str | netyard.Container) -> str:
+        if not isinstance(each, ContainerBase):
+            return arguments.text(name, each)
+        check_host(name, host, each)
+        return f"{each.id}:{each.name}"
+
+    return arguments.several("links", [given] if isinstance(given, ContainerBase) else given, word)
 
 
 def _shown_ports(publications: Iterable[Publication]) -> Sequence[tuple[str, str]]:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import arguments
 from netyard.api.container_base import ContainerBase
-from netyard.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
+from netyard.errors import Conflict, Forbidden, Invalid, NotFound, StartFailed, TimedOut
 from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
@@ -21,11 +22,9 @@ from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
 
-if TYPE_CHECKING:
-    from netyard.runtime.execution import Execution
-    from netyard.runtime.logs import LogRecord
-
 _KILL_SECONDS = 10.0
+_ENDING_SECONDS = 0.5
+_NOT_ENTERED = 125
 
 
 class ContainerProcess(ContainerBase):
@@ -43,6 +42,7 @@ class ContainerProcess(ContainerBase):
             when_listening: Called once they can attach.
 
         Raises:
+            Invalid: for a parameter that is wrong.
             StartFailed: if the command does not start.
             PortInUse: if something else has a host port of it.
             Conflict: if the container whose network it shares does not run.
@@ -53,6 +53,9 @@ class ContainerProcess(ContainerBase):
             >>> web = Container.create("python3", "-m", "http.server", network="my-net")
             >>> web.start()
         """
+        arguments.whole("attached", attached, 0)
+        if not callable(when_listening):
+            raise arguments.refuse("when_listening", when_listening, "a function")
         with self.host.change() as change:
             record = self.record
             if record.kind == "adopted":
@@ -119,10 +122,12 @@ class ContainerProcess(ContainerBase):
 
         Returns:
             The status of its first process; 128 and the number if a signal ended it. That of the
-            last time if it does not run.
+            last time if it does not run; also if it has been removed with its end (``auto_remove``)
+            or since.
 
         Raises:
             TimedOut: if it still runs then; it goes on. Also a `TimeoutError`.
+            NotFound: if it has been removed, and its end is not of the last ten thousand events.
             Invalid: if the timeout is no number of seconds.
             Forbidden: if it is adopted: netyard knows none of its processes.
 
@@ -131,8 +136,11 @@ class ContainerProcess(ContainerBase):
             3
         """
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
-        record = self.record
+            timeout = arguments.seconds("timeout", timeout)
+        try:
+            record = self.record
+        except NotFound:
+            return self._last_status()
         if record.kind == "adopted":
             raise Forbidden(
                 f"container {record.name!r} is adopted: netyard waits for nothing in it"
@@ -145,7 +153,17 @@ class ContainerProcess(ContainerBase):
                     f"container {record.name!r} has not ended within {timeout:g} seconds"
                 )
         ended = finish_container(self.host, record.id)
-        return ended.exit_code if ended else 0
+        # Whoever sees its end first, we or its supervisor, removes what is to be removed with it.
+        return ended.exit_code if ended else self._last_status()
+
+    def _last_status(self) -> int:
+        """The status of one that has been removed."""
+        status = events.last_status(self.host.store, self.id)
+        if status is None:
+            raise NotFound(
+                f"container {self.id[:12]} has been removed, and how it has ended is not known"
+            )
+        return status
 
     # -- further processes --------------------------------------------------------------------
 
@@ -158,13 +176,14 @@ class ContainerProcess(ContainerBase):
         tty: bool = False,
         interactive: bool = False,
         capture: bool = True,
-        input: bytes | None = None,
+        input: bytes | bytearray | memoryview | None = None,
         timeout: float | None = None,
         pass_signals: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one more command in it and wait for it.
 
-        It has a session and streams of its own; what goes to and fro is relayed while it runs.
+        What has not ended in time is killed with its children and theirs, and with what is in its
+        session. A daemon goes on: one that has left both by a session and a parent of its own.
 
         Args:
             command: Program and arguments, a word each.
@@ -175,39 +194,39 @@ class ContainerProcess(ContainerBase):
             interactive: Let it read what we could.
             capture: Collect output; otherwise it goes where ours goes.
             input: What it is to read; nothing if not given.
-            timeout: How many seconds it has; without end if not given.
+            timeout: How many seconds it has, writing or not; without end if not given.
             pass_signals: INT, QUIT, TERM and HUP are for it meanwhile; in the main thread only.
 
         Returns:
             ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
 
         Raises:
-            Conflict: if the container does not run.
+            Conflict: if the container does not run, or is just ending.
             Forbidden: if it is adopted.
-            StartFailed: if the command is not found (127) or cannot be executed (126).
-            TimedOut: if it has not ended in time; it has been killed, with all it has started.
+            StartFailed: if the command is not found (127) or cannot be executed (126), as one whose
+                words or variables are too long.
+            TimedOut: if it has not ended in time; it has been killed, with what it has started.
             Invalid: for a parameter that is wrong.
 
         Example:
             >>> web.exec("sort", input=b"b\\na\\n", timeout=5).stdout
             b'a\\nb\\n'
         """
-        from netyard.runtime import execution
-
         if timeout is not None:
-            arguments.seconds("timeout", timeout)
+            timeout = arguments.seconds("timeout", timeout)
         _check_input(input, tty=tty, interactive=interactive)
         request = self._request(command, environment, workdir, user)._replace(
             tty=arguments.flag("tty", tty), interactive=arguments.flag("interactive", interactive)
         )
-        return execution.run(
-            self.host.layout,
-            request,
-            data=input,
-            timeout=timeout,
-            capture=arguments.flag("capture", capture),
-            pass_signals=_in_main_thread(arguments.flag("pass_signals", pass_signals)),
-        )
+        from netyard.runtime import execution
+
+        shown = arguments.flag("capture", capture)
+        passed = _in_main_thread(arguments.flag("pass_signals", pass_signals))
+        layout = self.host.layout
+        with self._unless_it_ends():
+            return execution.run(
+                layout, request, data=input, timeout=timeout, capture=shown, pass_signals=passed
+            )
 
     def popen(
         self,
@@ -215,7 +234,7 @@ class ContainerProcess(ContainerBase):
         environment: Mapping[str, str | int | os.PathLike[str]] | None = None,
         workdir: str | os.PathLike[str] = "",
         user: str | int = "",
-    ) -> Execution:
+    ) -> netyard.Execution:
         """Start one more command in it, to be read and fed while it runs.
 
         Args:
@@ -228,20 +247,22 @@ class ContainerProcess(ContainerBase):
             The running command: iterate over what it writes, write to its ``stdin``, ``wait``.
 
         Raises:
-            Conflict: if the container does not run.
+            Conflict: if the container does not run, or is just ending.
             Forbidden: if it is adopted.
-            StartFailed: if the command is not found (127) or cannot be executed (126).
+            StartFailed: if the command is not found (127) or cannot be executed (126), as one whose
+                words or variables are too long.
             Invalid: for a parameter that is wrong.
 
         Example:
-            >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
-            ...     for output in tail:
+            >>> with web.popen("ping", "-c3", "db") as ping:
+            ...     for output in ping:
             ...         print(output.stream, output.data)
         """
         from netyard.runtime import execution
 
         request = self._request(command, environment, workdir, user)
-        return execution.started(self.host.layout, request)
+        with self._unless_it_ends():
+            return execution.started(self.host.layout, request)
 
     def _request(
         self,
@@ -285,6 +306,24 @@ class ContainerProcess(ContainerBase):
         """
         return processes_below(self._running().pid)
 
+    @contextmanager
+    def _unless_it_ends(self) -> Iterator[None]:
+        """What cannot be started in a container that is just ending is refused as in an ended one.
+
+        Raises:
+            Conflict: if it ends.
+        """
+        before = self.record
+        try:
+            yield
+        except StartFailed as error:
+            # A container that cannot be entered is about to end if its first process is.
+            patience = _ENDING_SECONDS if error.exit_code == _NOT_ENTERED else 0
+            with Process(before) as process:
+                if not process.wait(patience):
+                    raise
+            raise Conflict(f"container {before.name!r} is not running") from error
+
     def _running(self) -> ContainerRecord:
         record = self.record
         if record.state != "running":
@@ -300,7 +339,7 @@ class ContainerProcess(ContainerBase):
         follow: bool = False,
         since: str | float | datetime | None = None,
         until: str | float | datetime | None = None,
-    ) -> Iterator[LogRecord]:
+    ) -> Iterator[netyard.LogRecord]:
         """What its first process has written, line by line.
 
         Args:
@@ -345,7 +384,9 @@ def _in_main_thread(wanted: bool) -> bool:
     return wanted
 
 
-def _check_input(given: bytes | None, *, tty: bool, interactive: bool) -> None:
+def _check_input(
+    given: bytes | bytearray | memoryview | None, *, tty: bool, interactive: bool
+) -> None:
     if given is None:
         return
     if not isinstance(given, bytes | bytearray | memoryview):

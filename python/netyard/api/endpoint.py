@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
+from netyard.options import parent as parent_options
 from netyard.state.records import EndpointRecord, NetworkRecord
 
 
@@ -23,7 +24,8 @@ class Endpoint(NamedTuple):
         container: Name of the container.
         container_id: Full id of the container.
         ifname: Name of the interface in the container, such as ``eth0``.
-        host_ifname: Name of its other end on the host, where the driver has one; else ``""``.
+        host_ifname: Name of its other end on the host; ``""`` on macvlan and ipvlan, where the host
+            has none.
         mac: MAC address, six octets with ``:`` between them.
         ip: IPv4 address; ``None`` without IPv4, or while a DHCP server has not given one.
         ip6: IPv6 address; ``None`` without IPv6.
@@ -77,6 +79,8 @@ def _remade(values: dict[str, object]) -> Endpoint:
 
 def endpoint_of(container: str, record: EndpointRecord, network: NetworkRecord) -> Endpoint:
     """What users see of a row, of the container of this name."""
+    # Each row has one, in case it is needed.
+    has_other_end = network.driver not in parent_options.KINDS
     return Endpoint(
         id=record.id,
         network=network.name,
@@ -84,7 +88,7 @@ def endpoint_of(container: str, record: EndpointRecord, network: NetworkRecord) 
         container=container,
         container_id=record.container_id,
         ifname=record.ifname,
-        host_ifname=record.host_ifname,
+        host_ifname=record.host_ifname if has_other_end else "",
         mac=record.mac,
         ip=cast("IPv4Address | None", record.address(4)),
         ip6=cast("IPv6Address | None", record.address(6)),

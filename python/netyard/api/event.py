@@ -1,8 +1,9 @@
-"""Something that has happened to a network or a container, as users see it."""
+"""What has happened to networks and containers, as users see it, and how it is followed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -48,6 +49,42 @@ class Event(NamedTuple):
     def __reduce__(self) -> tuple[object, ...]:
         # A read-only view can be neither pickled nor copied.
         return _remade, (*self[:4], dict(self.attributes), *self[5:])
+
+
+class EventStream(Iterator[Event]):
+    """Events as they come: `netyard.Host.events`. As a context manager it closes itself.
+
+    Example:
+        >>> with host.events(filters="event=die") as deaths:
+        ...     for event in deaths:
+        ...         print(event.name, event.attributes["exitCode"])
+    """
+
+    def __init__(self, told: Iterator[dict[str, Any]], closed: threading.Event) -> None:
+        self._told = told
+        self._closed = closed
+
+    def __iter__(self) -> EventStream:
+        return self
+
+    def __next__(self) -> Event:
+        return event_of(next(self._told))
+
+    def close(self) -> None:
+        """Have no more events come, from any thread: who waits for the next finds the end.
+
+        Example:
+            >>> follower = host.events()
+            >>> threading.Timer(60, follower.close).start()
+            >>> print(len(list(follower)))
+        """
+        self._closed.set()
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _remade(

@@ -5,31 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike
 from typing import TYPE_CHECKING
 
+import netyard
 from netyard.api import default
+from netyard.api.hints import Unpack
 from netyard.errors import Invalid
 from netyard.state.layout import Layout
 from netyard.state.root import Root
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from os import PathLike
-
-    from typing_extensions import Unpack
-
-    from netyard.api.cluster import Members
-    from netyard.api.container import Container
-    from netyard.api.event import Event
-    from netyard.api.network import Network
-    from netyard.api.settings import AdoptSettings, ContainerSettings, NetworkSettings
+    import netyard.api.cluster
 
 
 class Host(Root):
     """The networks and containers of one root.
 
     Hosts are equal if their state directory is the same. As a context manager it closes its store
-    at the end; its networks and containers go on.
+    at the end; its networks and containers go on. A child that is forked off can go on with it;
+    what was being changed stays the parent's. Within a block of `batch` a child can only read.
 
     Args:
         root: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
@@ -49,13 +45,17 @@ class Host(Root):
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
-        if root is not None and not isinstance(root, str | os.PathLike):
-            raise Invalid(f"root: {root!r} must be a path", field="root", value=root)
+        if root is not None:
+            from netyard.api import arguments
+
+            root = arguments.path("root", root)
+            if not root:
+                raise Invalid("root: '' must be a path, or None for the default", field="root")
         super().__init__(root)
         self._settle()
 
     def __repr__(self) -> str:
-        return f"<Host {self.layout.root}>"
+        return f"<Host {self.layout.root}{'' if self._is_open else ' closed'}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Host):
@@ -91,7 +91,7 @@ class Host(Root):
         return Containers(self)
 
     @property
-    def members(self) -> Members:
+    def members(self) -> netyard.api.cluster.Members:
         """The cluster this host is in, if it is in one: joined, left, listed."""
         from netyard.api.cluster import Members
 
@@ -104,8 +104,9 @@ class Host(Root):
         Within the block `Network.connect` of running containers plans and returns, addresses and
         all; the interfaces are there at its end, or before whatever else is changed in it, and
         have another name if something else has put an interface of that name into the container
-        meanwhile. So with `Network.disconnect`. If the block raises, nothing of what it has planned
-        is done.
+        meanwhile. So with `Network.disconnect`. If the block raises, what it has made and connected
+        goes, and what it has disconnected is connected again as it was; `Host.events` tells of
+        none of it. What has ended or been removed in it stays so.
 
         Raises:
             KernelError: if the kernel refuses one of them; then none is done.
@@ -124,7 +125,8 @@ class Host(Root):
             change.batch = batch = Batch(change)
             try:
                 yield
-                batch.flush()
+                if not change.is_of_parent:
+                    batch.flush()
             except BaseException as error:
                 batch.abandon(error)
                 raise
@@ -138,7 +140,7 @@ class Host(Root):
         until: str | float | datetime | None = None,
         filters: str | Iterable[str] = (),
         follow: bool = True,
-    ) -> Iterator[Event]:
+    ) -> netyard.EventStream:
         """What happens to networks and containers, as ``netyard events`` shows it.
 
         It begins with the call, not with the first event that is asked for: what is done in between
@@ -150,9 +152,14 @@ class Host(Root):
                 on, or without ``follow`` with the oldest.
             until: End at this time, which may be to come.
             filters: ``KEY=VALUE`` words: ``type`` (``network``, ``container``), ``event``
-                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). The same
-                key twice means either, different keys mean both. One string is one word.
-            follow: Wait for those that come; otherwise end with the latest.
+                (``create``, ``die``, …), ``container`` and ``network`` (a name or an id). Those of
+                a container are also those of networks that it is connected to and disconnected
+                from. The same key twice means either, different keys mean both. One string is one
+                word.
+            follow: Wait for those that come, until it is closed; otherwise end with the latest.
+
+        Returns:
+            An iterator that can be closed, by another thread too, or used in a ``with`` block.
 
         Raises:
             Invalid: for a time or a filter that is none, at the call.
@@ -161,18 +168,22 @@ class Host(Root):
             >>> for event in host.events(filters=["type=container", "event=die"]):
             ...     print(event.name, event.attributes["exitCode"])
         """
+        import threading
+
         from netyard.api import arguments
-        from netyard.api.event import event_of
+        from netyard.api.event import EventStream
         from netyard.lifecycle.event_stream import follow_events
 
+        closed = threading.Event()
         told = follow_events(
             self,
             since=since,
             until=until,
             filters=arguments.words("filters", filters),
             follow=arguments.flag("follow", follow),
+            closed=closed,
         )
-        return map(event_of, told)
+        return EventStream(told, closed)
 
     def _finish_interrupted(self) -> None:
         """See `Root._finish_interrupted`."""
@@ -187,7 +198,7 @@ class Host(Root):
         recover.reload(self)
 
     @classmethod
-    def _again(cls, before: Root | None) -> Root:
+    def _again(cls, before: Host | None) -> Host:
         """The default host: the one from before, if it is open and of this process and root."""
         is_usable = (
             before is not None
@@ -214,7 +225,7 @@ class Networks:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def create(self, name: str, **settings: Unpack[NetworkSettings]) -> Network:
+    def create(self, name: str, **settings: Unpack[netyard.NetworkSettings]) -> netyard.Network:
         """Create a network.
 
         Args:
@@ -231,7 +242,7 @@ class Networks:
 
         return Network.create(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Network:
+    def get(self, wanted: str) -> netyard.Network:
         """A network by what it is called.
 
         Args:
@@ -249,7 +260,7 @@ class Networks:
 
         return Network.get(wanted, host=self._host)
 
-    def list(self, *, filters: str | Iterable[str] = ()) -> list[Network]:
+    def list(self, *, filters: str | Iterable[str] = ()) -> list[netyard.Network]:
         """All networks, or those that fit, by name.
 
         Args:
@@ -301,8 +312,8 @@ class Containers:
         self._host = host
 
     def create(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container without starting it.
 
         Args:
@@ -320,8 +331,8 @@ class Containers:
         return Container.create(*command, host=self._host, **settings)
 
     def run(
-        self, *command: str | PathLike[str], **settings: Unpack[ContainerSettings]
-    ) -> Container:
+        self, *command: str | PathLike[str], **settings: Unpack[netyard.ContainerSettings]
+    ) -> netyard.Container:
         """Create a container and start it.
 
         Args:
@@ -339,7 +350,7 @@ class Containers:
 
         return Container.run(*command, host=self._host, **settings)
 
-    def adopt(self, name: str, **settings: Unpack[AdoptSettings]) -> Container:
+    def adopt(self, name: str, **settings: Unpack[netyard.AdoptSettings]) -> netyard.Container:
         """Put an existing network namespace on networks.
 
         Args:
@@ -356,7 +367,7 @@ class Containers:
 
         return Container.adopt(name, host=self._host, **settings)
 
-    def get(self, wanted: str) -> Container:
+    def get(self, wanted: str) -> netyard.Container:
         """A container by what it is called.
 
         Args:
@@ -374,7 +385,9 @@ class Containers:
 
         return Container.get(wanted, host=self._host)
 
-    def list(self, *, all: bool = False, filters: str | Iterable[str] = ()) -> list[Container]:
+    def list(
+        self, *, all: bool = False, filters: str | Iterable[str] = ()
+    ) -> list[netyard.Container]:
         """Containers, newest first.
 
         Args:

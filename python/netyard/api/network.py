@@ -8,19 +8,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from netyard.api.default import chosen
-from netyard.errors import Conflict, Invalid, NotFound
+import netyard
+from netyard.api.default import check_host, chosen
+from netyard.errors import Conflict, NotFound
 from netyard.networks import lookup
 from netyard.options import parent as parent_options
 from netyard.state.records import NetworkRecord
-from netyard.state.root import Root
 from netyard.values.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from netyard.api.container_base import ContainerBase
-    from netyard.api.endpoint import Endpoint
 
 
 class Network:
@@ -33,14 +29,16 @@ class Network:
     subnet is taken, one of ``ipaddress`` is as good as a string.
 
     Attributes:
-        host: The host it is of: at run time a `netyard.Host`.
+        host: The host it is of.
 
     Example:
         >>> with Network.create("my-net") as net:
         ...     web = Container.run("python3", "-m", "http.server", name="web", network=net)
     """
 
-    def __init__(self, host: Root, record: NetworkRecord) -> None:
+    host: netyard.Host
+
+    def __init__(self, host: netyard.Host, record: NetworkRecord) -> None:
         self.host = host
         self._record = record
 
@@ -109,8 +107,8 @@ class Network:
         labels: Mapping[str, str] | None = None,
         # kept settings
         config_only: bool = False,
-        config_from: str = "",
-        host: Root | None = None,
+        config_from: str | netyard.Network = "",
+        host: netyard.Host | None = None,
     ) -> Network:
         """Create a network.
 
@@ -140,7 +138,7 @@ class Network:
             scope: ``local``, or ``global`` for overlay: what the driver's networks are.
             labels: Metadata, names and strings; for filters, and shown by ``inspect``.
             config_only: Keep the settings under the name, for ``config_from``; make nothing.
-            config_from: Name of the config-only network whose settings to take.
+            config_from: The config-only network whose settings to take, or its name.
             host: Where; the default host if not given.
 
         Raises:
@@ -180,14 +178,14 @@ class Network:
             scope=arguments.text("scope", scope),
             labels=arguments.pairs("labels", labels),
             is_config_only=arguments.flag("config_only", config_only),
-            config_from=arguments.text("config_from", config_from),
+            config_from=_name_of("config_from", host, config_from),
         )
         with host.change() as change:
             lookup.ensure_builtin_networks(host)
             return cls(host, create_network(change, spec))
 
     @classmethod
-    def get(cls, wanted: str, *, host: Root | None = None) -> Network:
+    def get(cls, wanted: str, *, host: netyard.Host | None = None) -> Network:
         """A network by what it is called.
 
         Args:
@@ -203,12 +201,14 @@ class Network:
             'bridge'
         """
         host = chosen(host)
-        if not isinstance(wanted, str):
-            raise Invalid(f"wanted: {wanted!r} must be a name or an id, a string", field="wanted")
-        return cls(host, lookup.find_network(host, wanted))
+        from netyard.api import arguments
+
+        return cls(host, lookup.find_network(host, arguments.text("wanted", wanted)))
 
     @classmethod
-    def list(cls, *, filters: str | Iterable[str] = (), host: Root | None = None) -> list[Network]:
+    def list(
+        cls, *, filters: str | Iterable[str] = (), host: netyard.Host | None = None
+    ) -> list[Network]:
         """All networks, or those that fit, by name.
 
         Args:
@@ -245,10 +245,10 @@ class Network:
 
     def connect(
         self,
-        container: ContainerBase | str,
+        container: str | netyard.Container,
         *,
-        ip: str | IPv4Address | None = None,
-        ip6: str | IPv6Address | None = None,
+        ip: str | IPv4Address | IPv6Address | None = None,
+        ip6: str | IPv4Address | IPv6Address | None = None,
         aliases: str | Iterable[str] = (),
         mac_address: str | None = None,
         link_local_ips: str
@@ -257,8 +257,8 @@ class Network:
         | Iterable[str | IPv4Address | IPv6Address] = (),
         driver_opts: Mapping[str, str | int | bool] | None = None,
         gw_priority: int = 0,
-        links: str | Iterable[str] = (),
-    ) -> Endpoint:
+        links: str | netyard.Container | Iterable[str | netyard.Container] = (),
+    ) -> netyard.Endpoint:
         """Give a container an interface on this network, with a name and addresses.
 
         A running container has it when the call returns; a stopped one when it is started.
@@ -271,8 +271,8 @@ class Network:
             mac_address: Six octets with ``:`` between them; chosen if not given.
             link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
             driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
-            gw_priority: Any whole number: the endpoint with the highest carries the default route.
-            links: ``CONTAINER[:ALIAS]``: names of others that only this container resolves.
+            gw_priority: The highest carries the default route: a whole number of at most 64 bits.
+            links: `Container` objects, or ``CONTAINER[:ALIAS]``: others that it alone resolves.
 
         Returns:
             What it has got.
@@ -290,18 +290,17 @@ class Network:
             >>> net.connect("web", aliases="db", ip="172.28.0.20").ip
             IPv4Address('172.28.0.20')
         """
-        from netyard.api import arguments
         from netyard.api.endpoint import endpoint_of
+        from netyard.api.request import NetworkRequest, settled
         from netyard.lifecycle.connect import connect_container
 
-        request = arguments.request(
-            self.id, ip, ip6, mac_address, aliases, link_local_ips, driver_opts, gw_priority, links
-        )
+        first = (self.id, ip, ip6, mac_address, aliases, link_local_ips)
+        request = settled(self.host, NetworkRequest(*first, driver_opts, gw_priority, links))
         wanted = self._called(container)
         owner, made = connect_container(self.host, self._record, wanted, request)
         return endpoint_of(owner.name, made, self._record)
 
-    def disconnect(self, container: ContainerBase | str, *, force: bool = False) -> None:
+    def disconnect(self, container: str | netyard.Container, *, force: bool = False) -> None:
         """Take a container's interface on this network away, with its names and ports.
 
         Args:
@@ -311,14 +310,17 @@ class Network:
         Raises:
             NotFound: if there is no such container.
             Conflict: if it is not on this network.
-            Invalid: for the networks ``host`` and ``none``.
+            Invalid: for the networks ``host`` and ``none``, and if ``force`` is neither True nor
+                False.
             KernelError: if the kernel refuses.
 
         Example:
             >>> net.disconnect("web")
         """
+        from netyard.api import arguments
         from netyard.lifecycle.connect import disconnect_container
 
+        arguments.flag("force", force)
         wanted = self._called(container)
         try:
             disconnect_container(self.host, self._record, wanted)
@@ -326,20 +328,18 @@ class Network:
             if not force:
                 raise
 
-    def _called(self, container: ContainerBase | str) -> str:
-        if isinstance(container, str):
-            return container
+    def _called(self, container: str | netyard.Container) -> str:
+        from netyard.api import arguments
         from netyard.api.container_base import ContainerBase
 
+        if isinstance(container, str):
+            return arguments.text("container", container)
         if not isinstance(container, ContainerBase):
-            raise Invalid(
-                f"container: {container!r} must be a Container, or the name or id of one",
-                field="container",
-                value=container,
-            )
+            right = "a Container, or the name or id of one"
+            raise arguments.refuse("container", container, right)
         return container.id
 
-    def endpoints(self) -> Sequence[Endpoint]:
+    def endpoints(self) -> Sequence[netyard.Endpoint]:
         """The interfaces of containers of this host on it, there or to be made.
 
         Example:
@@ -360,6 +360,7 @@ class Network:
                 all the same. What the driver has made may stay.
 
         Raises:
+            Invalid: if ``force`` is neither True nor False.
             NotFound: if it has been removed.
             Forbidden: for a built-in one, and for settings that networks are made from.
             Conflict: if containers are on it, running or not; it names them.
@@ -384,13 +385,16 @@ class Network:
 
         Raises:
             NotFound: if it has been removed.
+            Invalid: if ``verbose`` is neither True nor False.
 
         Example:
             >>> net.inspect()["IPAM"]["Config"]
             [{'Subnet': '172.28.0.0/16', 'Gateway': '172.28.0.1'}]
         """
+        from netyard.api.arguments import flag
         from netyard.api.inspect import inspect_network
 
+        flag("verbose", verbose)
         return inspect_network(self.host, lookup.find_network(self.host, self.id), verbose=verbose)
 
     def __enter__(self) -> Network:
@@ -403,3 +407,13 @@ class Network:
             for endpoint in self.host.store.endpoints_on(self.id):
                 disconnect_container(self.host, self._record, endpoint.container_id)
             self.remove()
+
+
+def _name_of(name: str, host: netyard.Host, given: str | Network) -> str:
+    """The name of a network that is given by it, or as an object."""
+    from netyard.api import arguments
+
+    if not isinstance(given, Network):
+        return arguments.text(name, given)
+    check_host(name, host, given)
+    return given.name

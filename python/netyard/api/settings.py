@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from os import PathLike
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
-if TYPE_CHECKING:
-    from netyard.api.network import Network
-    from netyard.values.spec import NetworkRequest
+import netyard
 
 
 class ContainerSettings(TypedDict, total=False):
@@ -28,16 +26,17 @@ class ContainerSettings(TypedDict, total=False):
         labels: Metadata, names and strings; for filters, and shown by ``inspect``.
         network: What to join, one or several: names or ids, `Network` objects, or a
             `NetworkRequest` for what is to be so on one network alone. A name may be in Docker's
-            long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words ``host`` (the
-            host's own network), ``none`` (none at all) and ``container:NAME`` (that of another
-            container). The default network, ``bridge``, if not given.
+            long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or ``host`` (the host's own
+            network), ``none`` (none at all), or that of another container: a `Container` object, or
+            ``container:NAME``. The default network, ``bridge``, if not given.
         ip: IPv4 address on the first network; the next free one if not given.
         ip6: IPv6 address on the first network; the next free one if not given.
         mac_address: MAC address on the first network, six octets with ``:`` between them; chosen if
             not given.
         aliases: Further names on the first network.
         link_local_ips: Further addresses on the first network, of 169.254.0.0/16 or fe80::/10.
-        links: ``CONTAINER[:ALIAS]``: names of others on the first network that it alone resolves.
+        links: Others on the first network that it alone resolves: `Container` objects, or
+            ``CONTAINER[:ALIAS]``.
         publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80`` (at
             a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
         publish_all: Publish each exposed port at a free port of the host.
@@ -73,13 +72,19 @@ class ContainerSettings(TypedDict, total=False):
     name: str | None
     labels: Mapping[str, str] | None
     # networks
-    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest]
-    ip: str | IPv4Address | None
-    ip6: str | IPv6Address | None
+    network: (
+        str
+        | netyard.Network
+        | netyard.Container
+        | netyard.NetworkRequest
+        | Iterable[str | netyard.Network | netyard.Container | netyard.NetworkRequest]
+    )
+    ip: str | IPv4Address | IPv6Address | None
+    ip6: str | IPv4Address | IPv6Address | None
     mac_address: str | None
     aliases: str | Iterable[str]
     link_local_ips: str | IPv4Address | IPv6Address | Iterable[str | IPv4Address | IPv6Address]
-    links: str | Iterable[str]
+    links: str | netyard.Container | Iterable[str | netyard.Container]
     # ports
     publish: str | Iterable[str]
     publish_all: bool
@@ -117,17 +122,13 @@ class AdoptSettings(TypedDict, total=False):
         netns: A path to the namespace, such as ``/run/netns/lab`` or ``/proc/1234/ns/net``.
         labels: Metadata, names and strings; for filters, and shown by ``inspect``.
         network: What to join, one or several: names or ids, `Network` objects, or a
-            `NetworkRequest` for what is to be so on one network alone. A name may be in Docker's
-            long form, ``name=NAME,alias=…,ip=…,gw-priority=…``. Or one of the words ``host`` (the
-            host's own network), ``none`` (none at all) and ``container:NAME`` (that of another
-            container). The default network, ``bridge``, if not given.
+            `NetworkRequest` for what is to be so on one network alone. The default network,
+            ``bridge``, if not given.
         ip: IPv4 address on the first network; the next free one if not given.
         ip6: IPv6 address on the first network; the next free one if not given.
-        mac_address: MAC address on the first network, six octets with ``:`` between them; chosen if
-            not given.
+        mac_address: On the first network, six octets with ``:`` between them; chosen if not given.
         aliases: Further names on the first network.
-        publish: Ports to be reached from outside, as for ``docker run -p``: ``8080:80``, ``80`` (at
-            a free port of the host), ``127.0.0.1:8080:80/udp``, ``8000-8009:8000-8009``.
+        publish: Ports to be reached from outside, as `netyard.Container.create` takes them.
 
     Example:
         >>> given: AdoptSettings = {"netns": "/run/netns/lab", "network": "my-net"}
@@ -140,9 +141,14 @@ class AdoptSettings(TypedDict, total=False):
     # identity
     labels: Mapping[str, str] | None
     # networks
-    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest]
-    ip: str | IPv4Address | None
-    ip6: str | IPv6Address | None
+    network: (
+        str
+        | netyard.Network
+        | netyard.NetworkRequest
+        | Iterable[str | netyard.Network | netyard.NetworkRequest]
+    )
+    ip: str | IPv4Address | IPv6Address | None
+    ip6: str | IPv4Address | IPv6Address | None
     mac_address: str | None
     aliases: str | Iterable[str]
     # ports
@@ -180,7 +186,7 @@ class NetworkSettings(TypedDict, total=False):
         scope: ``local``, or ``global`` for overlay: what the driver's networks are.
         labels: Metadata, names and strings; for filters, and shown by ``inspect``.
         config_only: Keep the settings under the name, for ``config_from``; make nothing.
-        config_from: Name of the config-only network whose settings to take.
+        config_from: The config-only network whose settings to take, or its name.
 
     Example:
         >>> given: NetworkSettings = {"subnet": "172.28.0.0/16", "options": {"mtu": 1400}}
@@ -208,4 +214,4 @@ class NetworkSettings(TypedDict, total=False):
     labels: Mapping[str, str] | None
     # kept settings
     config_only: bool
-    config_from: str
+    config_from: str | netyard.Network

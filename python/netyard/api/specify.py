@@ -10,9 +10,12 @@ import os
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import netyard
 from netyard.api import arguments
+from netyard.api.container_base import ContainerBase, link_words
+from netyard.api.default import check_host
 from netyard.errors import Invalid
 from netyard.lifecycle.validate import (
     check_mode,
@@ -23,14 +26,10 @@ from netyard.lifecycle.validate import (
     parse_sysctl,
     with_first,
 )
-from netyard.state.root import Root
 from netyard.values import ports
 from netyard.values.log_options import check_log_driver, log_limits
 from netyard.values.parse import parse_extra_host
-from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
-
-if TYPE_CHECKING:
-    from netyard.api.network import Network
+from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode
 
 
 class Joining(NamedTuple):
@@ -43,34 +42,38 @@ class Joining(NamedTuple):
         target: Whose namespace is shared, if the mode is ``container``.
     """
 
-    requests: tuple[NetworkRequest, ...]
+    requests: tuple[JoinRequest, ...]
     first: Mapping[str, Any]
     mode: NetworkMode
     target: str
 
 
 def joining(
-    host: Root,
-    network: str | Network | NetworkRequest | Iterable[str | Network | NetworkRequest],
-    ip: str | IPv4Address | None = None,
-    ip6: str | IPv6Address | None = None,
+    host: netyard.Host,
+    network: str
+    | netyard.Network
+    | netyard.Container
+    | netyard.NetworkRequest
+    | Iterable[str | netyard.Network | netyard.Container | netyard.NetworkRequest],
+    ip: str | IPv4Address | IPv6Address | None = None,
+    ip6: str | IPv4Address | IPv6Address | None = None,
     mac_address: str | None = None,
     aliases: str | Iterable[str] = (),
     link_local_ips: str
     | IPv4Address
     | IPv6Address
     | Iterable[str | IPv4Address | IPv6Address] = (),
-    links: str | Iterable[str] = (),
+    links: str | netyard.Container | Iterable[str | netyard.Container] = (),
 ) -> Joining:
     """The networks a container is to be on."""
     requests = tuple(_request(host, each) for each in _given(network))
     first = {
         "ip": arguments.address("ip", ip),
         "ip6": arguments.address("ip6", ip6),
-        "mac_address": arguments.optional_text("mac_address", mac_address),
+        "mac_address": arguments.optional_word("mac_address", mac_address),
         "aliases": arguments.words("aliases", aliases),
         "link_local_ips": arguments.addresses("link_local_ips", link_local_ips),
-        "links": arguments.words("links", links),
+        "links": link_words(host, links),
     }
     mode, target = network_mode(requests)
     return Joining(requests, first, mode, target)
@@ -79,35 +82,35 @@ def joining(
 def _given(network: Any) -> Iterable[Any]:
     # A request is a tuple as well.
     # What would be read letter by letter, or by its keys, is one that is wrong.
-    whole = isinstance(network, str | NetworkRequest | bytes | Mapping)
-    is_one = whole or not isinstance(network, Iterable)
-    return [network] if is_one else network
+    is_one = isinstance(network, str | bytes | Mapping) or hasattr(network, "_fields")
+    return [network] if is_one or not isinstance(network, Iterable) else network
 
 
-def _request(host: Root, given: str | Network | NetworkRequest) -> NetworkRequest:
+def _request(host: netyard.Host, given: Any) -> JoinRequest:
     if isinstance(given, str):
         return parse_network_flag(arguments.text("network", given))
+    if isinstance(given, ContainerBase):
+        check_host("network", host, given)
+        return JoinRequest(network=f"container:{given.id}")
+    # Commands give names.
+    from netyard.api.network import Network
+    from netyard.api.request import NetworkRequest, settled
+
+    if isinstance(given, Network):
+        return JoinRequest(network=_called(host, given))
     if not isinstance(given, NetworkRequest):
-        return NetworkRequest(network=_called(host, given))
-    return arguments.request(_called(host, given.network), *given[1:])
+        right = "the name of a network, a Network, Container or NetworkRequest, or several of these"
+        raise arguments.refuse("network", given, right)
+    if not isinstance(given.network, str | Network):
+        raise arguments.refuse("network", given.network, "the name of a network, or a Network")
+    return settled(host, given._replace(network=_called(host, given.network)))
 
 
-def _called(host: Root, network: str | Network) -> str:
+def _called(host: netyard.Host, network: str | netyard.Network) -> str:
     """What a network is called in a request: built-in ones by name, as that is what they mean."""
     if isinstance(network, str):
         return network
-    from netyard.api.network import Network
-
-    if not isinstance(network, Network):
-        right = "the name of a network, a Network or a NetworkRequest, or several of these"
-        raise arguments.refuse("network", network, right)
-    if network.host.layout.root != host.layout.root:
-        raise Invalid(
-            f"network: {network.name!r} is a network of {network.host.layout.root}, and the "
-            f"container is to be of {host.layout.root}",
-            field="network",
-            value=network,
-        )
+    check_host("network", host, network)
     return network.name if network.record.is_builtin else network.id
 
 

@@ -1,4 +1,4 @@
-"""``netyard adopt`` and ``abandon``: namespaces that are somebody else's."""
+"""``netyard adopt`` and ``abandon``: namespaces that another program made."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def adopt(
         pid=pid,
         netns=netns,
         network=network,
-        ip=ip,
-        ip6=ip6,
-        mac_address=mac_address,
+        ip=ip or None,
+        ip6=ip6 or None,
+        mac_address=mac_address or None,
         aliases=network_alias,
         publish=publish,
         host=current_host(ctx),

@@ -14,7 +14,7 @@ from netyard.cli.formats import table_or_json
 @table_or_json
 @click.pass_context
 def doctor(ctx: click.Context, output_format: str) -> None:
-    """Say what on this host is in the way of networks, and what was done about it."""
+    """Show what on this host keeps networks from working, and what was done about it."""
     from netyard.diagnose.doctor import examine
 
     for finding in examine(current_host(ctx)):

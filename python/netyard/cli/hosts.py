@@ -27,7 +27,9 @@ def host() -> None:
     "--advertise", metavar="ADDR", help="This host's address for the others (NETYARD_ADVERTISE)."
 )
 @click.option("--name", metavar="NAME", help="Its name among them; its host name by default.")
-@click.option("--ca", metavar="FILE", help="Who signs etcd's certificates.")
+@click.option(
+    "--ca", metavar="FILE", help="Certificate of the authority that signs etcd's certificates."
+)
 @click.option("--cert", metavar="FILE", help="This host's certificate for etcd.")
 @click.option("--key", metavar="FILE", help="The key of that.")
 @click.option(

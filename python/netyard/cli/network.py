@@ -36,10 +36,9 @@ class _DriverOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The line of ``--help``."""
-        from netyard.drivers.registry import known_names
+        from netyard.drivers.registry import creatable_names
 
-        names = (name for name in known_names() if name not in ("host", "none"))
-        self.help = f"Network driver: {', '.join(names)}."
+        self.help = f"Network driver: {', '.join(creatable_names())}."
         return super().get_help_record(ctx)
 
 
@@ -271,10 +270,10 @@ def connect(
     joined = Network.get(network_name, host=host)
     joined.connect(
         container,
-        ip=ip,
-        ip6=ip6,
+        ip=ip or None,
+        ip6=ip6 or None,
         aliases=alias,
-        mac_address=mac_address,
+        mac_address=mac_address or None,
         link_local_ips=link_local_ip,
         links=link,
         driver_opts=parse_pairs("--driver-opt", driver_opt),

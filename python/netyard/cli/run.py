@@ -94,6 +94,8 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "log_opts": parse_log_words(given.pop("log_opt")),
         "labels": parse_pairs("--label", given.pop("label"), bare=""),
     }
+    # As in Docker, an address that is empty is none that was asked for.
+    given |= {name: given[name] or None for name in ("ip", "ip6", "mac_address")}
     return {**given, **renamed}
 
 

@@ -180,7 +180,7 @@ class Registry:
             raise Conflict(
                 f"network {network.name!r} has an endpoint in etcd, at {present[0].key}, that "
                 "cannot be read",
-                hint="if it is nobody's, delete it with 'etcdctl del'",
+                hint="if no container uses it, delete it with 'etcdctl del'",
             )
         users: dict[str, list[str]] = {}
         for each in found:

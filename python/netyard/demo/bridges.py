@@ -1,4 +1,4 @@
-"""The demonstration of bridge networks: who reaches whom, and which rules see to it."""
+"""The demonstration of bridge networks: what is reachable from where, and by which rules."""
 
 from __future__ import annotations
 

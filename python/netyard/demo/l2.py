@@ -121,7 +121,7 @@ def _lan(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> tupl
         lambda out: PAGE in out,
     )
     step(
-        "web's log says who asked: nobody translates addresses here",
+        "web's log shows the neighbour's address: addresses are not translated",
         lambda: _asked(host),
         lambda out: out.startswith(str(NEIGHBOUR)),
     )
@@ -177,7 +177,7 @@ def _private(demonstration: Demonstration, cast: Cast, serve: Sequence[str]) -> 
 
 def _asked(host: Host) -> str:
     lines = [record.data.decode().strip() for record in Container.get("web", host=host).logs()]
-    return next((line for line in reversed(lines) if str(NEIGHBOUR) in line), "nobody")
+    return next((line for line in reversed(lines) if str(NEIGHBOUR) in line), "no request")
 
 
 def _unpublished(cast: Cast, serve: Sequence[str]) -> str:

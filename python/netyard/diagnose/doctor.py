@@ -45,33 +45,38 @@ def examine(host: Host) -> list[Finding]:
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
     findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
     findings += _drivers(host)
-    return findings or [Finding("ok", "nothing is in the way")]
+    return findings or [Finding("ok", "no problems found")]
 
 
 def _firewalls(host: Host, found: Found) -> Iterator[Finding]:
     opens = config.load(host.layout.root).opens_host_firewall
     if found.has_docker:
-        yield Finding("note", "Docker's chains are here: netyard's bridges pass by DOCKER-USER")
+        yield Finding(
+            "note", "Docker's firewall is active: chain DOCKER-USER accepts netyard's bridges"
+        )
     if found.has_firewalld:
         yield Finding(
             "note",
-            "firewalld is here: netyard's bridges are in its zone trusted, and what it forwards "
-            "after translation it always accepts",
+            "firewalld is active: netyard's bridges are in its zone 'trusted', and it accepts all "
+            "forwarded packets whose destination was translated",
         )
     if found.has_ufw and opens:
         yield Finding(
             "note",
-            "ufw is here: a rule such as 'ufw deny 8080' does not apply to published ports, which "
-            "are forwarded; with 'netyard config set host-firewall decides', 'ufw route' rules do",
+            "ufw is active: a rule such as 'ufw deny 8080' does not apply to published ports, "
+            "which are forwarded; with 'netyard config set host-firewall decides', 'ufw route' "
+            "rules do",
         )
     elif found.has_ufw:
-        yield Finding("note", "ufw decides about published ports: allow them by 'ufw route allow'")
+        yield Finding("note", "ufw filters published ports: allow them with 'ufw route allow'")
     if found.chains:
         shown = ", ".join(f"{tool} {chain}" for tool, chain in found.chains)
-        yield Finding("note", f"netyard's bridges are entered in {shown}")
+        yield Finding("note", f"netyard's bridges are accepted in {shown}")
     for chain in found.others:
         yield Finding(
-            "problem", f"chain {chain} drops what is forwarded: accept netyard's bridges in it"
+            "problem",
+            f"chain {chain} drops forwarded packets: accept those from and to netyard's bridges in "
+            "it",
         )
 
 
@@ -89,16 +94,16 @@ def _underlays(host: Host, found: Found) -> Iterator[Finding]:
             what = f"UDP port {overlay_options.port_of(network.options)} from the other hosts"
             if network.is_encrypted and guard.lets_in and settings.opens_host_firewall:
                 yield Finding(
-                    "note", f"{guard.name} lets in the tunnel of network {network.name!r}"
+                    "note", f"{guard.name} accepts the tunnel of network {network.name!r}"
                 )
                 continue
             if network.is_encrypted:
                 tunnel = host.layout.tunnel
-                what = f"UDP port {overlay_options.TUNNEL_PORT} and what comes in by {tunnel}"
+                what = f"UDP port {overlay_options.TUNNEL_PORT} and packets from {tunnel}"
             yield Finding(
                 "note",
-                f"{guard.name} filters what is for this host: for network {network.name!r} it "
-                f"must let in {what}",
+                f"{guard.name} filters packets to this host: for network {network.name!r} it must "
+                f"accept {what}",
             )
 
 
@@ -110,15 +115,17 @@ def _parents(host: Host) -> Iterator[Finding]:
             continue
         parent = parent_options.parent_of(network.options)
         if parent not in links:
-            yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is gone")
+            yield Finding(
+                "problem", f"{parent}, the parent of network {network.name!r}, is missing"
+            )
         elif not links[parent].is_up:
             yield Finding("problem", f"{parent}, the parent of network {network.name!r}, is down")
         if not parent_options.has_host_access(network.options):
             yield Finding(
                 "note",
                 f"this host and containers of {network.driver} network {network.name!r} do not "
-                "reach each other, as the kernel keeps them apart; '--opt host_access=true' at "
-                "its creation lets them",
+                "reach each other, because the kernel separates a parent interface from those "
+                "on it; a network created with '--opt host_access=true' does not have this limit",
             )
 
 
@@ -140,8 +147,8 @@ def _drivers(host: Host) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 f"network {network.name!r} is half made or half removed, and driver "
-                f"{network.driver!r} has not taken it away: 'netyard network rm -f "
-                f"{network.name}' forgets it",
+                f"{network.driver!r} has not removed it: 'netyard network rm -f {network.name}' "
+                "forgets it",
             )
 
 
@@ -163,7 +170,7 @@ def _forwarding(host: Host) -> Iterator[Finding]:
 
 
 def _shadowed(host: Host) -> Iterator[Finding]:
-    """Host servers that came after a port was published: from outside nobody reaches them."""
+    """Host servers started after a port was published: packets from outside do not reach them."""
     seen = set()
     held = {protocol: host_ports.held(protocol) for protocol in ports.PROTOCOLS}
     for each in singly(host.store.publications()):
@@ -178,5 +185,5 @@ def _shadowed(host: Host) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 f"{owner} listens on {each.protocol} port {each.host_port}, which is published for "
-                f"container {name!r} and leads there",
+                f"container {name!r}: packets from outside go to the container",
             )

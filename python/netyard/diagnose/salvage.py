@@ -20,8 +20,9 @@ from netyard.firewall.steps import AddTable, DeleteTable
 from netyard.ipc import agent
 from netyard.lifecycle.adopt import is_netns
 from netyard.runtime import shim
+from netyard.state.flock import locked
 from netyard.state.layout import Layout
-from netyard.state.root import check_privileges, locked
+from netyard.state.root import check_privileges
 from netyard.state.store import Store
 
 

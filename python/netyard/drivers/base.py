@@ -96,7 +96,7 @@ class Driver(Protocol):
     def detach(
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
     ) -> None:
-        """Take endpoints of a network away, so that nobody reaches them from then on.
+        """Take endpoints of a network away, so that they are unreachable from then on.
 
         Args:
             namespaces: Where network namespaces are, by container id; some may be gone.
@@ -105,7 +105,7 @@ class Driver(Protocol):
     def let_go(
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
     ) -> None:
-        """Have nobody reach endpoints whose namespace is dying, which takes the kernel a while.
+        """Make endpoints unreachable whose namespace is dying, which takes the kernel a while.
 
         Args:
             namespaces: See `detach`.

@@ -19,7 +19,7 @@ class Foundation(NamedTuple):
         is_internal: There is no way out.
         subnets: As asked for, or as the device has them.
         gateways: The same.
-        reserved: Addresses that the host has found to be somebody's.
+        reserved: Addresses that the host has found to be in use.
         without_gateway: Families that have no gateway unless one was given.
         gets_host_address: The host is to have an address of its own on it.
         others: Networks of other hosts that it must keep apart from.

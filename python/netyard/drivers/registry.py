@@ -22,6 +22,8 @@ _OWN = {
     "none": "netyard.drivers.none:NoneDriver",
 }
 _ALIASES = {"null": "none"}
+# There is one network of each, which always exists.
+_NOT_CREATABLE = {"host", "none"}
 _loaded: dict[str, Driver] = {}
 _noted: set[str] = set()
 
@@ -30,7 +32,7 @@ def driver(name: str) -> Driver:
     """The driver of a name, which a user has given.
 
     Raises:
-        NotFound: listing the names there are.
+        NotFound: listing the drivers that networks can be created with.
         DriverError: if a package offers it and it cannot be used.
     """
     name = _ALIASES.get(name, name)
@@ -61,6 +63,11 @@ def known_names() -> list[str]:
     from netyard.drivers import packages
 
     return sorted({*_OWN, *(offer.name for offer in packages.offers())})
+
+
+def creatable_names() -> list[str]:
+    """The names of the drivers that ``netyard network create`` takes."""
+    return [name for name in known_names() if name not in _NOT_CREATABLE]
 
 
 def complaints() -> list[str]:
@@ -99,6 +106,6 @@ def _load(name: str) -> Driver:
 
     found = packages.load(name)
     if found is None:
-        known = ", ".join(known_names())
+        known = ", ".join(creatable_names())
         raise NotFound(f"--driver: there is no driver {name!r}; known are {known}")
     return found

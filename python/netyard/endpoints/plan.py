@@ -29,7 +29,7 @@ from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.ids import overlay_mac
 from netyard.values.parse import Address, format_mac, parse_ipv4, parse_ipv6, parse_mac, parse_name
-from netyard.values.spec import NetworkRequest
+from netyard.values.spec import JoinRequest
 
 if TYPE_CHECKING:
     from netyard.state.records import EndpointUpdate
@@ -39,7 +39,7 @@ def plan_endpoint(
     change: Change,
     network: NetworkRecord,
     container: ContainerRecord,
-    request: NetworkRequest,
+    request: JoinRequest,
     position: int,
     *,
     taken: Collection[str] = (),
@@ -95,8 +95,36 @@ def plan_endpoint(
     return endpoint._replace(**found)
 
 
+def plan_again(
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    endpoint: EndpointRecord,
+    state: EndpointState,
+) -> EndpointRecord:
+    """Give a container an endpoint again that it had, in the store only; the caller's transaction.
+
+    Raises:
+        StoreError: if somebody else has one of its addresses meanwhile.
+        ClusterError: if the network spans hosts, and the cluster cannot be reached.
+    """
+    planned = endpoint._replace(state=state, host_ifname=new_host_ifname(), is_unheard_of=False)
+    if network.leases_addresses:
+        planned = planned._replace(ip4="", lease=None)
+    change.store.add_endpoint(planned)
+    change.on_failure(lambda: forget_endpoint(change.root, planned))
+    addresses = planned.addresses
+    if network.spans_hosts:
+        wanted: dict[int, Address | None] = {each.version: each for each in addresses}
+        _claim(change, network, container, planned, wanted)
+    else:
+        for address in addresses:
+            change.store.add_lease(network.id, address, planned.id)
+    return planned
+
+
 def _wanted_addresses(
-    network: NetworkRecord, request: NetworkRequest, *, without_ipv6: bool
+    network: NetworkRecord, request: JoinRequest, *, without_ipv6: bool
 ) -> dict[int, Address | None]:
     """The families an endpoint has an address of, and which one if one is asked for."""
     wanted: dict[int, Address | None] = {}
@@ -134,7 +162,7 @@ def _claim(
 
 
 def check_request(
-    network: NetworkRecord, request: NetworkRequest
+    network: NetworkRecord, request: JoinRequest
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Refuse what a network cannot give, all of it at once (contract CV6, RN14 to RN18).
 
@@ -160,7 +188,7 @@ def check_request(
     return found["options"], found["link-local"]
 
 
-def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
+def _check_default(network: NetworkRecord, request: JoinRequest) -> None:
     if not network.is_builtin:
         return
     given = {"--ip": request.ip, "--ip6": request.ip6, "--alias": request.aliases}
@@ -174,7 +202,7 @@ def _check_default(network: NetworkRecord, request: NetworkRequest) -> None:
             )
 
 
-def _check_families(network: NetworkRecord, request: NetworkRequest) -> None:
+def _check_families(network: NetworkRecord, request: JoinRequest) -> None:
     for word in request.link_local_ips:
         if ":" in word and not network.has_ipv6:
             raise Invalid(
@@ -212,7 +240,7 @@ def choose_ifname(network: NetworkRecord, wanted: str | None, taken: Collection[
     return next(name for number in count() if (name := f"{prefix}{number}") not in taken)
 
 
-def _choose_mac(store: Store, network: NetworkRecord, request: NetworkRequest) -> str:
+def _choose_mac(store: Store, network: NetworkRecord, request: JoinRequest) -> str:
     on_parent = network.driver in parent_options.KINDS
     has_own_mac = not on_parent or parent_options.has_own_mac(network.driver, network.options)
     if not request.mac_address and network.spans_hosts:

@@ -53,7 +53,7 @@ _TAGS = (0x8100, 0x88A8)
 _ICMPV6 = 58
 _ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT, _REDIRECT = 134, 136, 137
 # The source of duplicate address detection, sent before there is an address (RFC 5227, RFC 4862).
-_NOBODY: tuple[Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))
+_UNSPECIFIED: tuple[Address, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))
 
 
 def table_steps() -> list[Step]:
@@ -77,21 +77,22 @@ def _rules() -> Iterable[tuple[list[Statement], str | None]]:
     is_ipv4, is_arp = EtherTypeIs(_IPV4), EtherTypeIs(_ARP)
     is_icmpv6 = ProtocolIs(_ICMPV6)
     yield [NotIn(["iifname"], _PORTS.name), Accept()], None
-    yield unless("ether saddr", _MACS), "another's MAC address"
+    yield unless("ether saddr", _MACS), "forged source MAC address"
     for tag in _TAGS:
         # The kernel has removed the tag: the ethertype is that of the frame in it.
-        yield [FrameTypeIs(tag), *drop], "no VLAN"
-    yield unless("ip saddr", _ADDRESSES[4], is_ipv4), "another's address"
+        yield [FrameTypeIs(tag), *drop], "VLAN tag"
+    yield unless("ip saddr", _ADDRESSES[4], is_ipv4), "forged source address"
     yield [is_ipv4, Accept()], None
-    yield unless("arp saddr ether", _MACS, is_arp), "another's MAC address, in ARP"
-    yield unless("arp saddr ip", _ADDRESSES[4], is_arp), "another's address, in ARP"
+    yield unless("arp saddr ether", _MACS, is_arp), "forged sender MAC address in ARP"
+    yield unless("arp saddr ip", _ADDRESSES[4], is_arp), "forged sender IP address in ARP"
     yield [is_arp, Accept()], None
     yield [EtherTypeIsNot(_IPV6), *drop], "neither IP nor ARP"
-    yield unless("ip6 saddr", _ADDRESSES[6]), "another's address"
-    for number, what in ((_ROUTER_ADVERTISEMENT, "no router"), (_REDIRECT, "no redirects")):
+    yield unless("ip6 saddr", _ADDRESSES[6]), "forged source address"
+    unwanted = ((_ROUTER_ADVERTISEMENT, "router advertisement"), (_REDIRECT, "ICMPv6 redirect"))
+    for number, what in unwanted:
         yield [is_icmpv6, IcmpTypeIs(number), *drop], what
     advertised = (is_icmpv6, IcmpTypeIs(_NEIGHBOUR_ADVERTISEMENT))
-    yield unless("nd target", _ADDRESSES[6], *advertised), "another's address, advertised"
+    yield unless("nd target", _ADDRESSES[6], *advertised), "forged neighbour advertisement"
 
 
 def elements(ports: Iterable[tuple[str, str, Iterable[Address]]]) -> Elements:
@@ -103,7 +104,7 @@ def elements(ports: Iterable[tuple[str, str, Iterable[Address]]]) -> Elements:
     found: Elements = {}
     for ifname, mac, addresses in ports:
         octets = bytes.fromhex(mac.replace(":", ""))
-        own = {*addresses, *_NOBODY}
+        own = {*addresses, *_UNSPECIFIED}
         if any(address.version == 6 for address in addresses):
             own.add(_link_local(octets))
         add_element(found, _PORTS, [ifname], None, None)

@@ -9,13 +9,13 @@ The notes are files under /run because conntrack entries do not outlive the host
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from ipaddress import ip_address
 
 import netyard._core as _core
+from netyard.state.flock import locked
 from netyard.state.layout import Layout
 from netyard.state.records import EndpointRecord
 
@@ -53,11 +53,5 @@ def forget(layout: Layout) -> None:
             note.unlink()
 
 
-@contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
-    fd = os.open(layout.stale_flows, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+def _locked(layout: Layout) -> AbstractContextManager[None]:
+    return locked(layout.stale_flows, flags=os.O_RDONLY | os.O_DIRECTORY)

@@ -5,6 +5,7 @@ The rules that keep other traffic from being forwarded are `netyard.firewall.rul
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import netyard._core as _core
@@ -18,6 +19,8 @@ _FORWARDING = {
     6: ("net.ipv6.conf.all.forwarding", Path("/proc/sys/net/ipv6/conf/all/forwarding")),
 }
 _IPV6_DEVICES = Path("/proc/sys/net/ipv6/conf")
+# The name in the store's metadata of the interfaces whose ``accept_ra`` was raised.
+_RAISED = "accept-ra-was-1"
 
 
 def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
@@ -41,7 +44,7 @@ def ensure_forwarding(root: Root, network: NetworkRecord) -> None:
         root.store.write_meta(forwarding_key(version), "1")
         _guard_router(root)
         if version == 6:
-            _keep_router_advertisements()
+            _keep_router_advertisements(root)
         _core.write_sysctls(None, [(name, "1")])
 
 
@@ -52,18 +55,27 @@ def _guard_router(root: Root) -> None:
     apply(root, [("inet", root.layout.table, router_guard_steps())])
 
 
-def _keep_router_advertisements() -> None:
+def _keep_router_advertisements(root: Root) -> None:
     """Keep a host whose IPv6 routes come by router advertisements accepting these.
 
     With forwarding on, the kernel ignores them unless ``accept_ra`` is 2
     (`Documentation/networking/ip-sysctl.rst`).
     """
-    for device in _IPV6_DEVICES.iterdir():
-        setting = device / "accept_ra"
-        if device.name in ("all", "lo") or not setting.exists():
-            continue
-        if setting.read_text().strip() == "1":
-            setting.write_text("2")
+    present = (device.name for device in _IPV6_DEVICES.iterdir())
+    raised = {name for name in present if name not in ("all", "lo") and _accepts(name) == "1"}
+    # Recorded first, so that they are set back if this is interrupted. Forwarding may have been
+    # turned off by another program since an earlier time, and the settings of then be recorded.
+    root.store.write_meta(_RAISED, json.dumps(sorted(raised.union(_recorded(root)))))
+    for name in raised:
+        (_IPV6_DEVICES / name / "accept_ra").write_text("2")
+
+
+def _accepts(device: str) -> str:
+    """An interface's ``accept_ra``; ``""`` if there is no such interface."""
+    try:
+        return (_IPV6_DEVICES / device / "accept_ra").read_text().strip()
+    except OSError:
+        return ""
 
 
 def restore_forwarding(root: Root) -> None:
@@ -76,4 +88,20 @@ def restore_forwarding(root: Root) -> None:
         if root.store.read_meta(forwarding_key(version)) and path.exists():
             if not is_needed:
                 _core.write_sysctls(None, [(name, "0")])
+                if version == 6:
+                    _restore_router_advertisements(root)
             root.store.write_meta(forwarding_key(version), None)
+
+
+def _restore_router_advertisements(root: Root) -> None:
+    """Undo `_keep_router_advertisements`, except where another program has changed the setting."""
+    for name in _recorded(root):
+        if _accepts(name) == "2":
+            (_IPV6_DEVICES / name / "accept_ra").write_text("1")
+    root.store.write_meta(_RAISED, None)
+
+
+def _recorded(root: Root) -> list[str]:
+    """The interfaces whose ``accept_ra`` was raised."""
+    found: list[str] = json.loads(root.store.read_meta(_RAISED) or "[]")
+    return found

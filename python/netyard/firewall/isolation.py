@@ -28,5 +28,5 @@ def apart_steps() -> list[Step]:
         AddTable(),
         AddChain(chain, "filter", "forward", _AFTER_BR_NETFILTER, None),
         FlushChain(chain),
-        AddRule(chain, [*statements, Counter(), Drop()], "only what inet has allowed"),
+        AddRule(chain, [*statements, Counter(), Drop()], "icc=false: not allowed by table inet"),
     ]

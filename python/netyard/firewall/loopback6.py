@@ -44,7 +44,7 @@ def loop_steps(
             PortIs("sport", port),
             ForwardToLoopback(_LOOPBACK_INDEX),
         ]
-        steps.append(AddRule(host_ifname, statements, "replies to [::1]"))
+        steps.append(AddRule(host_ifname, statements, "replies to ::1, to the loopback device"))
     return steps
 
 

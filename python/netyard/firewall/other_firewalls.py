@@ -16,12 +16,9 @@ read them. Nothing is flushed, and only entries of this root are removed. netyar
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +26,7 @@ import netyard._core as _core
 from netyard.errors import NetyardError
 from netyard.options import overlay as overlay_options
 from netyard.state import config
+from netyard.state.flock import locked
 from netyard.state.layout import Layout
 from netyard.state.store import Store
 
@@ -159,19 +157,9 @@ def sync(layout: Layout, store: Store, found: Found | None = None) -> list[str]:
     found = find(layout.table) if found is None else found
     if not found:
         return []
-    with _locked(layout):
+    # One process at a time: the agent does it, and commands that create a network.
+    with locked(layout.run / "coexistence.lock"):
         return _sync(layout, store, found)
-
-
-@contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
-    """One process at a time: the agent does it, and commands that create a network."""
-    fd = os.open(layout.run / "coexistence.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _sync(layout: Layout, store: Store, found: Found) -> list[str]:
@@ -235,11 +223,11 @@ def _sync_chain(tool: str, chain: str, wanted: Sequence[Sequence[str]], comment:
     for at, rule in enumerate(present):
         if rule not in rules or rule in present[:at]:
             _run(tool, "-w", "-D", chain, *rule)
-            done.append(f"{tool}: took {' '.join(rule[: -len(marked)])} out of {chain}")
+            done.append(f"{tool}: removed {' '.join(rule[: -len(marked)])} from {chain}")
     for rule in rules:
         if rule not in present:
             _run(tool, "-w", "-I", chain, "1", *rule)
-            done.append(f"{tool}: entered {' '.join(rule[: -len(marked)])} in {chain}")
+            done.append(f"{tool}: added {' '.join(rule[: -len(marked)])} to {chain}")
     return done
 
 
@@ -275,8 +263,8 @@ def _sync_zone(store: Store, zones: Mapping[str, _Zone], bridges: Sequence[str])
     if ours != set(bridges):
         store.write_meta(_ZONED, " ".join(bridges) or None)
     return [
-        *(f"firewalld: took {bridge} out of zone {_ZONE}" for bridge in gone),
-        *(f"firewalld: put {bridge} into zone {_ZONE}" for bridge in new),
+        *(f"firewalld: removed {bridge} from zone {_ZONE}" for bridge in gone),
+        *(f"firewalld: added {bridge} to zone {_ZONE}" for bridge in new),
     ]
 
 

@@ -147,7 +147,7 @@ def router_guard_steps() -> list[Step]:
     """
     chain = "router-guard"
     statements = [IfNameIsNot("iifkind", "bridge"), IfNameIsNot("oifkind", "bridge")]
-    comment = "netyard turned forwarding on: not for a way from wire to wire"
+    comment = "no forwarding between other interfaces: netyard turned it on"
     return [
         FlushChain(chain),
         AddRule(chain, [*statements, Drop()], comment),
@@ -168,7 +168,7 @@ def _arriving(*, binds_strictly: bool) -> Rules:
     yield from _sent()
     yield (
         "loopback",
-        "only replies may come round the loopback",
+        "redirected to the loopback device: only replies",
         [
             FamilyIs("ip6"),
             IfNameIs("iifname", "lo"),
@@ -181,62 +181,62 @@ def _arriving(*, binds_strictly: bool) -> Rules:
 
 
 def _sent() -> Rules:
-    """The same of the rules about what a container may have sent, before connection tracking."""
-    yield ("guard", "what containers have sent", [_FROM_BRIDGE, Jump("sent")])
+    """The same of the rules that check packets from containers, before connection tracking."""
+    yield ("guard", "packets from containers", [_FROM_BRIDGE, Jump("sent")])
     yield (
         "sent",
-        "nobody reaches the host's loopback through a container's bridge",
+        "no packets from containers to 127.0.0.0/8 of the host",
         [IpWithin("ip daddr", _LOCALNET, 8), Drop()],
     )
     for version, sets in FAMILIES.items():
         family: Statement = FamilyIs(_WORDS[version])
         yield (
             "sent",
-            f"the host has no IPv{version} route to these, so none to judge sources by",
+            f"the host has no IPv{version} route to these bridges to check sources by",
             [family, In(["iifname"], sets.unguarded.name), Jump("sent-unguarded")],
         )
         yield (
             "sent-unguarded",
-            f"isolated in IPv{version}: not even the host is reached",
+            f"gateway mode isolated, IPv{version}: no packets to the host",
             [family, In(["iifname"], sets.isolated.name), DestinationIsLocal(), Drop()],
         )
-    yield ("sent-unguarded", "whoever else it is for judges it", [Accept()])
+    yield ("sent-unguarded", "no source check here; later chains filter", [Accept()])
     yield (
         "sent",
-        "a container sends from its own network's addresses only",
+        "source address without a route to this bridge",
         [SourceIsForged(), Jump("sent-forged")],
     )
     yield (
         "sent-forged",
-        "duplicate address detection has no source yet",
+        "unspecified source address: duplicate address detection",
         [Ip6Is("ip6 saddr", _ANY6), Return()],
     )
     yield (
         "sent-forged",
-        "link-local addresses have no route to judge them by",
+        "link-local source address: has no route to check it by",
         [IpWithin("ip saddr", _LINK_LOCAL, 16), Return()],
     )
-    yield ("sent-forged", "all others are somebody else's", [Counter(), Drop()])
+    yield ("sent-forged", "forged source address", [Counter(), Drop()])
 
 
 def _published(*, binds_strictly: bool) -> Rules:
     """The same of the rules that translate the destination of published ports (DNAT)."""
     yield (
         "publish",
-        "the host's loopback is not on the wire",
+        "no published ports at 127.0.0.0/8 from outside",
         [IpWithin("ip daddr", _LOCALNET, 8), Return()],
     )
     local: Statement = DestinationIsLocal()
     for chain in ("publish", "publish-local"):
         if binds_strictly and chain == "publish":
             here: Statement = DestinationIsLocalHere()
-            yield (chain, "for one of the host's addresses", [here, Jump("by-address")])
-            yield (chain, "for any of the host's addresses", [local, Jump("by-port")])
+            yield (chain, "to an address of the incoming interface", [here, Jump("by-address")])
+            yield (chain, "to an address of the host", [local, Jump("by-port")])
         else:
             # One lookup in the routes for both maps.
-            yield (chain, "for the host's addresses", [local, Jump("to-host")])
-    yield ("to-host", "for one of them", [Jump("by-address")])
-    yield ("to-host", "for any of them", [Jump("by-port")])
+            yield (chain, "to an address of the host", [local, Jump("to-host")])
+    yield ("to-host", "ports published on one address", [Jump("by-address")])
+    yield ("to-host", "ports published on every address", [Jump("by-port")])
     for version, sets in FAMILIES.items():
         at: list[Field] = [_DESTINATION[version], "l4proto", "dport"]
         yield (
@@ -257,10 +257,14 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
 
     What most packets need comes first: those of established connections pass few rules.
     """
-    yield ("forward", "what goes to a container", [_TO_BRIDGE, Jump("inward")])
-    yield ("forward", "what else comes from one", [_FROM_BRIDGE, Jump("outward")])
+    yield ("forward", "packets to containers", [_TO_BRIDGE, Jump("inward")])
+    yield (
+        "forward",
+        "packets from containers to other destinations",
+        [_FROM_BRIDGE, Jump("outward")],
+    )
     # Empty on a host that was a router before netyard.
-    yield ("forward", "what is nothing to netyard", [Jump("router-guard")])
+    yield ("forward", "packets between other interfaces", [Jump("router-guard")])
     yield from _to_containers(passing_mark)
     yield from _from_containers()
 
@@ -268,38 +272,46 @@ def _forwarded(passing_mark: tuple[int, int] | None) -> Rules:
 def _to_containers(passing_mark: tuple[int, int] | None) -> Rules:
     """Rules for packets to a container: each gets a final verdict here."""
     directions: tuple[tuple[Field, str], ...] = (
-        ("iifname", "nothing out"),
-        ("oifname", "nothing in"),
+        ("iifname", "no packets out"),
+        ("oifname", "no packets in"),
     )
     for direction, what in directions:
         yield (
             "inward",
-            f"internal networks: {what} but within themselves",
+            f"internal networks: {what}, except within the network",
             [In([direction], INTERNAL.name), _ELSEWHERE, Drop()],
         )
-    yield ("inward", "replies to what was allowed", [Established(), _ELSEWHERE, Accept()])
-    yield ("inward", "within a network", [In(["iifname", "oifname"], ICC.name), Accept()])
+    yield ("inward", "established connections", [Established(), _ELSEWHERE, Accept()])
     yield (
         "inward",
-        "link-local addresses stay on their link",
+        "between containers of one network",
+        [In(["iifname", "oifname"], ICC.name), Accept()],
+    )
+    yield (
+        "inward",
+        "link-local source addresses are not forwarded",
         [IpWithin("ip saddr", _LINK_LOCAL, 16), _FROM_BRIDGE, _ELSEWHERE, Drop()],
     )
     allowed: tuple[tuple[str, Statement], ...] = (
-        ("replies to what was allowed", Established()),
+        ("established connections", Established()),
         ("published ports", Translated()),
     )
     for comment, state in allowed:
         yield (
             "inward",
-            f"{comment}, for the bridge table to see",
+            f"{comment} within a bridge, marked for the bridge table",
             [state, _SAME, SetMark(PUBLISHED_MARK), Accept()],
         )
     yield ("inward", "published ports", [Translated(), Accept()])
     for version, sets in FAMILIES.items():
         yield from _opened(version, sets)
     if passing_mark is not None:
-        yield ("inward", "marked packets pass", [MarkIs(*passing_mark), Accept()])
-    yield ("inward", "nothing else reaches a container", [Counter(), Drop()])
+        yield (
+            "inward",
+            "packets with the mark of bridge-accept-fwmark",
+            [MarkIs(*passing_mark), Accept()],
+        )
+    yield ("inward", "all other packets to containers", [Counter(), Drop()])
 
 
 def _opened(version: int, sets: FamilySets) -> Rules:
@@ -313,17 +325,17 @@ def _opened(version: int, sets: FamilySets) -> Rules:
     )
     yield (
         "inward",
-        f"IPv{version} ports of containers, from trusted interfaces",
+        f"published IPv{version} container ports, from trusted interfaces",
         [In(["iifname", "oifname"], TRUSTED.name), In(key, sets.direct.name), Accept()],
     )
     yield (
         "inward",
-        f"routed networks answer ICMP by IPv{version}",
+        f"ICMP to routed networks, IPv{version}",
         [ProtocolIs(_ICMP[version]), In(["oifname"], sets.routed.name), Accept()],
     )
     yield (
         "inward",
-        f"IPv{version} networks that are not protected",
+        f"gateway mode nat-unprotected, IPv{version}",
         [FamilyIs(word), In(["oifname"], sets.unprotected.name), Accept()],
     )
 
@@ -332,69 +344,69 @@ def _from_containers() -> Rules:
     """Rules for packets from a container to anywhere but a container."""
     yield (
         "outward",
-        "internal networks: nothing out",
+        "internal networks: no packets out",
         [In(["iifname"], INTERNAL.name), Drop()],
     )
-    yield ("outward", "replies to what was allowed", [Established(), Accept()])
+    yield ("outward", "established connections", [Established(), Accept()])
     yield (
         "outward",
-        "link-local addresses stay on their link",
+        "link-local source addresses are not forwarded",
         [IpWithin("ip saddr", _LINK_LOCAL, 16), Drop()],
     )
     for version, sets in FAMILIES.items():
         family: Statement = FamilyIs(_WORDS[version])
         yield (
             "outward",
-            f"packets of no IPv{version} connection would leave untranslated",
+            f"no IPv{version} connection: would leave without source translation",
             [InvalidState(), family, In(["iifname"], sets.masqueraded.name), Drop()],
         )
-    yield ("outward", "containers may go out", [Accept()])
+    yield ("outward", "packets from containers to outside", [Accept()])
 
 
 def _leaving() -> Rules:
     """The same of the rules that change source addresses (SNAT, masquerade)."""
     yield (
         "source",
-        "a container that asks its own published port",
+        "container to its own published port, IPv4",
         [In(["ip saddr", "ip daddr"], FAMILIES[4].hairpin.name), Masquerade()],
     )
     yield (
         "source",
-        "the same by IPv6",
+        "container to its own published port, IPv6",
         [In(["ip6 saddr", "ip6 daddr"], FAMILIES[6].hairpin.name), Masquerade()],
     )
     yield (
         "source",
-        "a neighbour that asks by the host's address",
+        "container to a published port of its own network",
         [_SAME, Translated(), Masquerade()],
     )
     # For frames that br_netfilter passes here, the incoming interface is not known.
     yield (
         "source",
-        "the same where it would not be reached directly",
+        "the same for bridged packets (br_netfilter)",
         [MarkIs(PUBLISHED_MARK, PUBLISHED_MARK), _TO_BRIDGE, Translated(), Masquerade()],
     )
     yield (
         "source",
-        "the host asking by its loopback address",
+        "host to a published port at 127.0.0.0/8",
         [IpWithin("ip saddr", _LOCALNET, 8), _TO_BRIDGE, Masquerade()],
     )
     yield (
         "source",
-        "the same by ::1",
+        "host to a published port at ::1",
         [Ip6Is("ip6 saddr", _LOCALHOST6), _TO_BRIDGE, Masquerade()],
     )
-    yield ("source", "what leaves a network", [_FROM_BRIDGE, _ELSEWHERE, Jump("way-out")])
+    yield ("source", "packets that leave a network", [_FROM_BRIDGE, _ELSEWHERE, Jump("way-out")])
     for version, sets in FAMILIES.items():
         word = _WORDS[version]
         out: list[Statement] = [In(["iifname"], sets.masqueraded.name)]
         yield (
             "way-out",
-            f"the way out by IPv{version}, from a fixed address",
+            f"egress by IPv{version}, from a fixed source address",
             [*out, SnatMap(word, ["iifname"], sets.sources.name)],
         )
         yield (
             "way-out",
-            f"the way out by IPv{version}",
+            f"egress by IPv{version}, from the host's address",
             [*out, FamilyIs(word), Masquerade()],
         )

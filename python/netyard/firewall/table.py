@@ -177,8 +177,7 @@ def _all_loops(root: Root) -> list[Step]:
 
 def remove_table(root: Root) -> None:
     """Remove all tables; missing ones are no error."""
-    for family in ("inet", "netdev"):
-        _core.apply_nft([(family, root.layout.table, [AddTable(), DeleteTable()])])
-    # A kernel without the bridge family has no such table.
-    with suppress(Unsupported):
-        _core.apply_nft([("bridge", root.layout.table, [AddTable(), DeleteTable()])])
+    for family in ("inet", "netdev", "bridge"):
+        # A kernel without this family, or without nf_tables, has no such table.
+        with suppress(Unsupported):
+            _core.apply_nft([(family, root.layout.table, [AddTable(), DeleteTable()])])

@@ -1,1 +1,1 @@
-"""Address management: which subnets and addresses there are, and who gets which."""
+"""Address management: which subnets and addresses there are, and how they are given out."""

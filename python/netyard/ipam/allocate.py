@@ -175,11 +175,11 @@ def lease(
     """Give an endpoint an address, inside the caller's transaction.
 
     Returns:
-        The address, and whether somebody may look for it at another MAC address, or at all.
+        The address, and whether other hosts may know it at another MAC address, or at all.
 
     Raises:
         Invalid: if the wanted address is in no subnet.
-        AddressInUse: if somebody has it, or nobody may have it.
+        AddressInUse: if it is in use, or reserved.
         Exhausted: if no dynamic address is left.
     """
     if wanted is not None:
@@ -217,7 +217,7 @@ def check_wanted(store: Store, network: NetworkRecord, wanted: Address) -> None:
 
     Raises:
         Invalid: if it is in no subnet.
-        AddressInUse: if somebody has it, or nobody may have it.
+        AddressInUse: if it is in use, or reserved.
     """
     flag = "--ip" if wanted.version == 4 else "--ip6"
     pool = network.pool_of(wanted)

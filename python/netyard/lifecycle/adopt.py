@@ -1,4 +1,4 @@
-"""Namespaces that are somebody else's: put on networks, and given back as they were."""
+"""Namespaces that another program made: put on networks, and given back as they were."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def open_foreign(pid: int | None, netns: str | os.PathLike[str] | None) -> int:
-    """An open descriptor of somebody else's network namespace."""
+    """An open descriptor of another program's network namespace."""
     if (pid is None) == (netns is None):
         raise Invalid("adopt: give either --pid or --netns")
     path = f"/proc/{pid}/ns/net" if pid is not None else os.fspath(netns or "")
@@ -87,10 +87,10 @@ def is_kept(root: Root, record: ContainerRecord) -> bool:
 
 
 def revive(change: Change, record: ContainerRecord) -> None:
-    """Put a namespace that somebody has made again, after a reboot of the host, on its networks.
+    """Put a namespace that was made again, after a reboot of the host, on its networks.
 
     Raises:
-        NotFound: if nobody has, or it was adopted by a process, of which none is left.
+        NotFound: if it was not, or it was adopted by a process, of which none is left.
     """
     root, store = change.root, change.store
     spec = record.spec

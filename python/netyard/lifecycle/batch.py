@@ -56,7 +56,7 @@ class Batch:
         return endpoint.id in self._leaving
 
     def abandon(self, error: BaseException) -> None:
-        """Nothing of what is planned and not yet made has been."""
+        """Nothing of what is planned and not yet made has been; the change undoes what was made."""
         self._planned.clear()
         self._leaving.clear()
         self._transaction.__exit__(type(error), error, error.__traceback__)
@@ -96,7 +96,7 @@ class Batch:
         with self._change.store.transaction():
             settle_endpoints(self._change.store, made)
             for container, each in planned:
-                events.network_event(self._change.store, "connect", each.network, container.id)
+                events.network_event(self._change.store, "connect", each.network, container)
         names.finish(needed=has_name_service(each for _, each in planned))
 
     def _attach(

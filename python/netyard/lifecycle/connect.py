@@ -16,6 +16,7 @@ from netyard.ipc import cluster
 from netyard.lifecycle.etc_files import refresh_etc_files
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.name_service import NameRefresh, has_name_service
+from netyard.lifecycle.reconnect import reconnect
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
@@ -26,14 +27,14 @@ from netyard.state import events
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
 from netyard.state.root import Change, Root
 from netyard.state.store import Store
-from netyard.values.spec import NetworkRequest
+from netyard.values.spec import JoinRequest
 
 if TYPE_CHECKING:
     from netyard.state.root import Batch
 
 
 def connect_container(
-    root: Root, network: NetworkRecord, wanted: str, request: NetworkRequest
+    root: Root, network: NetworkRecord, wanted: str, request: JoinRequest
 ) -> tuple[ContainerRecord, EndpointRecord]:
     """See `Network.connect`."""
     with root.change(is_batched=True) as change:
@@ -62,7 +63,7 @@ def _plan_in_batch(
     batch: Batch,
     network: NetworkRecord,
     container: ContainerRecord,
-    request: NetworkRequest,
+    request: JoinRequest,
 ) -> EndpointRecord:
     batch.begin()
     with change.store.attempt():
@@ -72,7 +73,7 @@ def _plan_in_batch(
 
 
 def _join(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
 ) -> EndpointRecord:
     root = change.root
     made = _plan(change, network, container, request)
@@ -87,11 +88,11 @@ def _join(
 
 def _note_connected(store: Store, container: ContainerRecord, network: NetworkRecord) -> None:
     if not network.is_egress:
-        events.network_event(store, "connect", network, container.id)
+        events.network_event(store, "connect", network, container)
 
 
 def _plan(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: NetworkRequest
+    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
 ) -> EndpointRecord:
     """The record of a new endpoint, with its addresses."""
     root = change.root
@@ -124,7 +125,7 @@ def _arrange_egress(change: Change, container: ContainerRecord) -> None:
     if egress.is_needed(attached):
         if not present:
             network = egress.ensure_network(root)
-            _join(change, network, container, NetworkRequest(network=network.id))
+            _join(change, network, container, JoinRequest(network=network.id))
     else:
         for each in present:
             _leave(change, container, each)
@@ -232,6 +233,7 @@ def _leave(change: Change, container: ContainerRecord, gone: EndpointRecord) -> 
         return
     with change.store.transaction():
         _forget(change.root, container, change.store.attachment(gone))
+    change.on_failure(lambda: reconnect(change.root, [(container, gone)]))
     cluster.give_up(change.root, container.id, [gone])
 
 
@@ -253,6 +255,8 @@ def withdraw_endpoints(
     with root.store.transaction():
         for container, each in left:
             _forget(root, container, each)
+    # Before the ports are put back, which lead to its interfaces.
+    change.on_failure(lambda: reconnect(root, leaving))
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
 
@@ -278,7 +282,7 @@ def _forget(root: Root, container: ContainerRecord, left: Attachment) -> None:
     gone, network = left
     forget_endpoint(root, gone)
     if not network.is_egress and gone.state != "attaching":
-        events.network_event(root.store, "disconnect", network, container.id)
+        events.network_event(root.store, "disconnect", network, container)
 
 
 def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> None:

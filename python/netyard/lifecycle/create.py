@@ -15,7 +15,7 @@ from netyard.state.records import ContainerRecord, NetworkRecord
 from netyard.state.root import Change, Root
 from netyard.values import clock
 from netyard.values.parse import parse_name
-from netyard.values.spec import ContainerSpec, NetworkRequest
+from netyard.values.spec import ContainerSpec, JoinRequest
 
 _NAME_SHORTEST = 2
 _NAME_TRIES = 50
@@ -51,7 +51,7 @@ def make_container(
         planned = store.attachments_of(record.id)
         if egress.is_needed(planned):
             network = egress.ensure_network(root)
-            request = NetworkRequest(network=network.id)
+            request = JoinRequest(network=network.id)
             _plan(change, network, record, request, spec, len(planned))
         events.container_event(store, "create", record)
     change.on_failure(lambda: _unmake(root, record.id))
@@ -62,7 +62,7 @@ def _plan(
     change: Change,
     network: NetworkRecord,
     container: ContainerRecord,
-    request: NetworkRequest,
+    request: JoinRequest,
     spec: ContainerSpec,
     position: int,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ def follow_events(
     until: Moment | None = None,
     filters: Sequence[str] = (),
     follow: bool = True,
+    closed: threading.Event | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Events in Docker's form, from the time of this call on.
 
@@ -27,6 +29,7 @@ def follow_events(
         until: End at a time.
         filters: ``KEY=VALUE`` words: ``type``, ``event``, ``container``, ``network``.
         follow: Wait for those that come.
+        closed: They end once it is set, by any thread.
 
     Raises:
         Invalid: for a filter or a time that is none.
@@ -37,8 +40,13 @@ def follow_events(
         since_ns=None if since is None else parse_moment("--since", since),
         until_ns=None if until is None else parse_moment("--until", until),
         follow=follow,
+        closed=closed,
     )
-    return filter(wanted.match, found)
+    return map(_as_docker_tells_it, filter(wanted.match, found))
+
+
+def _as_docker_tells_it(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != events.CONTAINER_NAME}
 
 
 def _is_actor(event: dict[str, Any], value: str) -> bool:
@@ -52,7 +60,7 @@ def _concerns_container(event: dict[str, Any], value: str) -> bool:
     if event["Type"] == "container":
         return _is_actor(event, value)
     joined: str = event["Actor"]["Attributes"].get("container", "")
-    return bool(value) and joined.startswith(value)
+    return bool(value) and (joined.startswith(value) or value == event.get(events.CONTAINER_NAME))
 
 
 _TESTS: dict[str, Test[dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""Networks and containers found by filter, and networks nobody uses taken away."""
+"""Networks and containers found by filter, and unused networks removed."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def select_containers(
 
 
 def _number(value: str) -> str:
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise Invalid(f"--filter: exited={value!r} must be a number", field="--filter")
     return str(int(value))
 

@@ -102,7 +102,7 @@ def reload(root: Root) -> Report:
     """Make every kernel object again that should exist and does not.
 
     For after a ``nft flush ruleset``, a deleted bridge, or a reboot of the host, of which adopted
-    namespaces come back that somebody has made again at the same path.
+    namespaces come back if they were made again at the same path.
     """
     report = Report()
     with root.change(is_reload=True) as change:

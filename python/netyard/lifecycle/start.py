@@ -76,7 +76,7 @@ def start_container(
         )
         events.container_event(store, "start", container)
         for each in store.attachments_of(container.id):
-            events.network_event(store, "connect", each.network, container.id)
+            events.network_event(store, "connect", each.network, container)
     return store.container(container.id) or container
 
 

@@ -78,7 +78,7 @@ def tear_down(
 
 def _record_end(store: Store, container: ContainerRecord, outcome: Outcome) -> None:
     for each in store.attachments_of(container.id):
-        events.network_event(store, "disconnect", each.network, container.id)
+        events.network_event(store, "disconnect", each.network, container, stays=True)
     events.container_event(store, "die", container, exitCode=str(outcome.get("exit_code", 0)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from netyard.errors import Invalid, NetyardError, raise_all
 from netyard.values import ports
 from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
-from netyard.values.spec import ContainerSpec, NetworkMode, NetworkRequest
+from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode
 
 _LONG_KEYS = {
     "name": "network",
@@ -37,7 +37,7 @@ def _split(field: str, text: str) -> list[str]:
         raise Invalid(f"{field}: {text!r} is no list of KEY=VALUE", field=field) from None
 
 
-def parse_network_flag(text: str) -> NetworkRequest:
+def parse_network_flag(text: str) -> JoinRequest:
     """``NAME`` or ``name=NAME,alias=…,ip=…`` (contract RN4).
 
     Comma separated as in CSV: a field that holds commas is quoted. Keys are taken in any case, but
@@ -45,7 +45,7 @@ def parse_network_flag(text: str) -> NetworkRequest:
     """
     field = "--network"
     if "=" not in text:
-        return NetworkRequest(network=text)
+        return JoinRequest(network=text)
     found: dict[str, Any] = {}
     for word in _split(field, text):
         key, separator, value = word.partition("=")
@@ -72,17 +72,20 @@ def parse_network_flag(text: str) -> NetworkRequest:
         _LONG_KEYS[key]: tuple(value) if isinstance(value, list) else value
         for key, value in found.items()
     }
-    return NetworkRequest(**values)
+    return JoinRequest(**values)
 
 
 def parse_priority(field: str, text: str) -> int:
-    """A gateway priority: any whole number (contract RN8)."""
-    if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise Invalid(f"{field}: {text!r} is no whole number", field=field, value=text)
-    return int(text)
+    """A gateway priority: any whole number of 64 bits (contract RN8)."""
+    found = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+    if found is None or not -(2**63) <= found < 2**63:
+        raise Invalid(
+            f"{field}: {text!r} must be a whole number of at most 64 bits", field=field, value=text
+        )
+    return found
 
 
-def network_mode(requests: Sequence[NetworkRequest]) -> tuple[NetworkMode, str]:
+def network_mode(requests: Sequence[JoinRequest]) -> tuple[NetworkMode, str]:
     """The network mode, and whose namespace is shared if it is ``container``."""
     names = [request.network for request in requests]
     special = [name for name in names if name in ("host", "none") or name.startswith("container:")]
@@ -104,10 +107,10 @@ def network_mode(requests: Sequence[NetworkRequest]) -> tuple[NetworkMode, str]:
 
 
 def with_first(
-    requests: Sequence[NetworkRequest], first: Mapping[str, Any]
-) -> tuple[NetworkRequest, ...]:
+    requests: Sequence[JoinRequest], first: Mapping[str, Any]
+) -> tuple[JoinRequest, ...]:
     """The requests, what was given for "the first network" put into the first."""
-    head, *tail = requests or [NetworkRequest(network="bridge")]
+    head, *tail = requests or [JoinRequest(network="bridge")]
     if head.network == "default":
         head = head._replace(network="bridge")
     for key, value in first.items():
@@ -121,12 +124,12 @@ def check_mode(
     spec: ContainerSpec,
     first: Mapping[str, Any],
     target: str,
-    requests: Sequence[NetworkRequest],
+    requests: Sequence[JoinRequest],
 ) -> None:
     """Refuse flags that have no meaning in a mode, each by name (contract RN6, RN7, RN9)."""
     if spec.mode == "networks":
         return
-    long = requests[0] if requests else NetworkRequest(network="")
+    long = requests[0] if requests else JoinRequest(network="")
     given: dict[str, object] = {
         "--network-alias": first["aliases"] or long.aliases,
         "--ip": first["ip"] or long.ip,
@@ -213,6 +216,11 @@ def check_rootfs(rootfs: str | os.PathLike[str]) -> str:
     if not os.fspath(rootfs):
         return ""
     path = Path(rootfs).absolute()
-    if not path.is_dir():
+    try:
+        is_directory = path.is_dir()
+    except OSError:
+        # Its name is too long, or it is in a directory of others.
+        is_directory = False
+    if not is_directory:
         raise Invalid(f"--rootfs: {path} is no directory", field="--rootfs", value=str(path))
     return str(path)

@@ -6,6 +6,7 @@ from ipaddress import ip_interface
 
 from netyard.errors import Conflict, Invalid
 from netyard.ipam.host_subnets import subnets_in_use
+from netyard.networks import devices
 from netyard.options import bridge as bridge_options
 from netyard.state import config
 from netyard.state.config import Config
@@ -78,22 +79,38 @@ def _default_pool(root: Root, settings: Config, present: Subnet | None) -> Pool:
 def plan_default_again(root: Root) -> None:
     """Let changed settings count for the default network.
 
+    Its bridge is taken away, and made with the new settings when the next container joins it.
+
     Raises:
-        Conflict: if it is in use.
+        Conflict: if containers are on it, running or not; it keeps its settings then.
     """
     with root.change() as change:
         found = root.store.find_network("bridge")
         if not found:
             return
+        (present,) = found
         settings = config.load(root.layout.root)
-        wanted = _default_network(root, settings, found[0].pools[0].subnet)
-        if (found[0].options, found[0].pools) == (wanted.options, wanted.pools):
+        wanted = _default_network(root, settings, present.pools[0].subnet)
+        wanted = wanted._replace(id=present.id, created=present.created)
+        if (present.options, present.pools) == (wanted.options, wanted.pools):
             return
-        if found[0].state != "planned" or root.store.endpoints_on(found[0].id):
-            raise Conflict(
-                "config: the default network is in use and keeps what it has",
-                hint="remove its containers first",
-            )
+        _refuse_in_use(root, present)
+        if present.state != "planned":
+            devices.discard(root, present)
         with change.store.transaction():
-            change.store.delete_network(found[0].id)
+            change.store.delete_network(present.id)
             change.store.add_network(wanted)
+
+
+def _refuse_in_use(root: Root, network: NetworkRecord) -> None:
+    owners = (
+        root.store.container(each.container_id) for each in root.store.endpoints_on(network.id)
+    )
+    users = ", ".join(sorted(owner.name for owner in owners if owner))
+    if users:
+        raise Conflict(
+            f"config: network {network.name!r} is in use by containers {users} and keeps its "
+            "settings",
+            holder=users,
+            hint="disconnect or remove these containers, then give the command again",
+        )

@@ -1,4 +1,4 @@
-"""The kernel's side of a network: made when it is first needed, discarded, tidied up after."""
+"""The kernel's side of a network: made when it is first needed, discarded when it goes."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def label(root: Root, record: NetworkRecord) -> None:
 def discard(root: Root, record: NetworkRecord) -> None:
     """Take everything of a network away, however far it had come.
 
+    With the last network that has a device, the firewall tables and forwarding go too. Until all is
+    done the network is ``removing``, so that the next operation goes on if this one is killed.
     A built-in network goes back to being planned, and so does one that other hosts have as well.
 
     Raises:
@@ -89,6 +91,12 @@ def _leave_firewall(root: Root, record: NetworkRecord) -> None:
         firewall.expel(root, record)
     agent.tidy(root.layout)
     other_firewalls.sync(root.layout, root.store)
+    others = [each for each in root.store.networks() if each.id != record.id]
+    if not any(each.bridge and each.state != "planned" for each in others):
+        from netyard.firewall import forwarding
+
+        forwarding.restore_forwarding(root)
+        firewall.remove_table(root)
 
 
 def abandon(root: Root, record: NetworkRecord) -> None:
@@ -123,20 +131,9 @@ def forget(root: Root, record: NetworkRecord) -> None:
         for network in networks:
             if network.is_egress and not root.store.endpoints_on(network.id):
                 _delete(root, network)
-    tidy_up(root)
 
 
 def _delete(root: Root, record: NetworkRecord) -> None:
     discard(root, record)
     with root.store.transaction():
         root.store.delete_network(record.id)
-
-
-def tidy_up(root: Root) -> None:
-    """With the last network that has a device, the table and forwarding go too."""
-    networks = root.store.networks()
-    if not any(network.bridge and network.state != "planned" for network in networks):
-        from netyard.firewall import forwarding
-
-        forwarding.restore_forwarding(root)
-        firewall.remove_table(root)

@@ -102,7 +102,6 @@ def remove_network(change: Change, record: NetworkRecord, *, forced: bool = Fals
         _discard(root, record, forced=forced)
     events.network_event(root.store, "destroy", record)
     change.afterwards(lambda: agent.forget_network(root.layout, record.id))
-    devices.tidy_up(root)
 
 
 def _discard(root: Root, record: NetworkRecord, *, forced: bool) -> None:

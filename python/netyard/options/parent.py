@@ -75,7 +75,7 @@ def parse_vlan(parent: str) -> tuple[str, int] | None:
             field="--opt",
             value=parent,
         )
-    is_number = word.isascii() and word.isdigit()
+    is_number = word.isascii() and word.isdigit() and len(word) < 10
     if not is_number or not VLAN_MIN <= int(word) <= VLAN_MAX:
         raise Invalid(
             f"--opt parent: {word!r} in {parent!r} is no VLAN id from {VLAN_MIN} to {VLAN_MAX}",

@@ -212,7 +212,7 @@ def _numbers(each: Publication, first: int) -> tuple[int, int, int]:
 
 
 def forget_udp_clients(root: Root, publications: Iterable[Publication]) -> None:
-    """Clients that asked somebody else at the host's port before would go on doing so (PB11).
+    """Clients that reached another server at the host's port before would go on doing so (PB11).
 
     For UDP only: whoever begins a TCP connection begins a new flow.
     """

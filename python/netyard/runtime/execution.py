@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any, Literal, NamedTuple
 
-from netyard.errors import Invalid, TimedOut
+from netyard.errors import Invalid, TimedOut, shown
 from netyard.runtime import shim
 from netyard.runtime.process import end_all, open_child, signal_number
 from netyard.state.layout import Layout
 
-_CHUNK = 65536
+# As much as a pipe holds.
+_CHUNK = 16 * os.sysconf("SC_PAGE_SIZE")
 _END_SECONDS = 10.0
 _PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,7 +45,7 @@ class Execution:
     Iterating gives what it writes, as it comes, until both its streams are closed. Writing to it
     and waiting for it read what it writes meanwhile and keep it for the iteration, so that it never
     waits for its reader while that waits for it. As a context manager it ends the command, with all
-    that the command has started, if it still runs. It is for one thread at a time.
+    that `netyard.Container.exec` ends with one, if it still runs. It is for one thread at a time.
 
     Attributes:
         command: Program and arguments.
@@ -52,8 +53,8 @@ class Execution:
         stdin: What the command reads: ``write(bytes)`` and ``close()``.
 
     Example:
-        >>> with web.popen("tail", "-F", "/var/log/access.log") as tail:
-        ...     for output in tail:
+        >>> with web.popen("ping", "-c3", "db") as ping:
+        ...     for output in ping:
         ...         print(output.stream, output.data)
     """
 
@@ -111,10 +112,14 @@ class Execution:
         """
         deadline = _deadline(timeout)
         while (status := self.returncode) is None:
-            if not self._step(_left(deadline)) and _left(deadline) == 0:
+            self._step(_left(deadline))
+            # Whether or not it writes: one that writes without end has to end in time as well.
+            if _left(deadline) == 0 and self.returncode is None:
                 raise TimedOut(f"{self._name} has not ended within {timeout:g} seconds")
-        while self._outputs and self._step(0):
-            pass
+        # What it has written, and that this is all; what it has started may go on writing.
+        for _ in range(2):
+            if self._outputs:
+                self._step(0)
         return status
 
     def kill(self, number: int | str = signal.SIGKILL) -> None:
@@ -127,7 +132,7 @@ class Execution:
             Invalid: if there is no such signal.
 
         Example:
-            >>> tail.kill("TERM")
+            >>> ping.kill("INT")
         """
         wanted = signal_number("number", number)
         for fd in self._pidfds[1:]:
@@ -151,18 +156,21 @@ class Execution:
     def _name(self) -> str:
         return f"command {self.command[0]!r}"
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: bytes | bytearray | memoryview) -> int:
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise Invalid(f"data: {data!r} must be bytes, not {type(data).__name__}", field="data")
+            raise Invalid(
+                f"data: {shown(data)} must be bytes, not {type(data).__name__}", field="data"
+            )
         if self._input is None:
             raise ValueError(f"what {self._name} reads is closed")
-        self._pending = memoryview(data).cast("B")
+        self._pending = _bytes_of(data)
+        size = len(self._pending)
         while self._pending:
             self._step(None)
         if self._is_broken:
             self._is_broken = False
             raise BrokenPipeError(f"{self._name} reads no more")
-        return len(data)
+        return size
 
     def _close_input(self) -> None:
         if self._input is not None:
@@ -208,19 +216,22 @@ class Execution:
             self._is_broken = True
             self._close_input()
 
-    def _communicate(self, data: bytes | None, timeout: float | None) -> None:
+    def _communicate(
+        self, data: bytes | bytearray | memoryview | None, timeout: float | None
+    ) -> None:
         """Feed it and read it until it has ended and its streams are closed."""
         if not self._outputs and self._input is None and timeout is None:
             self._process.wait()
             return
         deadline = _deadline(timeout)
-        self._pending = memoryview(data or b"").cast("B")
+        self._pending = _bytes_of(data or b"")
         while True:
             if not self._pending:
                 self._close_input()
             if not self._outputs and self.returncode is not None:
                 return
-            if not self._step(_left(deadline)) and _left(deadline) == 0:
+            self._step(_left(deadline))
+            if _left(deadline) == 0 and (self._outputs or self.returncode is None):
                 raise TimedOut(
                     f"{self._name} has not ended within {timeout:g} seconds and was killed"
                 )
@@ -235,7 +246,7 @@ class Execution:
             self._process.wait(_END_SECONDS)
 
     def _end(self) -> None:
-        """Kill it and all that it has started, and reap it."""
+        """Kill it and what it has started (see `end_all`), and reap it."""
         end_all(self._process.pid, self.pid)
         try:
             self._process.wait(_END_SECONDS)
@@ -264,7 +275,7 @@ class Stdin:
         """Whether the command has been told that nothing more comes, or reads no more."""
         return self._execution._input is None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray | memoryview) -> int:
         """Have the command read something; returns when the pipe to it has taken all of it.
 
         Args:
@@ -338,7 +349,7 @@ def run(
     layout: Layout,
     request: shim.Exec,
     *,
-    data: bytes | None = None,
+    data: bytes | bytearray | memoryview | None = None,
     timeout: float | None = None,
     capture: bool = True,
     pass_signals: bool = False,
@@ -349,7 +360,7 @@ def run(
         layout: Of its root.
         request: What to start.
         data: What it is to read.
-        timeout: How many seconds it has; after that it is killed, with all it has started.
+        timeout: How many seconds it has; after that it is killed, with what it has started.
         capture: Collect its output instead of passing it through.
         pass_signals: Have it get the signals that we get meanwhile; for a main thread only.
 
@@ -392,14 +403,21 @@ def run(
     )
 
 
+def _bytes_of(data: bytes | bytearray | memoryview) -> memoryview:
+    view = memoryview(data)
+    # Only what lies in one piece can be seen as bytes.
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
 def _deadline(timeout: float | None) -> float | None:
     if timeout is None:
         return None
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not (is_number and 0 <= timeout < math.inf):
-        shown = f"timeout: {timeout!r} must be a number of seconds, 0 or more"
-        raise Invalid(shown, field="timeout", value=timeout)
-    return time.monotonic() + timeout
+        sentence = f"timeout: {shown(timeout)} must be a number of seconds, 0 or more"
+        raise Invalid(sentence, field="timeout", value=timeout)
+    # Thirty years are without end; much more is more than a clock takes.
+    return time.monotonic() + min(timeout, 1e9)
 
 
 def _left(deadline: float | None) -> float | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from netyard.errors import Invalid
+from netyard.errors import Invalid, shown
 from netyard.state.records import ContainerRecord
 
 _KILL_SECONDS = 10.0
@@ -36,7 +36,9 @@ def signal_number(field: str, given: int | str) -> int:
             return int(signal.Signals[name])
         if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) < signal.NSIG:
             return int(text)
-    raise Invalid(f"{field}: {given!r} is no signal such as TERM or 15", field=field, value=given)
+    raise Invalid(
+        f"{field}: {shown(given)} is no signal such as TERM or 15", field=field, value=given
+    )
 
 
 def start_time(pid: int) -> int:
@@ -102,7 +104,9 @@ def open_child(parent: int, pid: int) -> tuple[int, ...]:
 def end_all(leader: int, session: int) -> None:
     """Kill what a process has started and what is in a session, but not the process itself.
 
-    Those whose parent has ended are found by the session.
+    Those whose parent has ended are found by the session. One that has begun a session of its own
+    as well is the container's: its first process is its parent now, and it cannot be told from
+    another's.
 
     Args:
         leader: The process.

@@ -4,6 +4,7 @@ The program itself is ``rust/netns/src/shim``; what a container needs beside its
 `netyard.lifecycle`.
 """
 
+import errno
 import functools
 import os
 import socket
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import netyard._core as _core
 from netyard.errors import StartFailed, StateError
@@ -24,7 +25,8 @@ _CLAIM = 6
 _CLEANED = 7
 _KILL = 8
 _ORPHAN_SECONDS = 10.0
-_ENOENT, _ENOTDIR = 2, 20
+# MAX_ARG_STRLEN of the kernel, with the byte that ends a word.
+_WORD_BYTES = 131_072
 
 
 def path(layout: Layout) -> Path:
@@ -150,11 +152,38 @@ def _start_failure(text: str, command: Sequence[str]) -> StartFailed:
     name = command[0] if command else ""
     if step != "exec":
         return StartFailed(f"{step}: {reason}", exit_code=125)
-    if int(number) in (_ENOENT, _ENOTDIR):
+    if int(number) in (errno.ENOENT, errno.ENOTDIR):
         hint = "give its words one by one, as in ('ping', '-c1', 'web')" if " " in name else None
         complaint = f"command {name!r} is not found in the container"
         return StartFailed(complaint, exit_code=127, hint=hint)
+    if int(number) == errno.E2BIG:
+        return _too_long(command)
     return StartFailed(f"command {name!r} cannot be executed: {reason}", exit_code=126)
+
+
+def _too_long(command: Sequence[str]) -> StartFailed:
+    return StartFailed(
+        f"command {command[0]!r} cannot be executed: its words and variables are longer than the "
+        f"kernel takes: {_WORD_BYTES} bytes each, {os.sysconf('SC_ARG_MAX')} in all",
+        exit_code=126,
+        hint="hand on what is long in a file, or as input",
+    )
+
+
+def _popen(
+    words: Sequence[str | Path], command: Sequence[str], **settings: Any
+) -> subprocess.Popen[bytes]:
+    """Start the shim, for a command.
+
+    Raises:
+        StartFailed: if the command is too long for it.
+    """
+    try:
+        return subprocess.Popen([*words, "--", *command], **settings)
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        raise _too_long(command) from error
 
 
 class _Started:
@@ -171,14 +200,18 @@ class _Started:
             descriptors.append(namespace)
             words += ["--network", str(namespace)]
         try:
-            self._process = subprocess.Popen(
-                [path(layout), mode, *words, *options, "--", *launch.command],
+            self._process = _popen(
+                [path(layout), mode, *words, *options],
+                launch.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 # A reader of our output must not wait for the end of the container.
                 stderr=subprocess.DEVNULL,
                 pass_fds=descriptors,
             )
+        except BaseException:
+            self._status.close()
+            raise
         finally:
             for fd in descriptors:
                 os.close(fd)
@@ -251,14 +284,18 @@ def execute(
     streams = subprocess.PIPE if capture else None
     stdin = subprocess.PIPE if feed else None if request.interactive else subprocess.DEVNULL
     try:
-        process = subprocess.Popen(
-            [path(layout), "exec", *words, "--", *request.command],
+        process = _popen(
+            [path(layout), "exec", *words],
+            request.command,
             stdin=stdin,
             stdout=streams,
             stderr=streams,
             pass_fds=[environment, status_theirs],
             start_new_session=capture and stdin is not None,
         )
+    except BaseException:
+        os.close(status_ours)
+        raise
     finally:
         os.close(environment)
         os.close(status_theirs)
@@ -268,7 +305,9 @@ def execute(
     if word == "pid":
         return process, int(rest)
     process.communicate()
-    raise _start_failure(rest or "5 exec", request.command)
+    if not word:
+        raise StartFailed("the container cannot be entered", exit_code=125)
+    raise _start_failure(rest, request.command)
 
 
 def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> "Attachment":

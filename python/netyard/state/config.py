@@ -18,6 +18,7 @@ from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
 from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
+from netyard.values.spec import NOTHING
 from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ class Config(NamedTuple):
     """
 
     pools: tuple[Source, ...] = DEFAULT_SOURCES
-    bridge_options: Mapping[str, str] = {}
+    bridge_options: Mapping[str, str] = NOTHING
     bridge_address: str = ""
     bridge_range: str = ""
-    network_options: Mapping[str, Mapping[str, str]] = {}
+    network_options: Mapping[str, Mapping[str, str]] = NOTHING
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

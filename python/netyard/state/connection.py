@@ -5,18 +5,23 @@ What is kept in it, and how it is read and written, is in `netyard.state.tables`
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from netyard.errors import StoreError
+from netyard.state.held_events import HeldEvents
 from netyard.state.records import NetworkRecord
 from netyard.state.schema import MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 30.0
+# How long a fork waits for what other threads do in the store: a batch may be as long as it likes.
+_FORK_SECONDS = 5.0
 _LOST_HINT = "`netyard repair --from-kernel` shows what there is of it, and takes it away"
 # By what SQLite says: the number of a failure is not to be had before Python 3.11.
 _ADVICE = {
@@ -46,32 +51,49 @@ class Connection:
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
         self._lock = threading.RLock()
+        # Held while SQLite works, and no longer.
+        self._statement = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+        self._is_closed = False
+        self._for_fork: list[Any] = []
+        self._times_opened = 0
         self._is_in_transaction = False
         # Why what the transaction has recorded so far is gone, if it is.
         self._loss: StoreError | None = None
         self._is_alone = False
+        self.held_events = HeldEvents()
         # Networks are read the most: kept until another connection writes, or a transaction fails.
         self._networks: dict[str, NetworkRecord] = {}
         self._data_version = -1
         if not create and not path.exists():
             raise StoreError(f"there is no netyard state at {path}")
         try:
-            self._db = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise _explained(path, error) from error
-        try:
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-                self._rows(f"PRAGMA {pragma}")
             self._migrate()
         except StoreError:
-            self._db.close()
+            self.close()
             raise
+        _connections.add(self)
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        self._is_closed = True
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """SQLite's connection, opened when it is first needed, again in a child after a fork."""
+        if self._opened is None:
+            if self._is_closed:
+                raise StoreError(
+                    f"the Host of {self._path.parent} is closed",
+                    hint="open another, as Host(root=...)",
+                )
+            self._opened = _open(self._path)
+            self._times_opened += 1
+            self._data_version = -1
+        return self._opened
 
     def _migrate(self) -> None:
         version = self._pragma("user_version")
@@ -119,6 +141,7 @@ class Connection:
                 return
             self._execute("BEGIN IMMEDIATE")
             self._is_in_transaction = True
+            held = self.held_events.position()
             try:
                 yield
                 if self._loss is not None:
@@ -126,6 +149,7 @@ class Connection:
                 self._execute("COMMIT")
             except BaseException:
                 self._networks.clear()
+                self.held_events.cut(held)
                 self._roll_back()
                 raise
             finally:
@@ -145,10 +169,12 @@ class Connection:
         """
         with self._lock:
             self._execute("SAVEPOINT attempt")
+            held = self.held_events.position()
             try:
                 yield
             except BaseException:
                 self._networks.clear()
+                self.held_events.cut(held)
                 if self._loss is None:
                     self._execute("ROLLBACK TO attempt")
                     self._execute("RELEASE attempt")
@@ -158,6 +184,8 @@ class Connection:
     def has_changed(self, seen: int) -> int | None:
         """The store's data version if another connection has written since ``seen``."""
         version = self._pragma("data_version")
+        # Each connection of SQLite counts for itself.
+        version += self._times_opened << 32
         return None if version == seen else version
 
     def _forget_if_changed(self) -> None:
@@ -167,25 +195,56 @@ class Connection:
             self._data_version = version
             self._networks.clear()
 
+    # -- forks ------------------------------------------------------------------------------
+
+    def _settle_before_fork(self) -> None:
+        """Wait for transactions of other threads, and have nothing of SQLite in the child.
+
+        SQLite forbids the use of a connection that a process has inherited, and where one is left
+        in a transaction the child can only read.
+        """
+        for lock in (self._lock, self._statement):
+            if lock.acquire(timeout=_FORK_SECONDS):
+                self._for_fork.append(lock)
+        is_at_rest = len(self._for_fork) == 2
+        if is_at_rest and self._opened is not None and not self._opened.in_transaction:
+            self._opened.close()
+            self._opened = None
+
+    def _go_on_after_fork(self) -> None:
+        while self._for_fork:
+            self._for_fork.pop().release()
+
+    def _leave_to_parent(self) -> None:
+        """In the child: an open transaction is the parent's, as is its connection."""
+        if self._opened is not None:
+            _inherited.append(self._opened)
+            self._opened = None
+        self._for_fork.clear()
+        self._lock, self._statement = threading.RLock(), threading.Lock()
+        self._is_in_transaction, self._loss, self._is_alone = False, None, False
+        self.held_events.end()
+        self._networks.clear()
+
     # -- statements, for the tables ---------------------------------------------------------
 
     def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
-            with self._lock:
+            with self._lock, self._statement:
                 return self._db.execute(sql, values)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def _execute_each(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         try:
-            with self._lock:
+            with self._lock, self._statement:
                 self._db.executemany(sql, rows)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
-            with self._lock:
+            with self._lock, self._statement:
                 return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -227,6 +286,47 @@ class Connection:
             prefix = f"SELECT id FROM {table} WHERE id >= ? AND id < ? LIMIT 2"
             return [row[0] for row in self._rows(prefix, (wanted, wanted + "g"))]
         return [row[0] for row in rows[:1]]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        made = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise _explained(path, error) from error
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            made.execute(f"PRAGMA {pragma}").fetchall()
+    except sqlite3.Error as error:
+        made.close()
+        raise _explained(path, error) from error
+    return made
+
+
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+# Never closed: that would end the parent's transactions.
+_inherited: list[sqlite3.Connection] = []
+
+
+def _settle_all() -> None:
+    for each in list(_connections):
+        each._settle_before_fork()
+
+
+def _go_on_in_parent() -> None:
+    for each in list(_connections):
+        each._go_on_after_fork()
+
+
+def _leave_all_to_parent() -> None:
+    for each in list(_connections):
+        each._leave_to_parent()
+
+
+os.register_at_fork(
+    before=_settle_all, after_in_parent=_go_on_in_parent, after_in_child=_leave_all_to_parent
+)
 
 
 def _explained(path: Path, error: sqlite3.Error) -> StoreError:

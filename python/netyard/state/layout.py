@@ -24,9 +24,14 @@ class Layout:
 
     @classmethod
     def of(cls, root: str | os.PathLike[str] | None) -> Layout:
-        """The layout of a root, of ``NETYARD_ROOT``, or of the default one."""
-        chosen = root or os.environ.get("NETYARD_ROOT") or DEFAULT_ROOT
-        return cls(Path(chosen).absolute())
+        """The layout of a root, of ``NETYARD_ROOT``, or of the default one.
+
+        A directory has one layout, whichever of its paths it is given by: lock and names in the
+        kernel derive from the path that no symbolic link is on.
+        """
+        chosen = os.path.realpath(root or os.environ.get("NETYARD_ROOT") or DEFAULT_ROOT)
+        # The default one has names of its own, wherever a link may lead it.
+        return cls(DEFAULT_ROOT if chosen == os.path.realpath(DEFAULT_ROOT) else Path(chosen))
 
     @cached_property
     def _tag(self) -> str:

@@ -12,12 +12,12 @@ from netyard.options.parent import routes_by_device
 from netyard.values.ids import short
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
-from netyard.values.spec import ContainerSpec
+from netyard.values.spec import NOTHING, ContainerSpec
 
 #: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
 #: only if the one that was at work was killed.
 NetworkState = Literal["planned", "making", "ready", "removing"]
-ContainerState = Literal["making", "created", "starting", "running", "exited", "removing"]
+ContainerState = Literal["created", "starting", "running", "exited", "removing"]
 EndpointState = Literal["down", "attaching", "up", "detaching"]
 ContainerKind = Literal["run", "adopted"]
 #: How a port is reached, see `Publication`.
@@ -52,14 +52,14 @@ class NetworkRecord(NamedTuple):
     is_attachable: bool = False
     has_ipv4: bool = True
     has_ipv6: bool = False
-    options: Mapping[str, str] = {}
-    labels: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     bridge: str = ""
     state: NetworkState = "ready"
     is_config_only: bool = False
     config_from: str = ""
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = {}
+    ipam_options: Mapping[str, str] = NOTHING
     is_foreign: bool = False
     vni: int = 0
     underlay: str = ""
@@ -191,8 +191,8 @@ class EndpointRecord(NamedTuple):
         options: Driver options of this endpoint.
         links: Pairs of another container, as typed, and the name it has for this one.
         lease: What came with its IPv4 address, if that is a DHCP server's.
-        is_unheard_of: It has never been up, and nobody else had its addresses: nobody has to be
-            told where they are.
+        is_unheard_of: It has never been up, and no endpoint had its addresses before: they need
+            not be announced.
     """
 
     id: str
@@ -208,7 +208,7 @@ class EndpointRecord(NamedTuple):
     state: EndpointState = "down"
     gw_priority: int = 0
     link_local: tuple[str, ...] = ()
-    options: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
     links: tuple[tuple[str, str], ...] = ()
     lease: Lease | None = None
     is_unheard_of: bool = False
@@ -244,10 +244,10 @@ class ContainerRecord(NamedTuple):
     """A container as it should exist.
 
     Attributes:
-        kind: ``run``: its process is netyard's. ``adopted``: a namespace of somebody else's.
+        kind: ``run``: its process is netyard's. ``adopted``: a namespace that another program made.
         spec_json: How the store keeps its `spec`.
         donor_id: Whose network namespace it shares, if not its own.
-        state: ``making``, ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
+        state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
         pid_start: When the process was started, as the kernel counts, to know it again.
         was_loopback_up: How an adopted namespace was found.
     """

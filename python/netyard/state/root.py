@@ -8,9 +8,9 @@ of the machine, is above this file: see `Root._finish_interrupted` and `Root._re
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from netyard.errors import Conflict, NetyardError, PermissionDenied, StoreError
+from netyard.state.flock import locked
+from netyard.state.held_events import HeldEvent
 from netyard.state.layout import Layout
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.store import Store
@@ -59,9 +61,15 @@ class Change:
     def __init__(self, root: Root) -> None:
         self.root = root
         self.store = root.store
+        self._pid = os.getpid()
         self.batch: Batch | None = None
         self._undo: list[Undo] = []
         self._afterwards: list[Undo] = []
+
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether this process has been forked off within it: it is the parent's to end."""
+        return self._pid != os.getpid()
 
     def on_failure(self, undo: Undo) -> None:
         """Have something undone if the operation fails; the last is undone first."""
@@ -74,10 +82,17 @@ class Change:
     def keep(self) -> None:
         """What has been done until now stays, whatever fails later."""
         self._undo.clear()
+        self.tell(self.store.held_events.all())
+        self.store.held_events.cut(0)
+
+    def tell(self, events: list[HeldEvent]) -> None:
+        """Record what has happened, for those that follow it."""
+        if events and not self.is_of_parent:
+            self.store.add_events(events)
 
     def roll_back(self) -> None:
         """Undo everything; a step that cannot be undone does not keep the others from it."""
-        while self._undo:
+        while self._undo and not self.is_of_parent:
             undo = self._undo.pop()
             try:
                 undo()
@@ -87,19 +102,19 @@ class Change:
 
     def finish(self) -> None:
         """Do what was put off."""
+        if self.is_of_parent:
+            return
         for action in self._afterwards:
             action()
 
 
 # Roots that are being changed, and the threads of this process that do it.
 _changing: dict[str, int] = {}
+_roots: weakref.WeakSet[Root] = weakref.WeakSet()
 
 
 class Root(ABC):
     """What is below every `netyard.Host`: one state directory, its store and its lock.
-
-    You always have a `netyard.Host`; signatures say ``Root`` because `netyard.Host` is defined
-    above it.
 
     Args:
         directory: State directory; ``NETYARD_ROOT`` or ``/var/lib/netyard`` if not given.
@@ -123,11 +138,17 @@ class Root(ABC):
         self._is_open = True
         self._thread_lock = threading.RLock()
         self._change: Change | None = None
+        _roots.add(self)
 
     def close(self) -> None:
         """Close the store; the host is of no use afterwards, its networks go on."""
         self._is_open = False
         self.store.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a child that has been forked off: what another thread was doing is the parent's."""
+        self._thread_lock = threading.RLock()
+        self._change = None
 
     @abstractmethod
     def _finish_interrupted(self) -> None:
@@ -159,14 +180,20 @@ class Root(ABC):
                 self._prepare()
                 _changing[self._name] = threading.get_ident()
                 change = self._change = Change(self)
+                self.store.held_events.begin()
                 try:
                     if not is_reload:
                         self._restore_once()
                     yield change
+                    change.tell(self.store.held_events.all())
                 except BaseException:
+                    certain = self.store.held_events.certain()
                     change.roll_back()
+                    with suppress(NetyardError):
+                        change.tell(certain)
                     raise
                 finally:
+                    self.store.held_events.end()
                     self._change = None
                     _changing.pop(self._name, None)
             change.finish()
@@ -235,16 +262,10 @@ def _directories(layout: Layout) -> tuple[Path, ...]:
     return layout.root, logs, layout.run, layout.namespaces, layout.containers
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an advisory lock; a descriptor of its own each time, so threads exclude each other.
+def _leave_all_to_parent() -> None:
+    _changing.clear()
+    for root in list(_roots):
+        root._leave_to_parent()
 
-    Raises:
-        BlockingIOError: if it is held elsewhere, and waiting is not wanted.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(fd)
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -168,6 +168,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX publications_routed ON publications (container_id, container_port)
         WHERE access = 'routed';
     """,
+    """
+    -- No container is ever in the state 'making': it is recorded in the transaction that plans it.
+    DROP INDEX containers_unfinished;
+    CREATE INDEX containers_unfinished ON containers (state)
+        WHERE state IN ('starting', 'removing');
+    """,
 )
 
 VERSION = len(MIGRATIONS)

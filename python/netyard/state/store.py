@@ -26,7 +26,7 @@ from netyard.state.tables.publications import PublicationTable
 _PUBLISHING = "publishing"
 # In the order of the indices that find them; see `netyard.state.schema`.
 _NETWORKS: tuple[NetworkState, ...] = ("making", "removing")
-_CONTAINERS: tuple[ContainerState, ...] = ("making", "starting", "removing")
+_CONTAINERS: tuple[ContainerState, ...] = ("starting", "removing")
 _ENDPOINTS: tuple[EndpointState, ...] = ("attaching", "detaching")
 
 

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
-from netyard.errors import Invalid
+from netyard.errors import Invalid, shown
 from netyard.values.parse import parse_bool
 
 _FIELD = "--filter"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _TIME = re.compile(r"(.*?)(?:\.([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2}|)", re.DOTALL)
+# Longer than any time is written; what is read in it takes the square of its length.
+_TIME_MAX = 100
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _END = 253_402_300_800 * 1_000_000_000
 
@@ -107,7 +109,7 @@ def parse_moment(field: str, given: Moment) -> int:
     found = _nanoseconds(given)
     if found is None or not 0 <= found < _END:
         raise Invalid(
-            f"{field}: {given!r} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
+            f"{field}: {shown(given)} is no time such as 1700000000, 2026-11-25T10:00:00Z or 10m",
             field=field,
             value=given,
         )
@@ -123,6 +125,8 @@ def _nanoseconds(given: Moment) -> int | None:
         return given * 1_000_000_000
     if not isinstance(given, str):
         return None if math.isnan(given) else int(min(max(given, -1), 1e12) * 1_000_000_000)
+    if len(given) > _TIME_MAX:
+        return None
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", given):
         seconds, _, fraction = given.partition(".")
         return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

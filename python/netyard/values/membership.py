@@ -1,4 +1,4 @@
-"""How this host takes part in a cluster: where its etcd is, and who it is there. Pure.
+"""How this host takes part in a cluster: where its etcd is, and this host's identity there. Pure.
 
 Kept under ``cluster`` in the root's ``config.json``; variables of the environment win.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from netyard.errors import Invalid, NetyardError, raise_all
+from netyard.errors import Invalid, NetyardError, raise_all, shown
 from netyard.values.parse import parse_address, parse_name
 
 KEY = "cluster"
@@ -30,7 +30,7 @@ class Access(NamedTuple):
 
     Attributes:
         etcd: URLs of its members.
-        ca, cert, key: Files in PEM form: who signs its certificates, our certificate and key.
+        ca, cert, key: PEM files: certificate of its authority, this host's certificate, its key.
     """
 
     etcd: tuple[str, ...]
@@ -112,11 +112,12 @@ def _check_url(url: str) -> None:
 def _seconds(value: Any) -> int:
     try:
         seconds = int(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         seconds = 0
     if not _LEASE_MIN <= seconds <= _LEASE_MAX:
         raise Invalid(
-            f"--lease: {value!r} must be a number of seconds from {_LEASE_MIN} to {_LEASE_MAX}",
+            f"--lease: {shown(value)} must be a number of seconds from {_LEASE_MIN} to "
+            f"{_LEASE_MAX}",
             field="--lease",
             value=value,
         )

@@ -53,7 +53,7 @@ class Pool(NamedTuple):
         return next((address for name, address in self.auxiliary if name == HOST), None)
 
     def is_reserved(self, address: Address) -> str | None:
-        """Why an address of the subnet can be nobody's, or ``None``."""
+        """Why an address of the subnet can be no container's, or ``None``."""
         if _keeps_ends(self.subnet) and address == self.subnet.network_address:
             return "the network address"
         at_end = self.version == 4 and address == self.subnet.broadcast_address

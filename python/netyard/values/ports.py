@@ -218,7 +218,7 @@ def _expand(
 
 
 def _parse_range(field: str, text: str, ports: str, what: str) -> Sequence[int]:
-    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", ports)
+    match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", ports)
     if not match:
         raise Invalid(
             f"{field}: {text!r} has {what} {ports!r}, which is no number from 1 to {_PORT_MAX}",

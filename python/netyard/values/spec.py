@@ -2,19 +2,35 @@
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from netyard.values.ports import PortRequest
 
+_T = TypeVar("_T")
 
-class NetworkRequest(NamedTuple):
-    """One network a container is to join, and what is to be so on this network alone.
 
-    Where several words are taken, one string is one word. Two are equal if all of this is.
+class ReadOnly(dict[str, _T]):
+    """A mapping that cannot change, as it is in many values; JSON and pickle take it as it is."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("this mapping is read-only: dict(mapping) is a copy to change")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made by its items one by one it would refuse them.
+        return ReadOnly, (dict(self),)
+
+
+NOTHING: ReadOnly[Any] = ReadOnly()
+
+
+class JoinRequest(NamedTuple):
+    """One network a container is to join, settled from a `netyard.NetworkRequest`.
 
     Attributes:
         network: Name or id.
@@ -24,23 +40,20 @@ class NetworkRequest(NamedTuple):
         aliases: Further names of the container on this network.
         link_local_ips: Further addresses, of 169.254.0.0/16 or fe80::/10.
         driver_opts: ``com.docker.network.endpoint.ifname`` and ``.sysctls``.
-        gw_priority: Any whole number: the endpoint with the highest carries the default route.
+        gw_priority: A whole number of at most 64 bits: the endpoint with the highest carries the
+            default route.
         links: ``CONTAINER[:ALIAS]``: names of others that this container alone resolves.
-
-    Example:
-        >>> front = NetworkRequest("front", ip="172.28.0.9", aliases="www")
-        >>> web = Container.run("nginx", network=[front, "back"])
     """
 
     network: str
-    ip: str | IPv4Address | None = None
-    ip6: str | IPv6Address | None = None
+    ip: str | None = None
+    ip6: str | None = None
     mac_address: str | None = None
-    aliases: str | Iterable[str] = ()
-    link_local_ips: str | Iterable[str] = ()
-    driver_opts: Mapping[str, str] = {}
+    aliases: Sequence[str] = ()
+    link_local_ips: Sequence[str] = ()
+    driver_opts: Mapping[str, str] = NOTHING
     gw_priority: int = 0
-    links: str | Iterable[str] = ()
+    links: Sequence[str] = ()
 
 
 NetworkMode = Literal["networks", "host", "none", "container"]
@@ -68,7 +81,7 @@ class _Asked(NamedTuple):
 
     command: Sequence[str] = ()
     mode: NetworkMode = "networks"
-    networks: Sequence[NetworkRequest] = ()
+    networks: Sequence[JoinRequest] = ()
     publish: Sequence[str] = ()
     expose: Sequence[str] = ()
     publish_all: bool = False
@@ -83,12 +96,12 @@ class _Asked(NamedTuple):
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
-    sysctls: Mapping[str, str] = {}
+    sysctls: Mapping[str, str] = NOTHING
     add_hosts: Sequence[tuple[str, str]] = ()
     dns: Sequence[str] = ()
     dns_search: Sequence[str] = ()
     dns_options: Sequence[str] = ()
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = NOTHING
     netns: str = ""
     log_driver: str = ""
     log_opts: Mapping[str, str] = {}
@@ -126,9 +139,14 @@ class ContainerSpec(_Asked):
         values = json.loads(text)
         requests = values.pop("networks", ())
         hosts = values.pop("add_hosts", ())
+        # One value is for all that ask.
+        for each in (values, *requests):
+            for name in ("sysctls", "labels", "driver_opts"):
+                if name in each:
+                    each[name] = ReadOnly(each[name])
         return cls(
             **values,
-            networks=tuple(NetworkRequest(**request) for request in requests),
+            networks=tuple(JoinRequest(**request) for request in requests),
             add_hosts=tuple((name, address) for name, address in hosts),
         )
 
@@ -144,16 +162,16 @@ class NetworkSpec(NamedTuple):
     subnets: Sequence[str] = ()
     gateways: Sequence[str] = ()
     ip_ranges: Sequence[str] = ()
-    auxiliary: Mapping[str, str] = {}
+    auxiliary: Mapping[str, str] = NOTHING
     ipv4: bool | None = None
     ipv6: bool | None = None
     is_internal: bool = False
     is_attachable: bool = False
     is_ingress: bool = False
     scope: str = ""
-    options: Mapping[str, str] = {}
-    labels: Mapping[str, str] = {}
+    options: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = {}
+    ipam_options: Mapping[str, str] = NOTHING
     is_config_only: bool = False
     config_from: str = ""

@@ -87,7 +87,7 @@ def find_warnings(record: NetworkRecord) -> list[str]:
     if not record.is_encrypted:
         port = overlay_options.port_of(record.options)
         found += [
-            f"{guard.name} filters what is for this host: allow UDP port {port} from the others"
+            f"{guard.name} filters packets to this host: allow UDP port {port} from the others"
             for guard in other_firewalls.find("").guards_of(ip_address(record.underlay).version)
         ]
     return found

@@ -196,7 +196,7 @@ def group_of(endpoint: EndpointRecord) -> int:
 
 
 def is_child(link: _core.Link) -> bool:
-    """Whether an interface in a container's namespace is a child of ours, for who has no store."""
+    """Whether an interface in a container's namespace is a child of ours, without the store."""
     return (
         link.kind in parent_options.KINDS
         and link.group >> 4 * CHILD_GROUP_DIGITS == CHILD_GROUP_MARK

@@ -250,7 +250,7 @@ def _check_other_kind(kind: str, parent: str, links: Mapping[str, _core.Link]) -
 def _reserved(
     spec: NetworkSpec, subnets: Sequence[Subnet], links: Mapping[str, _core.Link]
 ) -> list[tuple[str, Address]]:
-    """The host's own addresses on the network's subnets, and the router's: nobody else's."""
+    """The host's own addresses on the network's subnets, and the router's."""
     known = {*spec.auxiliary.values(), *spec.gateways}
     names = {link.index: name for name, link in links.items()}
     seen = [(names.get(index, "host"), address) for index, address, _ in _core.list_addresses()]
@@ -293,7 +293,7 @@ def _warnings(
 ) -> Iterator[str]:
     name = parent.name
     if not parent.is_up:
-        yield f"parent interface {name} is down: containers on it reach nobody until it is up"
+        yield f"parent interface {name} is down: containers on it reach nothing until it is up"
     if record.is_internal:
         yield f"nothing routes out of the network, but it is on the wire of {name} all the same"
     for pool in record.pools:

@@ -12,6 +12,7 @@ from netyard.state.connection import Connection
 from netyard.state.records import EndpointRecord, EndpointState, Lease
 from netyard.state.rows import RowCache, named, values_of
 from netyard.values.parse import Address
+from netyard.values.spec import ReadOnly
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -159,7 +160,7 @@ def _endpoint(row: tuple[Any, ...]) -> EndpointRecord:
         # Nearly always empty, and read for every endpoint.
         text = values[column]
         values[column] = _tuples(json.loads(text)) if text != "[]" else ()
-    values["options"] = json.loads(values["options"])
+    values["options"] = ReadOnly(json.loads(values["options"]))
     values["is_unheard_of"] = bool(values["is_unheard_of"])
     values["lease"] = Lease(**json.loads(values["lease"])) if values["lease"] else None
     return EndpointRecord(**values)

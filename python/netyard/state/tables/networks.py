@@ -13,6 +13,7 @@ from netyard.state.records import NetworkRecord, NetworkState
 from netyard.state.rows import RowCache, named, values_of
 from netyard.values.parse import parse_subnet
 from netyard.values.pool import Pool
+from netyard.values.spec import ReadOnly
 
 _NETWORK = (
     "id, name, driver, created, is_builtin, is_internal, is_attachable, has_ipv4, has_ipv6, "
@@ -123,7 +124,7 @@ def _network(row: tuple[Any, ...], pools: tuple[Pool, ...]) -> NetworkRecord:
     for column in _FLAGS:
         values[column] = bool(values[column])
     for column in _OBJECTS:
-        values[column] = json.loads(values[column])
+        values[column] = ReadOnly(json.loads(values[column]))
     return NetworkRecord(**values, pools=pools)
 
 
