@@ -225,7 +225,7 @@ def test_ctrl_c_in_python(box: Machine) -> None:
 
 def test_ctrl_z_stops_both(box: Machine) -> None:
     """Stopped with the command, and going on with it."""
-    count = "echo up; while :; do echo x >>/run/ticks; sleep 0.02; done"
+    count = "echo x >/run/ticks; echo up; while :; do echo x >>/run/ticks; sleep 0.02; done"
     words = (
         f"set -m; {' '.join(NETYARD)} exec box sh -c '{count}'; echo stopped; read x; fg; echo end"
     )

@@ -306,7 +306,7 @@ class Stdin:
 class _Signals:
     """Signals that we get are for a command: while it runs, and while it is being started.
 
-    A context manager around both. Without `wanted` it does nothing.
+    A context manager around both. Without `wanted` it holds Ctrl-C back while it is being started.
     """
 
     def __init__(self, *, wanted: bool) -> None:
@@ -315,8 +315,9 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        if self._numbers:
-            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        # Held back in any case: an interrupted start would leave the shim to itself.
+        held = self._numbers or (signal.SIGINT,)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
         return self
 
     def go_to(self, execution: Execution) -> None:
