@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ import time
 import pytest
 
 from lab import Guest, Machine, wait_for
+from terminal import Terminal
 
 NETYARD = (sys.executable, "-m", "netyard")
 
@@ -60,42 +59,9 @@ def test_short_lived_output_is_never_lost(host: Machine) -> None:
         assert host.ny("run", "--rm", "echo", f"line {number}") == f"line {number}"
 
 
-class _Terminal:
-    """A command of the host on a terminal of ours."""
-
-    def __init__(self, host: Machine, *words: str) -> None:
-        self._ours, theirs = pty.openpty()
-        command = ["nsenter", "-t", str(host.pid), *"-n -m -u -i -p --".split(), *NETYARD, *words]
-        self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-        )
-        os.close(theirs)
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def expect(self, wanted: str, seconds: float = 10) -> None:
-        deadline = time.monotonic() + seconds
-        while wanted not in self.seen:
-            left = deadline - time.monotonic()
-            assert left > 0, f"{wanted!r} not in {self.seen!r}"
-            if select.select([self._ours], [], [], left)[0]:
-                try:
-                    self.seen += os.read(self._ours, 4096).decode(errors="replace")
-                except OSError:
-                    assert wanted in self.seen, self.seen
-        self.seen = self.seen.partition(wanted)[2]
-
-    def close(self) -> int:
-        status = self.process.wait(10)
-        os.close(self._ours)
-        return status
-
-
 def test_terminal_detach_and_attach(host: Machine) -> None:
     """RN30: -it is a shell on a terminal; Ctrl-P Ctrl-Q leaves it running; attach comes back."""
-    shell = _Terminal(host, *"run -it --name shell -e PS1=ready> busybox sh".split())
+    shell = Terminal(host, *NETYARD, *"run -it --name shell -e PS1=ready> busybox sh".split())
     shell.expect("ready>")
     shell.type("tty; stty size; echo $TERM\n")
     shell.expect("/dev/")
@@ -103,7 +69,7 @@ def test_terminal_detach_and_attach(host: Machine) -> None:
     shell.type("\x10\x11")
     assert shell.close() == 0
     assert "Up" in host.ny("ps")
-    again = _Terminal(host, "attach", "shell")
+    again = Terminal(host, *NETYARD, "attach", "shell")
     again.type("echo a$((40+2))b\n")
     again.expect("a42b")
     again.type("sleep 60\n")
@@ -117,7 +83,7 @@ def test_terminal_detach_and_attach(host: Machine) -> None:
 def test_exec_on_a_terminal(host: Machine) -> None:
     """``exec -it``."""
     host.ny("run", "-d", "--name", "box", "sleep", "600")
-    shell = _Terminal(host, *"exec -it -e PS1=in> box busybox sh".split())
+    shell = Terminal(host, *NETYARD, *"exec -it -e PS1=in> box busybox sh".split())
     shell.expect("in>")
     shell.type("hostname; ps\n")
     shell.expect("sleep 600")
@@ -192,8 +158,10 @@ def test_rm_flag_removes_however_it_ends(host: Machine) -> None:
 def test_supervisor_is_small(host: Machine) -> None:
     """At most 3 MiB PSS beside each detached container."""
     for number in range(3):
-        host.ny("run", "-d", "--name", f"c{number}", "sh", "-c", "yes | head -c 2000000; sleep 600")
-    wait_for(lambda: len(host.ny("logs", "c2")) > 1_900_000)
+        # Lines, and one that does not end.
+        script = "yes a line of some length | head -c 9000000; head -c 9000000 /dev/zero; sleep 600"
+        host.ny("run", "-d", "--name", f"c{number}", "sh", "-c", script)
+    wait_for(lambda: len(host.ny("logs", "--tail", "1000", "c2")) > 9_000_000)
     for pid in host.out("pgrep", "-f", "netyard-shim.*supervise").split():
         rollup = host.out("cat", f"/proc/{pid}/smaps_rollup")
         pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

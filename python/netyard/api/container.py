@@ -96,6 +96,8 @@ class Container(ContainerProcess):
         volumes: str | Iterable[str] | Mapping[str, str] = (),
         mounts: str | Iterable[str] = (),
         tmpfs: str | Iterable[str] | Mapping[str, str] = (),
+        log_driver: str = "",
+        log_opts: Mapping[str, str | int] | None = None,
         # isolation
         sysctls: Mapping[str, str | int | bool] | None = None,
         privileged: bool = False,
@@ -165,6 +167,9 @@ class Container(ContainerProcess):
                 ``type=tmpfs,target=/scratch,tmpfs-size=64m``. A source that is missing is refused.
             tmpfs: Directories in memory, as for ``docker run --tmpfs``: ``/scratch``,
                 ``/scratch:size=64m,mode=0700``; or a mapping, ``{"/scratch": "size=64m"}``.
+            log_driver: ``json-file``, or ``none`` to keep nothing of what it writes.
+            log_opts: How much is kept: ``max-size`` of a file, such as ``500k`` or ``1g`` (10m if
+                not given, ``-1`` for any number of bytes), and ``max-file``, how many files (3).
             sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
                 strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
             privileged: All capabilities, and /proc/sys to write to.
@@ -212,6 +217,7 @@ class Container(ContainerProcess):
         isolation = (sysctls, privileged, cap_add, cap_drop, userns, security_opt)
         spec = specify.with_isolation(spec, *isolation)
         spec = specify.with_limits(spec, memory, memory_swap, cpus, pids_limit, ulimits, shm_size)
+        spec = specify.with_log(spec, log_driver, log_opts)
         specify.check(spec, joining)
         wanted = arguments.optional_text("name", name)
         with host.change() as change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -179,6 +180,7 @@ class ContainerProcess(ContainerBase):
         capture: bool = True,
         input: bytes | bytearray | memoryview | None = None,
         timeout: float | None = None,
+        pass_signals: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one more command in it and wait for it.
 
@@ -195,6 +197,7 @@ class ContainerProcess(ContainerBase):
             capture: Collect output; otherwise it goes where ours goes.
             input: What it is to read; nothing if not given.
             timeout: How many seconds it has, writing or not; without end if not given.
+            pass_signals: INT, QUIT, TERM and HUP are for it meanwhile; in the main thread only.
 
         Returns:
             ``returncode``, and if captured ``stdout`` and ``stderr``, bytes of any length.
@@ -220,9 +223,12 @@ class ContainerProcess(ContainerBase):
         from netyard.runtime import execution
 
         shown = arguments.flag("capture", capture)
+        passed = _in_main_thread(arguments.flag("pass_signals", pass_signals))
         layout = self.host.layout
         with self._unless_it_ends():
-            return execution.run(layout, request, data=input, timeout=timeout, capture=shown)
+            return execution.run(
+                layout, request, data=input, timeout=timeout, capture=shown, pass_signals=passed
+            )
 
     def popen(
         self,
@@ -376,6 +382,7 @@ class ContainerProcess(ContainerBase):
 
         Raises:
             Invalid: for a time or a number that is none.
+            Conflict: if nothing is kept of what it writes (``--log-driver none``).
 
         Example:
             >>> for record in web.logs(since="10m", tail=100):
@@ -384,8 +391,11 @@ class ContainerProcess(ContainerBase):
         from netyard.runtime import logs
         from netyard.values.filters import parse_moment
 
+        record = self.record
+        if record.spec.log_driver == "none":
+            raise Conflict(f"container {record.name!r} keeps no log: it has --log-driver none")
         return logs.read(
-            self.host.layout.log(self.record.id),
+            self.host.layout.log(record.id),
             tail=None if tail is None else arguments.whole("tail", tail, 0),
             follow=self._is_running if arguments.flag("follow", follow) else None,
             since_ns=None if since is None else parse_moment("--since", since),
@@ -397,6 +407,12 @@ class ContainerProcess(ContainerBase):
             return self.record.state == "running"
         except NotFound:
             return False
+
+
+def _in_main_thread(wanted: bool) -> bool:
+    if wanted and threading.current_thread() is not threading.main_thread():
+        raise Invalid("pass_signals: only the main thread gets signals", field="pass_signals")
+    return wanted
 
 
 def _check_input(

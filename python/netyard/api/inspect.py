@@ -11,7 +11,7 @@ from netyard.lifecycle.security_options import SecurityOptions
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
 from netyard.state.root import Root
-from netyard.values import ports
+from netyard.values import log_options, ports
 from netyard.values.mounts import MountRequest
 from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec
@@ -131,7 +131,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "ResolvConfPath": str(directory / "resolv.conf"),
         "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
-        "LogPath": str(root.layout.log(container.id)),
+        "LogPath": "" if spec.log_driver == "none" else str(root.layout.log(container.id)),
         "HostConfig": _host_config(container, spec),
         "Mounts": [_mount_point(each) for each in spec.mounts],
         "Config": {
@@ -166,6 +166,7 @@ def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, A
         "PublishAllPorts": spec.publish_all,
         "AutoRemove": spec.auto_remove,
         "Privileged": spec.privileged,
+        "LogConfig": _log_config(spec),
         "UsernsMode": spec.userns,
         "Dns": list(spec.dns),
         "DnsSearch": list(spec.dns_search),
@@ -202,6 +203,12 @@ def _mount_point(mount: MountRequest) -> dict[str, Any]:
         "RW": not mount.read_only,
         "Propagation": "" if mount.kind == "tmpfs" else "rprivate",
     }
+
+
+def _log_config(spec: ContainerSpec) -> dict[str, Any]:
+    if spec.log_driver == "none":
+        return {"Type": "none", "Config": {}}
+    return {"Type": "json-file", "Config": {**log_options.DEFAULTS, **spec.log_opts}}
 
 
 def _network_mode(spec: ContainerSpec, container: ContainerRecord) -> str:

@@ -67,6 +67,9 @@ class ContainerSettings(TypedDict, total=False):
             ``type=tmpfs,target=/scratch,tmpfs-size=64m``. A source that is missing is refused.
         tmpfs: Directories in memory, as for ``docker run --tmpfs``: ``/scratch``,
             ``/scratch:size=64m,mode=0700``; or a mapping, ``{"/scratch": "size=64m"}``.
+        log_driver: ``json-file``, or ``none`` to keep nothing of what it writes.
+        log_opts: How much is kept: ``max-size`` of a file, such as ``500k`` or ``1g`` (10m if not
+            given, ``-1`` for any number of bytes), and ``max-file``, how many files (3).
         sysctls: Settings of its network namespace: names such as ``net.ipv4.ip_forward``, and
             strings, whole numbers, or ``True`` and ``False`` for 1 and 0.
         privileged: All capabilities, and /proc/sys to write to.
@@ -132,6 +135,8 @@ class ContainerSettings(TypedDict, total=False):
     volumes: str | Iterable[str] | Mapping[str, str]
     mounts: str | Iterable[str]
     tmpfs: str | Iterable[str] | Mapping[str, str]
+    log_driver: str
+    log_opts: Mapping[str, str | int] | None
     # isolation
     sysctls: Mapping[str, str | int | bool] | None
     privileged: bool

@@ -33,6 +33,7 @@ from netyard.lifecycle.validate import (
     with_first,
 )
 from netyard.values import limits, ports
+from netyard.values.log_options import check_log_driver, log_limits
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode
 
@@ -284,6 +285,18 @@ def with_limits(
         ulimits=tuple(map(limits.parse_ulimit, arguments.words("ulimits", ulimits))),
         shm_size=limits.parse_size("--shm-size", shm_size) if shm_size else limits.DEFAULT_SHM_SIZE,
     )
+
+
+def with_log(
+    spec: ContainerSpec, log_driver: str, log_opts: Mapping[str, str | int] | None
+) -> ContainerSpec:
+    """The same with how much is kept of what it writes."""
+    driver = check_log_driver(arguments.text("log_driver", log_driver))
+    found = arguments.options("log_opts", log_opts)
+    if found and driver == "none":
+        raise Invalid("conflicting options: --log-opt cannot be used with --log-driver none")
+    log_limits(found)
+    return spec._replace(log_driver=driver, log_opts=found)
 
 
 def _capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.formats import table_or_json
 from netyard.cli.table import ago, format_labels, format_option, label_method, show
-from netyard.errors import NotFound
+from netyard.errors import Invalid, NotFound
 from netyard.networks import egress
 from netyard.state.records import ContainerRecord
 from netyard.values.ids import short
@@ -129,7 +130,7 @@ def inspect(ctx: click.Context, names: tuple[str, ...], template: str | None) ->
 @click.command()
 @click.argument("name", metavar="CONTAINER")
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
-@click.option("-n", "--tail", type=click.IntRange(min=0), help="Only the last so many lines.")
+@click.option("-n", "--tail", metavar="NUMBER", default="all", help="Only the last so many lines.")
 @click.option("--since", metavar="TIME", help="Only what is of a time or later: 10m, RFC 3339.")
 @click.option("--until", metavar="TIME", help="Only what is of a time or earlier.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show times.")
@@ -139,7 +140,7 @@ def logs(
     ctx: click.Context,
     name: str,
     follow: bool,
-    tail: int | None,
+    tail: str,
     since: str | None,
     until: str | None,
     timestamps: bool,
@@ -149,16 +150,33 @@ def logs(
     import json
 
     container = Container.get(name, host=current_host(ctx))
-    for record in container.logs(tail=tail, follow=follow, since=since, until=until):
+    wanted = _tail(tail)
+    before = sys.stdout.buffer
+    for record in container.logs(tail=wanted, follow=follow, since=since, until=until):
         out = sys.stdout.buffer if record.stream == "stdout" else sys.stderr.buffer
         if output_format == "json":
             text = record.data.decode(errors="replace")
             line = {"time": record.time, "stream": record.stream, "log": text}
-            sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
-            sys.stdout.buffer.flush()
-            continue
-        out.write((f"{record.time} ".encode() if timestamps else b"") + record.data)
-        out.flush()
+            out, shown = sys.stdout.buffer, json.dumps(line).encode() + b"\n"
+        else:
+            shown = (f"{record.time} ".encode() if timestamps else b"") + record.data
+        if out is not before:
+            # Both may be one terminal, on which they are to be in their order.
+            before.flush()
+            before = out
+        out.write(shown)
+        if follow:
+            out.flush()
+    before.flush()
+
+
+def _tail(text: str) -> int | None:
+    """Docker's word for how many lines: ``all``, as anything below 0."""
+    if text == "all" or re.fullmatch(r"-[0-9]{1,18}", text):
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Invalid(f"--tail: {text!r} must be a number of lines, or all", field="--tail")
+    return int(text)
 
 
 @click.command()

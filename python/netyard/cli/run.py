@@ -21,6 +21,7 @@ from netyard.cli.unpublished import warn_unpublished
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
 from netyard.lifecycle.stop import discard_container, finish_container
 from netyard.runtime import shim
+from netyard.values.log_options import parse_log_words
 from netyard.values.parse import parse_pairs
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -83,6 +84,8 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--pids-limit", default=4096, show_default=True, help="Processes; -1: no limit."),
     click.option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="Of each process."),
     click.option("--shm-size", default="", metavar="BYTES", help="Shared memory; else 64m."),
+    click.option("--log-driver", default="", metavar="DRIVER", help="json-file, or none."),
+    click.option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size, max-file."),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
 _PASS_THROUGH = {"allow_interspersed_args": False}
@@ -113,6 +116,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "environment": environment,
         "volumes": given.pop("volume"),
         "mounts": given.pop("mount"),
+        "log_opts": parse_log_words(given.pop("log_opt")),
         "labels": parse_pairs("--label", given.pop("label"), bare=""),
     }
     # As in Docker, an address that is empty is none that was asked for.
@@ -311,5 +315,6 @@ def exec_command(
         tty=tty,
         interactive=interactive,
         capture=False,
+        pass_signals=True,
     )
     ctx.exit(done.returncode)

@@ -204,6 +204,7 @@ def _remove_leftovers(root: Root, report: Report) -> None:
             shutil.rmtree(path, ignore_errors=True)
             report.removed.append(f"directory {path}")
     for path in layout.log("x").parent.iterdir():
-        if path.name not in known:
+        # Older files of a log have a number behind its name.
+        if path.name.partition(".")[0] not in known:
             path.unlink(missing_ok=True)
             report.removed.append(f"log {path}")

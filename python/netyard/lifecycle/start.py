@@ -25,7 +25,8 @@ from netyard.runtime.process import start_time
 from netyard.state import events
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.values import clock, limits
+from netyard.values import clock
+from netyard.values.log_options import log_limits
 from netyard.values.spec import ContainerSpec
 
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
@@ -143,9 +144,12 @@ def _launch(
             hostname = donor.hostname
     elif spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
+    kept = log_limits(spec.log_opts)
     return shim.Launch(
         directory=layout.container(container.id),
-        log=layout.log(container.id),
+        log=None if spec.log_driver == "none" else layout.log(container.id),
+        log_size=limits.max_size,
+        log_files=limits.max_file,
         command=spec.command,
         environment=environment(spec, hostname),
         namespace=None if spec.mode == "host" else layout.namespace(owner),

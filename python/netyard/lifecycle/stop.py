@@ -16,7 +16,7 @@ from netyard.ipc import agent, cluster
 from netyard.ports.apply import unpublish_ports
 from netyard.resolver import files
 from netyard.resolver.etc_place import remove_place
-from netyard.runtime import cgroup, shim
+from netyard.runtime import cgroup, log_files, shim
 from netyard.runtime.process import is_alive
 from netyard.state import events
 from netyard.state.records import ContainerRecord, ContainerState
@@ -158,7 +158,7 @@ def discard_container(root: Root, container: ContainerRecord) -> None:
     _leave_networks(root, container, now=False)
     remove_place(root.layout.container(container.id))
     files.remove_directory(root.layout.container(container.id))
-    root.layout.log(container.id).unlink(missing_ok=True)
+    log_files.remove(root.layout.log(container.id))
     with store.transaction():
         for joiner in store.joiners(container.id):
             store.update_container(joiner.id, donor_id=None)

@@ -1,4 +1,7 @@
-"""A command that runs in a container beside its own: fed and read at once, waited for, ended."""
+"""A command that runs in a container beside its own: fed and read at once, waited for, ended.
+
+Its streams are relayed by the shim, which is all that we talk to: see ``rust/netns/src/shim``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import IO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 from netyard.errors import Invalid, TimedOut, shown
 from netyard.runtime import shim
@@ -21,6 +24,7 @@ from netyard.state.layout import Layout
 # As much as a pipe holds.
 _CHUNK = 16 * os.sysconf("SC_PAGE_SIZE")
 _END_SECONDS = 10.0
+_PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Output(NamedTuple):
@@ -232,9 +236,18 @@ class Execution:
                     f"{self._name} has not ended within {timeout:g} seconds and was killed"
                 )
 
+    def _take_signal(self, number: int, _: object) -> None:
+        """Have the shim send it a signal, to all of its group."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._ended, number)
+
+    def _await_end(self) -> None:
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            self._process.wait(_END_SECONDS)
+
     def _end(self) -> None:
         """Kill it and what it has started (see `end_all`), and reap it."""
-        end_all(self._process.pid)
+        end_all(self._process.pid, self.pid)
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -290,6 +303,43 @@ class Stdin:
         self._execution._close_input()
 
 
+class _Signals:
+    """Signals that we get are for a command: while it runs, and while it is being started.
+
+    A context manager around both. Without `wanted` it holds Ctrl-C back while it is being started.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._numbers = _PASSED_ON if wanted else ()
+        self._mask: set[int | signal.Signals] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        # Held back in any case: an interrupted start would leave the shim to itself.
+        held = self._numbers or (signal.SIGINT,)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        return self
+
+    def go_to(self, execution: Execution) -> None:
+        """From now on, to this one; those that have come since the beginning as well."""
+        for number in self._numbers:
+            if signal.getsignal(number) == signal.SIG_IGN:
+                # As below nohup.
+                continue
+            self._before[number] = signal.signal(number, execution._take_signal)
+        self._unblock()
+
+    def _unblock(self) -> None:
+        if self._mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            self._mask = None
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._unblock()
+
+
 def started(layout: Layout, request: shim.Exec) -> Execution:
     """Start a command, to be fed and read by the caller."""
     process, pid = shim.execute(layout, request, capture=True, feed=True)
@@ -303,6 +353,7 @@ def run(
     data: bytes | bytearray | memoryview | None = None,
     timeout: float | None = None,
     capture: bool = True,
+    pass_signals: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Start a command and wait for it.
 
@@ -312,6 +363,7 @@ def run(
         data: What it is to read.
         timeout: How many seconds it has; after that it is killed, with what it has started.
         capture: Collect its output instead of passing it through.
+        pass_signals: Have it get the signals that we get meanwhile; for a main thread only.
 
     Returns:
         Status and, if captured, output.
@@ -320,17 +372,26 @@ def run(
         StartFailed: if it does not start.
         TimedOut: if it was killed.
     """
-    process, pid = shim.execute(layout, request, capture=capture, feed=data is not None)
-    execution = Execution(process, pid, request.command)
-    try:
-        execution._communicate(data, timeout)
-    except BaseException as error:
-        # Without capture it has the caller's own streams, and may be meant to go on with them.
-        if capture or isinstance(error, TimedOut):
+    with _Signals(wanted=pass_signals) as signals:
+        process, pid = shim.execute(
+            layout,
+            request,
+            capture=capture,
+            feed=data is not None,
+            passes_signals=pass_signals,
+        )
+        execution = Execution(process, pid, request.command)
+        try:
+            signals.go_to(execution)
+            execution._communicate(data, timeout)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not capture:
+                # It has got the signal as well, and may have something to put in order.
+                execution._await_end()
             execution._end()
-        raise
-    finally:
-        execution._close()
+            raise
+        finally:
+            execution._close()
     found = {
         name: b"".join(each.data for each in execution._taken if each.stream == name)
         for name in ("stdout", "stderr")

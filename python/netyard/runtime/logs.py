@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from netyard.runtime.log_files import OpenLog
 from netyard.values import clock
 
-_POLL_SECONDS = 0.1
+# Output comes in bursts, and of a burst only as much is kept as the log may have.
+_SHORTEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.1
+_STREAMS = {b"stdout": "stdout", b"stderr": "stderr"}
 
 
 class LogRecord(NamedTuple):
@@ -34,7 +38,9 @@ class LogRecord(NamedTuple):
         if len(parts) != 4:
             return None
         when, stream, tag, text = parts
-        return cls(when.decode(), stream.decode(), text + (b"\n" if tag == b"F" else b""))
+        if stream not in _STREAMS or not when.isascii():
+            return None
+        return cls(when.decode(), _STREAMS[stream], text + (b"\n" if tag == b"F" else b""))
 
 
 def read(
@@ -45,7 +51,7 @@ def read(
     since_ns: int | None = None,
     until_ns: int | None = None,
 ) -> Iterator[LogRecord]:
-    """Read the records of a log; none if there is no such file.
+    """Read the records of a log, in constant memory; none if there is no such file.
 
     Args:
         path: The log.
@@ -54,33 +60,31 @@ def read(
         since_ns: Only those of this time, in nanoseconds since 1970, or later.
         until_ns: Only those of this time or earlier; nothing is waited for once it has come.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
     fits = _test_of_times(since_ns, until_ns)
-    with file:
-        lines = file.readlines()
-        if since_ns is None and until_ns is None:
-            lines = lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
-            yield from filter(None, map(LogRecord.parse, lines))
-        else:
-            kept = [each for each in map(LogRecord.parse, lines) if each and fits(each)]
-            yield from kept if tail is None else kept[len(kept) - min(tail, len(kept)) :]
-        rest = b""
+    with OpenLog(path) as log:
+        if tail is not None:
+            log.to_tail(tail, fits)
+        yield from _records(log.present(), fits)
+        pause = _SHORTEST_PAUSE
         while follow is not None:
             goes_on = follow() and (until_ns is None or time.time_ns() < until_ns)
-            chunk = file.read()
-            *complete, rest = (rest + chunk).split(b"\n")
-            yield from (each for each in map(LogRecord.parse, complete) if each and fits(each))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            for record in _records(log.further(), fits):
+                pause = _SHORTEST_PAUSE
+                yield record
             if not goes_on:
                 return
-            if not chunk:
-                time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
 
 
-def _test_of_times(since_ns: int | None, until_ns: int | None) -> Callable[[LogRecord], bool]:
-    """Whether a record is of a time: as text, which is of one length and sorts as the times do."""
-    first = clock.show(since_ns or 0)
-    last = "9999" if until_ns is None else clock.show(until_ns)
-    return lambda record: first <= record.time <= last
+def _records(lines: Iterator[bytes], fits: Callable[[bytes], bool]) -> Iterator[LogRecord]:
+    return (found for line in lines if fits(line) and (found := LogRecord.parse(line)))
+
+
+def _test_of_times(since_ns: int | None, until_ns: int | None) -> Callable[[bytes], bool]:
+    """Whether a line is of a time: as text, which is of one length and sorts as the times do."""
+    if since_ns is None and until_ns is None:
+        return lambda line: True
+    first = clock.show(since_ns or 0).encode()
+    last = b"9999" if until_ns is None else clock.show(until_ns).encode()
+    return lambda line: first <= line[: len(first)] <= last

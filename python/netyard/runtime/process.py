@@ -102,27 +102,32 @@ def open_child(parent: int, pid: int) -> tuple[int, ...]:
     return ()
 
 
-def end_all(leader: int) -> None:
-    """Kill what a process has started and what is in a session it leads, but not itself.
+def end_all(leader: int, session: int) -> None:
+    """Kill what a process has started and what is in a session, but not the process itself.
 
     Those whose parent has ended are found by the session. One that has begun a session of its own
     as well is the container's: its first process is its parent now, and it cannot be told from
     another's.
+
+    Args:
+        leader: The process.
+        session: Pid of the leader of a session, which may have ended.
     """
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
         stats = _stats()
-        below = set(_below(leader, stats))
+        below = set(_below(leader, stats)) - {leader}
+        members = {pid for pid, words in stats.items() if int(words[3]) == session}
         left = [
-            (pid, int(words[19]))
-            for pid, words in stats.items()
-            if (pid in below or int(words[3]) == leader) and words[0] not in ("Z", "X")
+            (pid, int(stats[pid][19])) for pid in below | members if stats[pid][0] not in ("Z", "X")
         ]
-        left = [(pid, start) for pid, start in left if pid != leader]
         if not left:
             return
         for pid, start in left:
             _kill(pid, start)
+        if not members:
+            # From now on the number may be another session's.
+            session = -1
         time.sleep(_POLL_SECONDS)
 
 

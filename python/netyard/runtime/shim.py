@@ -46,10 +46,13 @@ class Launch(NamedTuple):
         cgroup: Its control group, if it has one.
         shm_size: Bytes of shared memory.
         seccomp: Rules of its filter of system calls; empty for none.
+        log: Where its output is kept; ``None`` if it is not to be.
+        log_size: How many bytes a file of the log may have; any number if ``None``.
+        log_files: How many files, the newest included.
     """
 
     directory: Path
-    log: Path
+    log: Path | None
     command: Sequence[str]
     environment: Sequence[str]
     namespace: Path | None
@@ -78,11 +81,16 @@ class Launch(NamedTuple):
     shm_size: int = 0
     attached: int = 0
     on_exit: Sequence[str] = ()
+    log_size: int | None = None
+    log_files: int = 1
 
     def options(self) -> list[str]:
         """The shim's command line, without descriptors."""
-        words = ["--directory", str(self.directory), "--log", str(self.log)]
-        words += ["--hostname", self.hostname]
+        words = ["--directory", str(self.directory), "--hostname", self.hostname]
+        if self.log is not None:
+            words += ["--log", str(self.log), "--log-files", str(self.log_files)]
+            if self.log_size is not None:
+                words += ["--log-size", str(self.log_size)]
         if self.domainname:
             words += ["--domainname", self.domainname]
         for source, target in self.files:
@@ -289,15 +297,22 @@ class Exec(NamedTuple):
 
 
 def execute(
-    layout: Layout, request: Exec, *, capture: bool, feed: bool = False
+    layout: Layout,
+    request: Exec,
+    *,
+    capture: bool,
+    feed: bool = False,
+    passes_signals: bool = False,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a process in a container.
+    """Start a process in a container, in a session of its own, with streams that are relayed.
 
     Args:
         layout: Of its root.
         request: What to start.
         capture: Have its output in pipes instead of passing it through.
         feed: Have its input in a pipe.
+        passes_signals: The caller passes on what its terminal signals: the shim, which is signalled
+            as well, does not.
 
     Returns:
         The shim that runs it, and the process's pid. If nothing of ours is its input, the shim
@@ -307,7 +322,9 @@ def execute(
         StartFailed: if it does not start.
     """
     descriptors, words = _handed_over(request)
-    words += ["--target", str(request.target), *_common_options(request)]
+    words += ["--target", str(request.target)]
+    words += _common_options(request._replace(interactive=request.interactive or feed))
+    words += ["--told-signals"] * passes_signals
     status_ours, status_theirs = os.pipe()
     descriptors.append(status_theirs)
     words += ["--status", str(status_theirs)]

@@ -94,6 +94,8 @@ class _Asked(NamedTuple):
         shm_size: Bytes of shared memory.
         seccomp: Empty for the default filter, ``unconfined``, or a profile's text.
         netns: Absolute path of an adopted namespace, if it was given by one.
+        log_driver: ``json-file``, ``none``, or empty for the default.
+        log_opts: As given; see `netyard.values.log_options`.
     """
 
     command: Sequence[str] = ()
@@ -133,6 +135,8 @@ class _Asked(NamedTuple):
     dns_options: Sequence[str] = ()
     labels: Mapping[str, str] = NOTHING
     netns: str = ""
+    log_driver: str = ""
+    log_opts: Mapping[str, str] = {}
 
 
 class ContainerSpec(_Asked):

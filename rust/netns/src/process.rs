@@ -37,8 +37,6 @@ pub enum Terminal {
         stderr: OwnedFd,
     },
     Pty(OwnedFd),
-    /// The caller's own streams.
-    Inherited,
 }
 
 /// The namespaces and files of a container.
@@ -176,9 +174,8 @@ fn try_child(
             errno: errno.raw_os_error(),
         }
     };
-    if !matches!(terminal, Terminal::Inherited) {
-        rustix::process::setsid().map_err(at("start session"))?;
-    }
+    // The caller's terminal is not to be the container's, by whatever stream.
+    rustix::process::setsid().map_err(at("start session"))?;
     connect(terminal).map_err(at("connect streams"))?;
     enter()?;
     // -- limits: in the user namespace that it stays in, because keyrings are of one.
@@ -256,7 +253,6 @@ fn name_host(sandbox: &Sandbox) -> Result<()> {
 
 fn connect(terminal: &Terminal) -> rustix::io::Result<()> {
     match terminal {
-        Terminal::Inherited => Ok(()),
         Terminal::Streams {
             stdin,
             stdout,

@@ -1,18 +1,25 @@
 //! The container's log: one line a record, in the format of Kubernetes' CRI:
 //! `2026-11-24T22:30:12.123456789Z stdout F text`, with `P` for a record that goes on.
+//!
+//! Where records are kept, and how much of them, is in `log_files`.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A line longer than this is cut into partial records.
+use crate::log_files::{Limits, LogFiles};
+
+/// How much is written at once.
+const BATCH_MAX: usize = 64 << 10;
+
+/// A line longer than this is cut into partial records, as Docker does.
 const LINE_MAX: usize = 16 << 10;
 
-/// An open log file, and the unfinished line of each stream.
+/// The unfinished line of each stream, and where records go.
 pub(crate) struct Log {
-    file: Option<File>,
+    files: Option<LogFiles>,
     pending: [Vec<u8>; 2],
+    /// Records that are still to be written, each whole.
+    batch: Vec<u8>,
 }
 
 /// Which stream a record is of.
@@ -24,47 +31,79 @@ pub(crate) enum Stream {
 
 impl Log {
     /// Opens the log for appending. Without one (full or broken disk) the container still runs.
-    pub(crate) fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path, limits: Limits) -> Self {
         Log {
-            file: File::options().create(true).append(true).open(path).ok(),
+            files: LogFiles::open(path, limits),
             pending: [Vec::new(), Vec::new()],
+            batch: Vec::new(),
         }
     }
 
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.pending[stream as usize].extend(&rest[..end]);
-            self.record(stream, b'F');
-            rest = &rest[end + 1..];
+        if self.files.is_none() {
+            return;
         }
-        self.pending[stream as usize].extend(rest);
-        if self.pending[stream as usize].len() >= LINE_MAX {
-            self.record(stream, b'P');
+        let time = timestamp();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = line.strip_suffix(b"\n");
+            self.take(stream, text.unwrap_or(line), &time);
+            if text.is_some() {
+                self.record(stream, b'F', &time);
+            }
         }
+        self.flush();
     }
 
     /// Writes what is left of unfinished lines.
     pub(crate) fn finish(&mut self) {
         for stream in [Stream::Output, Stream::Error] {
             if !self.pending[stream as usize].is_empty() {
-                self.record(stream, b'P');
+                self.record(stream, b'P', &timestamp());
             }
+        }
+        self.flush();
+    }
+
+    /// Adds to the unfinished line, of which no more than one record is ever kept.
+    fn take(&mut self, stream: Stream, mut text: &[u8], time: &str) {
+        loop {
+            let pending = &mut self.pending[stream as usize];
+            let (now, later) = text.split_at(text.len().min(LINE_MAX - pending.len()));
+            pending.extend(now);
+            if pending.len() < LINE_MAX {
+                return;
+            }
+            self.record(stream, b'P', time);
+            text = later;
         }
     }
 
-    /// One write a record, so that a reader never sees half of one.
-    fn record(&mut self, stream: Stream, tag: u8) {
+    fn record(&mut self, stream: Stream, tag: u8, time: &str) {
         let name = match stream {
             Stream::Output => "stdout",
             Stream::Error => "stderr",
         };
-        let mut line = format!("{} {name} {} ", timestamp(), tag as char).into_bytes();
-        line.append(&mut self.pending[stream as usize]);
-        line.push(b'\n');
-        if let Some(file) = &mut self.file {
-            let _ = file.write_all(&line);
+        let pending = &mut self.pending[stream as usize];
+        let head = format!("{time} {name} {} ", tag as char);
+        let length = head.len() + pending.len() + 1;
+        let room = self
+            .files
+            .as_ref()
+            .map_or(usize::MAX, |files| files.room(self.batch.len()));
+        if length > room || self.batch.len() + length > BATCH_MAX {
+            self.flush();
         }
+        let pending = &mut self.pending[stream as usize];
+        self.batch.extend(head.as_bytes());
+        self.batch.append(pending);
+        self.batch.push(b'\n');
+    }
+
+    fn flush(&mut self) {
+        if let (Some(files), false) = (&mut self.files, self.batch.is_empty()) {
+            files.write(&self.batch);
+        }
+        self.batch.clear();
     }
 }
 
@@ -110,5 +149,36 @@ mod tests {
         assert_eq!(civil(11_016), (2000, 2, 29));
         assert_eq!(civil(11_017), (2000, 3, 1));
         assert_eq!(civil(20_781), (2026, 11, 24));
+    }
+
+    #[test]
+    fn long_lines_are_cut_where_docker_cuts_them() {
+        let path = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+        let mut log = Log::open(&path, Limits::default());
+        for _ in 0..4 {
+            log.write(Stream::Output, &[b'x'; 10_000]);
+        }
+        log.write(Stream::Output, b"\nshort\n\nunfinished");
+        log.write(Stream::Error, &[b'y'; LINE_MAX]);
+        log.finish();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let records: Vec<_> = text
+            .lines()
+            .map(|line| {
+                let parts: Vec<_> = line.splitn(4, ' ').collect();
+                (parts[1], parts[2], parts[3].len())
+            })
+            .collect();
+        let wanted = [
+            ("stdout", "P", 16_384),
+            ("stdout", "P", 16_384),
+            ("stdout", "F", 7_232),
+            ("stdout", "F", 5),
+            ("stdout", "F", 0),
+            ("stderr", "P", 16_384),
+            ("stdout", "P", 10),
+        ];
+        assert_eq!(records, wanted);
     }
 }

@@ -13,6 +13,8 @@ use netyard_netns::{
 
 use crate::volume;
 
+use crate::log_files;
+
 /// Everything any mode can be told.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -43,13 +45,16 @@ pub(crate) struct Options {
     pub(crate) interactive: bool,
     /// Do not start before this many clients are attached.
     pub(crate) wait_attach: usize,
+    /// None is kept if it is empty.
     pub(crate) log: PathBuf,
+    pub(crate) log_limits: log_files::Limits,
     pub(crate) status: Option<OwnedFd>,
     pub(crate) environment: Vec<CString>,
     /// What is run when the container has ended and nobody attached sees to it.
     pub(crate) on_exit: Vec<OsString>,
     pub(crate) target: Option<i32>,
-    pub(crate) no_stdin: bool,
+    /// Netyard passes on what the terminal signals to the whole group.
+    pub(crate) told_signals: bool,
     pub(crate) detach_keys: Option<Vec<u8>>,
     pub(crate) command: Vec<OsString>,
 }
@@ -84,7 +89,7 @@ impl Options {
             "--terminal" => self.terminal = true,
             "--interactive" => self.interactive = true,
             "--no-new-privileges" => self.limits.no_new_privileges = true,
-            "--no-stdin" => self.no_stdin = true,
+            "--told-signals" => self.told_signals = true,
             _ => return false,
         }
         true
@@ -102,6 +107,10 @@ impl Options {
             "--environment" => self.environment = read_environment(inherited(number()?))?,
             "--wait-attach" => self.wait_attach = number()?.unsigned_abs() as usize,
             "--log" => self.log = value.into(),
+            "--log-size" => {
+                self.log_limits.size = text.parse().map_err(|_| format!("{name}: {text}"))?;
+            }
+            "--log-files" => self.log_limits.files = number()?.unsigned_abs(),
             "--target" => self.target = Some(number()?),
             "--hostname" => self.hostname = Some(text),
             "--domainname" => self.domainname = Some(text),

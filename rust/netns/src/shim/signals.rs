@@ -20,6 +20,27 @@ pub(crate) fn descriptor(signals: &[i32]) -> Result<OwnedFd, String> {
     }
 }
 
+/// A signal that was read.
+pub(crate) struct Received {
+    pub(crate) number: i32,
+    /// The kernel's own, to the whole group: a key, or a terminal that is gone.
+    pub(crate) is_of_terminal: bool,
+}
+
+/// Reads one signal of a descriptor (`struct signalfd_siginfo`).
+pub(crate) fn read(descriptor: &OwnedFd) -> Option<Received> {
+    /// `si_code` of what no process has sent.
+    const SI_KERNEL: i32 = 0x80;
+    let mut info = [0u8; 128];
+    let length = rustix::io::read(descriptor, &mut info).ok()?;
+    let field =
+        |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+    (length == info.len()).then(|| Received {
+        number: field(0),
+        is_of_terminal: field(8) == SI_KERNEL,
+    })
+}
+
 /// Ctrl-C goes to the whole foreground group, the command included: its answer is the status.
 pub(crate) fn ignore_terminal() {
     for signal in [libc::SIGINT, libc::SIGQUIT] {

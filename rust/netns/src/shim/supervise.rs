@@ -93,7 +93,7 @@ impl Supervisor {
                 .map_err(|error| format!("error 5 {error}"))?;
         // SAFETY: ignoring a signal is a plain setting: a vanished client is no reason to die.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-        let log = Log::open(&options.log);
+        let log = Log::open(&options.log, options.log_limits);
         let mut clients = Vec::new();
         if options.wait_attach > 0 {
             report(status, "listening");

@@ -1,13 +1,11 @@
-//! Pseudo-terminals, the user's own terminal in raw mode, and the way between the two.
+//! Pseudo-terminals, and the user's own terminal in raw mode.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Termios, Winsize};
 
-use crate::frame::CHUNK;
 use crate::signals;
 
 /// A new pseudo-terminal: our side and the container's.
@@ -75,53 +73,6 @@ pub(crate) fn size() -> Option<(u16, u16)> {
 /// A descriptor that becomes readable when the user's terminal changes its size.
 pub(crate) fn watch_size(wanted: bool) -> Result<OwnedFd, String> {
     signals::descriptor(if wanted { &[libc::SIGWINCH] } else { &[] })
-}
-
-/// Relays between our streams and a terminal we hold, until the other side hangs up.
-pub(crate) fn relay(ours: &OwnedFd) {
-    let _raw = Raw::enter();
-    let Ok(resized) = watch_size(true) else {
-        return;
-    };
-    let mut reads_input = true;
-    loop {
-        let stdin = rustix::stdio::stdin();
-        let mut waiting = vec![
-            PollFd::new(ours, PollFlags::IN),
-            PollFd::new(&resized, PollFlags::IN),
-        ];
-        if reads_input {
-            waiting.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
-        }
-        if !matches!(poll(&mut waiting, None), Ok(_) | Err(Errno::INTR)) {
-            return;
-        }
-        let ready: Vec<bool> = waiting
-            .iter()
-            .map(|entry| !entry.revents().is_empty())
-            .collect();
-        let mut bytes = vec![0; CHUNK];
-        if ready[1] {
-            let _ = rustix::io::read(&resized, &mut bytes[..128]);
-            if let Some((rows, columns)) = size() {
-                resize(ours, rows, columns);
-            }
-        }
-        if ready[0] {
-            match rustix::io::read(ours, &mut bytes) {
-                // EIO: nobody holds the other side any more.
-                Ok(0) | Err(Errno::IO) => return,
-                Ok(length) => write_all(rustix::stdio::stdout(), &bytes[..length]),
-                Err(_) => {}
-            }
-        }
-        if ready.get(2) == Some(&true) {
-            match rustix::io::read(stdin, &mut bytes) {
-                Ok(0) | Err(_) => reads_input = false,
-                Ok(length) => write_all(ours.as_fd(), &bytes[..length]),
-            }
-        }
-    }
 }
 
 /// Writes all of it, unless the other side is gone.
