@@ -16,7 +16,7 @@ WORKERS ?= 4
 
 # One after the other, as the lists of prerequisites have them; cargo and pytest have workers of their own.
 .NOTPARALLEL:
-.PHONY: demo test ready-for-demo ready-for-test packages venv pins core build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races soak fuzz counts record-counts docs wheel bench bench-peers clean
+.PHONY: demo test ready-for-demo ready-for-test packages venv pins core build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races words test-all soak fuzz counts record-counts docs wheel bench bench-peers clean
 
 ## Environment, build and the demonstration, which makes a machine of its own and touches nothing of this one.
 demo: ready-for-demo core
@@ -115,6 +115,16 @@ fuzz:
 ## Many commands at once, for longer.
 races: build
 	RACE_SECONDS=60 $(BIN)/pytest -q -s tests/lab_hosts/test_races.py
+
+## Any command lines, templates and files, of which other tests have a share: half an hour.
+WORDS ?= 20000
+words: build
+	WORDS_EXAMPLES=$(WORDS) $(BIN)/pytest -q --timeout 7200 \
+		tests/unit/test_any_words.py tests/lab_hosts/test_any_words.py
+
+## All of `test`, and all of what it has a share of: hours, so by hand.
+test-all: MINUTES = 30
+test-all: test crashes races words
 
 ## What this kernel may lack, on the distribution's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider

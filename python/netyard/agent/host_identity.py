@@ -10,8 +10,8 @@ import json
 import os
 from pathlib import Path
 
+from netyard.state.json_file import read_object
 from netyard.state.random_ids import new_id
-from netyard.state.small_files import read_small
 
 
 class HostIdentity:
@@ -25,11 +25,12 @@ class HostIdentity:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            found = json.loads(read_small(path))
+            found = read_object(path)
         except (OSError, ValueError):
             found = {}
-        self.id: str = found.get("host") or new_id()
-        self.lease: int = found.get("lease", 0)
+        host, lease = found.get("host"), found.get("lease")
+        self.id: str = host if host and isinstance(host, str) else new_id()
+        self.lease: int = lease if isinstance(lease, int) else 0
 
     def keep(self, *, lease: int) -> None:
         """Write the lease to the file; 0 for none."""

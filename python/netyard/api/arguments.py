@@ -52,7 +52,7 @@ def text(name: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise Invalid(
-            f"{name}: {value!r} must be text, and half of a surrogate pair is none",
+            f"{name}: {value!r} must be text, which UTF-8 can encode",
             field=_field(name),
             value=value,
         ) from None

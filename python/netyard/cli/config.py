@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from netyard.api.host import Host
@@ -12,6 +10,7 @@ from netyard.cli.table import show_json
 from netyard.errors import Invalid
 from netyard.networks import builtin
 from netyard.state import config as configuration
+from netyard.state.json_file import parse
 
 
 @click.group(invoke_without_command=True)
@@ -30,8 +29,10 @@ def set_one(ctx: click.Context, key: str, value: str) -> None:
     """Set KEY, named as in Docker's daemon.json, to VALUE, JSON or plain text."""
     host = current_host(ctx)
     try:
-        found = json.loads(value)
-    except ValueError:
+        found = parse(value)
+    except ValueError as error:
+        if value.lstrip().startswith(("[", "{", '"')):
+            raise Invalid(f"config: {key}: {value!r} is no JSON: {error}", field=key) from error
         found = value
     settings = configuration.read_settings(host.layout.root)
     _replace(host, settings, {**settings, key: found})

@@ -15,14 +15,9 @@ def read_env_file(path: str) -> list[str]:
         Invalid: if it cannot be read, or a line has no key, naming the line.
     """
     field = "--env-file"
-    try:
-        text = read_small(path, accepts_pipe=True).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise Invalid(f"{field}: {path} cannot be read: {reason}", field=field) from error
     words = []
-    # Not splitlines(), which takes a form feed within a value for the end of the line.
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Not `splitlines`, which takes other characters for ends of lines.
+    for number, line in enumerate(_read(field, path).split("\n"), start=1):
         bare = line.removesuffix("\r").lstrip()
         if not bare or bare.startswith("#"):
             continue
@@ -32,6 +27,14 @@ def read_env_file(path: str) -> list[str]:
             raise Invalid(f"{error} (line {number} of {path})", field=field) from None
         words.append(bare)
     return words
+
+
+def _read(field: str, path: str) -> str:
+    try:
+        return read_small(path, accepts_pipe=True).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise Invalid(f"{field}: {path} cannot be read: {reason}", field=field) from error
 
 
 def parse_environment(words: Iterable[str], own: Mapping[str, str]) -> dict[str, str]:

@@ -48,6 +48,8 @@ def join(ctx: click.Context, /, **given: str | None) -> None:
 def _wanted(current: Host, given: dict[str, Any]) -> Membership:
     """What the flags say, then the environment, then the config file."""
     settings = config.read_settings(current.layout.root).get(KEY, {})
+    if not isinstance(settings, dict):
+        raise Invalid(f"config: {KEY}: must be an object", field=KEY)
     flags = {name: value for name, value in given.items() if value}
     found = {**with_environment(settings), **flags}
     for flag in ("etcd", "advertise"):

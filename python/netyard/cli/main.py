@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
 from netyard.cli.deferred import modules_deferred
 
@@ -76,16 +77,35 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
     """Container networks without a container engine."""
-    ctx.obj = {"root": root, "debug": debug}
+    ctx.obj |= {"root": root, "debug": debug, "command": ctx.invoked_subcommand}
 
 
 def main() -> None:
     """The console script."""
     from netyard.cli.report import guarded
 
+    _settle_streams()
     status = guarded(cli)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     # Everything is closed; finalizing the interpreter would be a tenth of a short command's time.
     os._exit(status)
+
+
+def _settle_streams() -> None:
+    """Have all three streams, and an output that takes whatever text there is.
+
+    In place of one that was closed the store's file would be opened, and written to as if it were
+    the stream. Names of files and words of commands may be of any bytes: what is no text is shown
+    with a backslash, which JSON understands as well.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

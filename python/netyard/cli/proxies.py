@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netyard.errors import Invalid
-from netyard.state.small_files import read_small
+from netyard.state.json_file import read_object
 
 # Later files win; Docker's is read so that nobody has to write it twice.
 _FILES = (".docker/config.json", ".netyard/config.json")
@@ -45,17 +44,12 @@ def proxy_environment(home: Path | None = None) -> dict[str, str]:
 
 def _default_proxies(path: Path) -> dict[str, str]:
     try:
-        text = read_small(path)
+        settings = read_object(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}", field=str(path)) from error
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise Invalid(f"{path}, line {line}: no JSON: {error}", field=str(path)) from error
-    proxies = settings.get("proxies", {}) if isinstance(settings, dict) else None
+    proxies = settings.get("proxies", {})
     default = proxies.get("default", {}) if isinstance(proxies, dict) else None
     if not isinstance(default, dict) or not all(
         isinstance(value, str) and not re.search(r"[\0\n]", value) for value in default.values()

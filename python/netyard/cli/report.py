@@ -15,8 +15,10 @@ _RUNNING_COMMANDS = {"run", "exec"}
 
 def guarded(command: click.Command) -> int:
     """Run the command line; its exit status."""
+    # Filled by the group itself: the same words further on are the container's command's.
+    chosen: dict[str, object] = {"root": None, "debug": False, "command": None}
     try:
-        status = command.main(prog_name="netyard", standalone_mode=False)
+        status = command.main(prog_name="netyard", standalone_mode=False, obj=chosen)
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -30,17 +32,12 @@ def guarded(command: click.Command) -> int:
         sys.stderr.close()
         return 1
     except (NetyardError, OSError) as error:
-        if "--debug" in sys.argv:
+        if chosen["debug"]:
             raise
         report(error)
-        return _status(error)
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, StartFailed):
-        return error.exit_code
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    return 125 if words and _RUNNING_COMMANDS & set(words[:2]) else 1
+        if isinstance(error, StartFailed):
+            return error.exit_code
+        return 125 if chosen["command"] in _RUNNING_COMMANDS else 1
 
 
 def report(error: Exception) -> None:

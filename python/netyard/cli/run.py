@@ -251,6 +251,9 @@ def start(ctx: click.Context, names: tuple[str, ...], attach_too: bool, interact
         if len(names) > 1:
             raise Invalid("--attach: one container at a time")
         container = Container.get(names[0], host=host)
+        if container.status == "running" and container.record.kind != "adopted":
+            # As in Docker: there is nothing to start, and there are streams.
+            ctx.exit(_attached(host, container, interactive=interactive))
         with _Session(host) as session:
             session.start(container)
             warn_unpublished(container)
@@ -274,16 +277,21 @@ def attach(ctx: click.Context, name: str, no_stdin: bool) -> None:
     container = Container.get(name, host=host)
     if container.status != "running":
         raise Conflict(f"container {name!r} is not running")
+    ctx.exit(_attached(host, container, interactive=not no_stdin))
+
+
+def _attached(host: Host, container: Container, *, interactive: bool) -> int:
+    """Our streams on a container that runs; its status, or 0 if the user has detached."""
     spec = container.spec
     attachment = shim.attach(
         host.layout,
         host.layout.container(container.id),
         tty=spec.tty,
-        interactive=spec.interactive and not no_stdin,
+        interactive=spec.interactive and interactive,
     )
     with _forwarding(container):
         status = attachment.wait()
-    ctx.exit(status or 0)
+    return status or 0
 
 
 @click.command("exec", context_settings=_PASS_THROUGH)

@@ -25,7 +25,7 @@ from netyard.runtime.process import start_time
 from netyard.state import events
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
-from netyard.values import clock
+from netyard.values import clock, limits
 from netyard.values.log_options import log_limits
 from netyard.values.spec import ContainerSpec
 
@@ -148,8 +148,8 @@ def _launch(
     return shim.Launch(
         directory=layout.container(container.id),
         log=None if spec.log_driver == "none" else layout.log(container.id),
-        log_size=limits.max_size,
-        log_files=limits.max_file,
+        log_size=kept.max_size,
+        log_files=kept.max_file,
         command=spec.command,
         environment=environment(spec, hostname),
         namespace=None if spec.mode == "host" else layout.namespace(owner),

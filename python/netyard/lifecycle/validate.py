@@ -18,7 +18,13 @@ from netyard.values.mounts import (
     parse_tmpfs,
     parse_volume,
 )
-from netyard.values.parse import parse_address, parse_domain, parse_hostname, parse_pairs
+from netyard.values.parse import (
+    parse_address,
+    parse_domain,
+    parse_hostname,
+    parse_pairs,
+    parse_resolver_option,
+)
 from netyard.values.spec import ContainerSpec, HostFiles, JoinRequest, NetworkMode, UserNamespace
 
 _LONG_KEYS = {
@@ -215,7 +221,7 @@ def check_values(spec: ContainerSpec) -> None:
         checks.append(partial(parse_domain, "--domainname", spec.domainname))
     checks += [partial(parse_address, "--dns", word) for word in spec.dns]
     checks += [partial(parse_domain, "--dns-search", word) for word in spec.dns_search]
-    checks += [partial(_parse_option, word) for word in spec.dns_options]
+    checks += [partial(parse_resolver_option, "--dns-option", word) for word in spec.dns_options]
     checks += [partial(ports.parse_publish, word) for word in spec.publish]
     checks += [partial(ports.parse_expose, word) for word in spec.expose]
     errors: list[NetyardError] = []
@@ -225,11 +231,6 @@ def check_values(spec: ContainerSpec) -> None:
         except NetyardError as error:
             errors.append(error)
     raise_all(errors)
-
-
-def _parse_option(word: str) -> None:
-    if not word or any(letter.isspace() for letter in word):
-        raise Invalid(f"--dns-option: {word!r} is no resolver option", field="--dns-option")
 
 
 def check_rootfs(rootfs: str | os.PathLike[str]) -> str:

@@ -17,8 +17,14 @@ from netyard.options import bridge as bridge_options
 from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
-from netyard.state.small_files import read_small
-from netyard.values.parse import Address, parse_address, parse_domain, parse_subnet
+from netyard.state import json_file
+from netyard.values.parse import (
+    Address,
+    parse_address,
+    parse_domain,
+    parse_resolver_option,
+    parse_subnet,
+)
 from netyard.values.spec import NOTHING
 from netyard.values.subnet_pools import DEFAULT_SOURCES, Source, parse_sources
 
@@ -73,17 +79,11 @@ def read_settings(root: Path) -> dict[str, Any]:
     """
     path = root / FILE
     try:
-        found = json.loads(read_small(path))
+        return json_file.read_object(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise Invalid(f"{path}, line {line}: no JSON: {error}", field=FILE) from error
-    if not isinstance(found, dict):
-        raise Invalid(f"{path}: must hold a JSON object", field=FILE)
-    return found
 
 
 def load(root: Path) -> Config:
@@ -127,9 +127,15 @@ def parse(settings: Mapping[str, Any]) -> Config:
 def write_settings(root: Path, settings: Mapping[str, Any]) -> None:
     """Replace the file, whole or not at all, once it has been checked."""
     parse(settings)
+    text = json.dumps(settings, indent=4, sort_keys=True) + "\n"
+    try:
+        # What cannot be read again would keep every command from then on from its work.
+        json_file.parse(text)
+    except ValueError as error:
+        raise Invalid(f"config: {error}", field=FILE) from error
     path = root / FILE
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(settings, indent=4, sort_keys=True) + "\n")
+    draft.write_text(text)
     draft.rename(path)
 
 
@@ -166,12 +172,6 @@ def _address_text(field: str, word: str) -> str:
     return str(parse_address(field, word))
 
 
-def _option(field: str, word: str) -> str:
-    if not word or any(letter.isspace() for letter in word):
-        raise Invalid(f"{field}: {word!r} is no resolver option", field=field)
-    return word
-
-
 def _interface(key: str, value: Any) -> str:
     try:
         found = ip_interface(str(value))
@@ -204,7 +204,7 @@ def _mark(key: str, value: Any) -> tuple[int, int]:
 
 
 def _seconds(key: str, value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value <= 600:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 600:
         raise Invalid(
             f"config: {key}: {value!r} must be a number of seconds from 0 to 600", field=key
         )
@@ -258,7 +258,7 @@ _KEYS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "default-address-pools": ("pools", parse_sources),
     "default-network-opts": ("network_options", _network_options),
     "dns": ("dns", partial(_list, _address_text)),
-    "dns-opts": ("dns_options", partial(_list, _option)),
+    "dns-opts": ("dns_options", partial(_list, parse_resolver_option)),
     "dns-search": ("dns_search", partial(_list, parse_domain)),
     "dns-ttl": ("dns_ttl_seconds", _seconds),
     "fixed-cidr": ("bridge_range", _subnet),

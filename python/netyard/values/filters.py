@@ -74,10 +74,13 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
 
 
 def matches(text: str, pattern: str) -> bool:
-    """A regular expression anywhere in a text."""
+    """A regular expression anywhere in a text; see `netyard.values.pattern`."""
+    # Loaded here, because most commands have no filter.
+    from netyard.values.pattern import Wrong, search
+
     try:
-        return re.search(pattern, text) is not None
-    except re.error as error:
+        return search(pattern, text)
+    except Wrong as error:
         raise Invalid(
             f"{_FIELD}: {pattern!r} is no regular expression: {error}", field=_FIELD
         ) from error

@@ -3,6 +3,7 @@
 Kept under ``cluster`` in the root's ``config.json``; variables of the environment win.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -81,7 +82,8 @@ def parse(field: str, found: Mapping[str, Any]) -> Membership:
     unknown = sorted(set(found) - set(VARIABLES))
     if unknown:
         errors.append(Invalid(f"{field}: {unknown[0]!r} is no setting of a cluster", field=field))
-    urls = found["etcd"] if isinstance(found["etcd"], list) else str(found["etcd"]).split(",")
+    given = found["etcd"]
+    urls = list(map(str, given)) if isinstance(given, list) else str(given).split(",")
     for url in urls:
         collect(_check_url, url)
     advertise = collect(parse_address, "--advertise", str(found.get("advertise", "")))
@@ -96,12 +98,14 @@ def parse(field: str, found: Mapping[str, Any]) -> Membership:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_more = bool(parts.path.strip("/") or parts.query)
     except ValueError:
-        is_one = False
-    if not is_one or parts.path.strip("/") or parts.query:
+        is_one, is_more = False, False
+    # `urlsplit` passes over what is no part of an address, such as ends of lines.
+    if not is_one or is_more or not re.fullmatch("[!-~]+", url):
         raise Invalid(
             f"--etcd: {url!r} is no address of an etcd such as https://10.0.0.1:2379",
             field="--etcd",

@@ -157,6 +157,13 @@ def parse_domain(field: str, value: str) -> str:
     return value
 
 
+def parse_resolver_option(field: str, value: str) -> str:
+    """An option of resolv.conf(5): one word of what ASCII can print."""
+    if not re.fullmatch(r"[!-~]+", value):
+        raise Invalid(f"{field}: {value!r} is no resolver option", field=field, value=value)
+    return value
+
+
 def parse_extra_host(field: str, value: str) -> tuple[str, str]:
     """``NAME:ADDRESS`` or ``NAME=ADDRESS``; the address may be ``host-gateway`` (contract RN19)."""
     match = re.fullmatch(r"([^:=]+)[:=](.+)", value)
