@@ -18,12 +18,10 @@ from netyard.api.container_process import ContainerProcess
 from netyard.api.default import chosen
 from netyard.api.hints import Unpack
 from netyard.errors import Conflict, Forbidden, NotFound
-from netyard.ipc import agent
-from netyard.lifecycle.create import check_container_name, make_container
+from netyard.lifecycle.create import make_container
 from netyard.lifecycle.lookup import find_container, refreshed_container
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import discard_container, running_joiners
-from netyard.state import events
 from netyard.values import limits
 
 _KILL_SECONDS = 10.0
@@ -370,28 +368,6 @@ class Container(ContainerProcess):
         return [cls(host, each) for each in records if all or each.state == "running"]
 
     # -- changing -----------------------------------------------------------------------------
-
-    def rename(self, name: str) -> None:
-        """Give it another name; others resolve it by that at once, and no longer by the old one.
-
-        Args:
-            name: The name, 2 to 128 characters.
-
-        Raises:
-            Invalid: if it is no name.
-            NameInUse: if a container has it.
-
-        Example:
-            >>> web.rename("old-web")
-        """
-        wanted = arguments.text("name", name)
-        with self.host.change():
-            record = self.record
-            check_container_name(self.host, wanted)
-            with self.host.store.transaction():
-                self.host.store.update_container(record.id, name=wanted)
-                events.container_event(self.host.store, "rename", self.record, oldName=record.name)
-            agent.rename(self.host.layout, record.id)
 
     def remove(self, *, force: bool = False) -> None:
         """Remove it and give its addresses and names back; an adopted namespace is abandoned.

@@ -10,8 +10,11 @@ import netyard
 from netyard.api import arguments
 from netyard.api.default import check_host
 from netyard.errors import NotFound, StateError
+from netyard.ipc import agent
+from netyard.lifecycle.create import check_container_name
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.unpublished import why_unpublished
+from netyard.state import events
 from netyard.state.records import ContainerRecord, Publication, singly
 from netyard.values import ports
 from netyard.values.spec import ContainerSpec
@@ -182,6 +185,28 @@ class ContainerBase:
         from netyard.api.inspect import inspect_container
 
         return inspect_container(self.host, self.record)
+
+    def rename(self, name: str) -> None:
+        """Give it another name; others resolve it by that at once, and no longer by the old one.
+
+        Args:
+            name: The name, 2 to 128 characters.
+
+        Raises:
+            Invalid: if it is no name.
+            NameInUse: if a container has it.
+
+        Example:
+            >>> web.rename("old-web")
+        """
+        wanted = arguments.text("name", name)
+        with self.host.change():
+            record = self.record
+            check_container_name(self.host, wanted)
+            with self.host.store.transaction():
+                self.host.store.update_container(record.id, name=wanted)
+                events.container_event(self.host.store, "rename", self.record, oldName=record.name)
+            agent.rename(self.host.layout, record.id)
 
 
 def link_words(

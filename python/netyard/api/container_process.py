@@ -19,6 +19,7 @@ from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
 from netyard.runtime import cgroup, seccomp, shim
+from netyard.runtime.launch import Exec
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
@@ -272,7 +273,7 @@ class ContainerProcess(ContainerBase):
         environment: Mapping[str, str | int | os.PathLike[str]] | None,
         workdir: str | os.PathLike[str],
         user: str | int,
-    ) -> shim.Exec:
+    ) -> Exec:
         """One more process, as the shim is told of it."""
         words = arguments.command(command)
         if not words:
@@ -283,7 +284,7 @@ class ContainerProcess(ContainerBase):
         if record.kind == "adopted":
             raise Forbidden(f"container {record.name!r} is adopted: netyard runs nothing in it")
         spec = record.spec
-        return shim.Exec(
+        return Exec(
             target=record.pid,
             command=words,
             environment=environment_of(record, extra),

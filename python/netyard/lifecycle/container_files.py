@@ -26,7 +26,7 @@ _OWN = {"/tmp": "1777", "/var/tmp": "1777", "/run": "0755"}
 
 
 def launch_files(layout: Layout, spec: ContainerSpec) -> dict[str, Any]:
-    """What the shim is told of a container's files: fields of a `shim.Launch`.
+    """What the shim is told of a container's files: fields of a `Launch`.
 
     Raises:
         Invalid: if the root is none any more.

@@ -21,6 +21,7 @@ from netyard.lifecycle.lookup import refreshed_container
 from netyard.lifecycle.stop import tear_down
 from netyard.resolver.etc_place import make_place
 from netyard.runtime import cgroup, seccomp, shim
+from netyard.runtime.launch import Launch
 from netyard.runtime.process import start_time
 from netyard.state import events
 from netyard.state.records import ContainerRecord
@@ -131,9 +132,7 @@ def _create_namespace(path: Path, *, confined: bool) -> None:
         raise
 
 
-def _launch(
-    root: Root, container: ContainerRecord, spec: ContainerSpec, attached: int
-) -> shim.Launch:
+def _launch(root: Root, container: ContainerRecord, spec: ContainerSpec, attached: int) -> Launch:
     owner = container.donor_id or container.id
     layout = root.layout
     etc = layout.etc(owner)
@@ -145,7 +144,7 @@ def _launch(
     elif spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
     kept = log_limits(spec.log_opts)
-    return shim.Launch(
+    return Launch(
         directory=layout.container(container.id),
         log=None if spec.log_driver == "none" else layout.log(container.id),
         log_size=kept.max_size,

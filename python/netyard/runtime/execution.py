@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from netyard.errors import Invalid, TimedOut, shown
 from netyard.runtime import shim
+from netyard.runtime.launch import Exec
 from netyard.runtime.process import end_all, open_child, signal_number
 from netyard.state.layout import Layout
 
@@ -340,7 +341,7 @@ class _Signals:
         self._unblock()
 
 
-def started(layout: Layout, request: shim.Exec) -> Execution:
+def started(layout: Layout, request: Exec) -> Execution:
     """Start a command, to be fed and read by the caller."""
     process, pid = shim.execute(layout, request, capture=True, feed=True)
     return Execution(process, pid, request.command)
@@ -348,7 +349,7 @@ def started(layout: Layout, request: shim.Exec) -> Execution:
 
 def run(
     layout: Layout,
-    request: shim.Exec,
+    request: Exec,
     *,
     data: bytes | bytearray | memoryview | None = None,
     timeout: float | None = None,

@@ -1,7 +1,8 @@
-"""The shim, a program that starts and supervises containers: its command lines, its socket.
+"""The shim, a program that starts and supervises containers: started, attached to, claimed.
 
-The program itself is ``rust/netns/src/shim``, its file `netyard.runtime.shim_file`; what a
-container needs beside its process is `netyard.lifecycle`.
+The program itself is ``rust/netns/src/shim``, its file `netyard.runtime.shim_file`, its
+command line `netyard.runtime.launch`; what a container needs beside its process is
+`netyard.lifecycle`.
 """
 
 import errno
@@ -11,13 +12,13 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from netyard.errors import StartFailed, StateError
+from netyard.runtime.launch import Exec, Launch, common_options
 from netyard.runtime.own_command import own_command
 from netyard.runtime.shim_file import PROGRAM, executable
 from netyard.state.layout import Layout
-from netyard.values.mounts import MountRequest
 
 _ENDED = 5
 _CLAIM = 6
@@ -26,128 +27,6 @@ _KILL = 8
 _ORPHAN_SECONDS = 10.0
 # MAX_ARG_STRLEN of the kernel, with the byte that ends a word.
 _WORD_BYTES = 131_072
-
-
-class Launch(NamedTuple):
-    """What the shim needs to start and supervise a container.
-
-    Attributes:
-        directory: The container's runtime directory.
-        namespace: Network namespace to join, or ``None`` for the host's.
-        files: Pairs of source and absolute path in the container.
-        host_users: Stay in the host's user namespace, whatever the network namespace belongs to.
-        hidden: Directories of the host that are covered; no path with a link in it.
-        protected: Directories of the host that are read-only; no path with a link in it.
-        read_only: Only what is mounted beside the root, or the host's files, can be written to.
-        layer: Size of a layer that takes what is written to the host's files; none if empty.
-        mounts: Volumes and tmpfs.
-        attached: How many clients to wait for before the command starts.
-        ulimits: Numbers of resources with their limits, soft and hard.
-        cgroup: Its control group, if it has one.
-        shm_size: Bytes of shared memory.
-        seccomp: Rules of its filter of system calls; empty for none.
-        log: Where its output is kept; ``None`` if it is not to be.
-        log_size: How many bytes a file of the log may have; any number if ``None``.
-        log_files: How many files, the newest included.
-    """
-
-    directory: Path
-    log: Path | None
-    command: Sequence[str]
-    environment: Sequence[str]
-    namespace: Path | None
-    hostname: str
-    domainname: str = ""
-    files: Sequence[tuple[Path, str]] = ()
-    hidden: Sequence[Path] = ()
-    unmount: Sequence[Path] = ()
-    protected: Sequence[str] = ()
-    rootfs: str = ""
-    read_only: bool = False
-    layer: str = ""
-    mounts: Sequence[MountRequest] = ()
-    workdir: str = ""
-    workdir_is_optional: bool = False
-    user: str = ""
-    tty: bool = False
-    interactive: bool = False
-    privileged: bool = False
-    capabilities: int | None = None
-    host_users: bool = False
-    no_new_privileges: bool = False
-    seccomp: str = ""
-    ulimits: Sequence[tuple[int, int, int]] = ()
-    cgroup: Path | None = None
-    shm_size: int = 0
-    attached: int = 0
-    on_exit: Sequence[str] = ()
-    log_size: int | None = None
-    log_files: int = 1
-
-    def options(self) -> list[str]:
-        """The shim's command line, without descriptors."""
-        words = ["--directory", str(self.directory), "--hostname", self.hostname]
-        if self.log is not None:
-            words += ["--log", str(self.log), "--log-files", str(self.log_files)]
-            if self.log_size is not None:
-                words += ["--log-size", str(self.log_size)]
-        if self.domainname:
-            words += ["--domainname", self.domainname]
-        for source, target in self.files:
-            words += ["--file", f"{source}:{target}"]
-        for directory in self.hidden:
-            words += ["--hide", str(directory)]
-        for directory in self.unmount:
-            words += ["--unmount", str(directory)]
-        for place in self.protected:
-            words += ["--protect", place]
-        for mount in self.mounts:
-            words += ["--volume", _volume(mount)]
-        if self.rootfs:
-            words += ["--root", self.rootfs]
-        if self.shm_size:
-            words += ["--shm-size", str(self.shm_size)]
-        if self.layer:
-            words += ["--layer", self.layer]
-        if self.read_only:
-            words.append("--read-only")
-        if self.attached:
-            words += ["--wait-attach", str(self.attached)]
-        if self.host_users:
-            words.append("--host-users")
-        for word in self.on_exit:
-            words += ["--on-exit", word]
-        return words + _common_options(self)
-
-
-def _volume(mount: MountRequest) -> str:
-    """A mount as the shim reads it: either path may hold any character."""
-    access = "ro" if mount.read_only else "rw"
-    if mount.kind == "tmpfs":
-        return f"{access}:tmpfs:{mount.options}:{mount.target}"
-    length = len(os.fsencode(mount.source))
-    return f"{access}:bind:{length}:{mount.source}{mount.target}"
-
-
-def _common_options(launch: "Launch | Exec") -> list[str]:
-    words = []
-    if launch.workdir:
-        words += ["--workdir", launch.workdir]
-    if launch.user:
-        words += ["--user", launch.user]
-    if launch.capabilities is not None:
-        words += ["--capabilities", f"{launch.capabilities:x}"]
-    for numbers in launch.ulimits:
-        # All bits set is no limit.
-        words += ["--ulimit", ":".join(str(number % 2**64) for number in numbers)]
-    flags = {
-        "--workdir-is-optional": launch.workdir_is_optional,
-        "--terminal": launch.tty,
-        "--interactive": launch.interactive,
-        "--privileged": launch.privileged,
-        "--no-new-privileges": launch.no_new_privileges,
-    }
-    return words + [name for name, wanted in flags.items() if wanted]
 
 
 def supervise(layout: Layout, launch: Launch, *, when_listening: Callable[[], object]) -> int:
@@ -257,7 +136,7 @@ class _Started:
         return (line.rstrip("\n") for line in self._status)
 
 
-def _handed_over(launch: "Launch | Exec") -> tuple[list[int], list[str]]:
+def _handed_over(launch: Launch | Exec) -> tuple[list[int], list[str]]:
     """Descriptors to read from, and their options, of what is too long or not for a command line,
     which all users can read."""
     texts = {"--environment": b"\0".join(os.fsencode(entry) for entry in launch.environment)}
@@ -275,25 +154,6 @@ def _handed_over(launch: "Launch | Exec") -> tuple[list[int], list[str]]:
         descriptors.append(fd)
         words += ["--cgroup", str(fd)]
     return descriptors, words
-
-
-class Exec(NamedTuple):
-    """One more process for a running container."""
-
-    target: int
-    command: Sequence[str]
-    environment: Sequence[str]
-    workdir: str = ""
-    workdir_is_optional: bool = False
-    user: str = ""
-    tty: bool = False
-    interactive: bool = False
-    privileged: bool = False
-    capabilities: int | None = None
-    no_new_privileges: bool = False
-    seccomp: str = ""
-    ulimits: Sequence[tuple[int, int, int]] = ()
-    cgroup: Path | None = None
 
 
 def execute(
@@ -323,7 +183,7 @@ def execute(
     """
     descriptors, words = _handed_over(request)
     words += ["--target", str(request.target)]
-    words += _common_options(request._replace(interactive=request.interactive or feed))
+    words += common_options(request._replace(interactive=request.interactive or feed))
     words += ["--told-signals"] * passes_signals
     status_ours, status_theirs = os.pipe()
     descriptors.append(status_theirs)

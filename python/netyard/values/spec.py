@@ -136,7 +136,7 @@ class _Asked(NamedTuple):
     labels: Mapping[str, str] = NOTHING
     netns: str = ""
     log_driver: str = ""
-    log_opts: Mapping[str, str] = {}
+    log_opts: Mapping[str, str] = NOTHING
 
 
 class ContainerSpec(_Asked):
@@ -178,7 +178,7 @@ class ContainerSpec(_Asked):
         hosts = values.pop("add_hosts", ())
         # One value is for all that ask.
         for each in (values, *requests):
-            for name in ("sysctls", "labels", "driver_opts"):
+            for name in ("sysctls", "labels", "driver_opts", "log_opts"):
                 if name in each:
                     each[name] = ReadOnly(each[name])
         ulimits = values.pop("ulimits", ())
