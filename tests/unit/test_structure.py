@@ -73,7 +73,7 @@ def test_loggers_are_named_by_their_room() -> None:
     }
     assert found == {
         (room, f'"netyard.{room}"')
-        for room in ("agent", "cluster", "drivers", "firewall", "lifecycle")
+        for room in ("agent", "cluster", "drivers", "firewall", "lifecycle", "state")
     }
 
 

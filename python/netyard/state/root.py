@@ -87,9 +87,19 @@ class Change:
         self.store.held_events.cut(0)
 
     def tell(self, events: list[HeldEvent]) -> None:
-        """Record what has happened, for those that follow it."""
-        if events and not self.is_of_parent:
+        """Record what has happened, for those that follow it.
+
+        It has happened, whether or not there is room to tell of it: nothing is undone for that.
+        """
+        if not events or self.is_of_parent:
+            return
+        try:
             self.store.add_events(events)
+        except StoreError as error:
+            import logging
+
+            text = "netyard: warning: %d events are not recorded: %s"
+            logging.getLogger("netyard.state").warning(text, len(events), error)
 
     def roll_back(self) -> None:
         """Undo everything; a step that cannot be undone does not keep the others from it."""
@@ -190,8 +200,7 @@ class Root(ABC):
                 except BaseException:
                     certain = self.store.held_events.certain()
                     change.roll_back()
-                    with suppress(NetyardError):
-                        change.tell(certain)
+                    change.tell(certain)
                     raise
                 finally:
                     self.store.held_events.end()
