@@ -110,7 +110,8 @@ class Rig:
         status, said = self.disturb(operation.command, 0, "before")
         assert status == 0, said
         calls, _ = self.reported
-        assert calls > 10, "what is counted?"
+        # Of what is whole `repair` changes little.
+        assert calls > 5, "what is counted?"
         done = self.containers()
         self.tidy()
         return calls, done

@@ -163,6 +163,12 @@ class Machine:
         self._started.append(process)
         return process
 
+    def doctor(self) -> list[str]:
+        """What `netyard doctor` finds, without what a kernel lacks to hold containers back."""
+        lacks = ("this kernel filters no system calls", "this host has no cgroup v2")
+        lines = self.netyard("doctor").stdout.splitlines()
+        return [line for line in lines if not any(each in line for each in lacks)]
+
     def netyard(
         self, *arguments: str, check: bool = True, timeout: float = 60.0
     ) -> subprocess.CompletedProcess[str]:

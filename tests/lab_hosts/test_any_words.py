@@ -108,7 +108,7 @@ def test_words_of_containers_are_theirs(ask: Ask, command: list[str]) -> None:
         (["ps", "-f", "until=1h"], 1, "must be KEY=VALUE"),
         (["network", "prune", "-f", "--filter", "until=" + "9" * 60_000], 1, "is no time"),
         (["events", "--until", "9" * 60_000], 1, "is no time"),
-        (["logs", "box", "--tail", "9" * 5000], 2, "is not a valid integer"),
+        (["logs", "box", "--tail", "9" * 5000], 1, "must be a number of lines, or all"),
         (["config", "set", "dns-opts", "\udcff"], 1, "is no resolver option"),
         (["config", "set", "dns-opts", '["\\ud800"]'], 1, "half of a surrogate pair"),
         (["config", "set", "cluster", '{"etcd": "http://["}'], 1, "is no address of an etcd"),

@@ -166,7 +166,7 @@ def test_the_hosts_firewall_may_decide(lab: Lab) -> None:
 def test_doctor_finds_what_is_in_the_way(lab: Lab) -> None:
     """PB10, FW27: a host server behind a published port, a chain that drops, forwarding off."""
     host = lab.host
-    assert host.ny("doctor") == "ok       no problems found"
+    assert host.doctor() == ["ok       no problems found"]
     _serve(host)
     host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
     host.serve("8080")

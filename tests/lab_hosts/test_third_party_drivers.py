@@ -364,7 +364,7 @@ def test_uninstalled_while_a_network_is_there(example: Site, host: Machine, driv
     assert "orphan" not in host.ny("network", "ls", "--format", "{{.Name}}")
     host.ny("rm", "-f", "three", "four")
     host.ny("network", "rm", "plain")
-    assert host.ny("doctor").splitlines() == ["ok       no problems found"]
+    assert host.doctor() == ["ok       no problems found"]
     if driver == "hub":
         # What carries the network's name on the host has gone with it.
         _check_settled(host, before, "after rm -f")
@@ -488,7 +488,7 @@ def test_what_doctor_says_of_packages(site: Site, host: Machine) -> None:
     site.add("one_pkg", {"mine": "one_pkg:Faulty", "bridge": "one_pkg:Faulty"}, _FAULTY)
     site.add("two_pkg", {"mine": "two_pkg:Faulty"}, _FAULTY)
     site.add("bad_pkg", {"bad": "bad_pkg:Bad"}, "import nothing_of_this_name")
-    assert host.netyard("doctor").stdout.splitlines() == [
+    assert host.doctor() == [
         "problem  driver 'bad' of package 'bad_pkg' cannot be loaded: ModuleNotFoundError: No "
         "module named 'nothing_of_this_name'",
         "problem  package 'one_pkg' offers a driver 'bridge', which is not used: netyard has one "

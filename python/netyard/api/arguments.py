@@ -118,6 +118,17 @@ def whole(name: str, value: int, least: int | None = None) -> int:
     return value
 
 
+def word_or_number(name: str, value: str | float) -> str | float:
+    """A size or another quantity: a string with its unit, or a number."""
+    if isinstance(value, str):
+        return text(name, value)
+    if isinstance(value, int):
+        return whole(name, value)
+    if not isinstance(value, float):
+        raise refuse(name, value, "a string or a number")
+    return value
+
+
 def seconds(name: str, value: float) -> float:
     """A length of time; a very long one is without end."""
     right = "a number of seconds, 0 or more"
@@ -240,7 +251,12 @@ def addresses_by_name(
     name: str, value: Mapping[str, str | IPv4Address | IPv6Address] | None
 ) -> dict[str, str]:
     """Names and addresses."""
-    return _mapped(name, value, lambda name, each: address(name, each) or "")
+
+    def written(name: str, each: str | IPv4Address | IPv6Address) -> str:
+        # An empty one is refused by what reads the pair, which says whose it is.
+        return "" if each == "" else address(name, each) or ""
+
+    return _mapped(name, value, written)
 
 
 def environment(

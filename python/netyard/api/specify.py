@@ -267,14 +267,18 @@ def with_isolation(
 
 def with_limits(
     spec: ContainerSpec,
-    memory: str | int,
-    memory_swap: str | int,
+    memory: str | float,
+    memory_swap: str | float,
     cpus: str | float,
     pids_limit: int,
     ulimits: str | Iterable[str],
-    shm_size: str | int,
+    shm_size: str | float,
 ) -> ContainerSpec:
     """The same with how much of the host it may use."""
+    memory = arguments.word_or_number("memory", memory)
+    memory_swap = arguments.word_or_number("memory_swap", memory_swap)
+    shm_size = arguments.word_or_number("shm_size", shm_size)
+    cpus = arguments.word_or_number("cpus", cpus)
     most = limits.parse_size("--memory", memory, limits.LEAST_MEMORY) if memory else 0
     pids = arguments.whole("pids_limit", pids_limit)
     return spec._replace(

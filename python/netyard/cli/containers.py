@@ -102,7 +102,9 @@ def _status(record: ContainerRecord) -> str:
     if record.state == "running":
         return f"Up {ago(record.started)}"
     if record.state == "exited":
-        return f"Exited ({record.exit_code}) {ago(record.finished)} ago"
+        # A start that failed late has taken the time with it.
+        when = f" {ago(record.finished)} ago" if record.finished else ""
+        return f"Exited ({record.exit_code}){when}"
     return "Created"
 
 

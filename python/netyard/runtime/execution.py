@@ -25,6 +25,8 @@ from netyard.state.layout import Layout
 # As much as a pipe holds.
 _CHUNK = 16 * os.sysconf("SC_PAGE_SIZE")
 _END_SECONDS = 10.0
+# As `TOLD` of the shim (`exec.rs`): the number by which it is told which signal to pass on.
+_TOLD = 40
 _PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -240,7 +242,7 @@ class Execution:
     def _take_signal(self, number: int, _: object) -> None:
         """Have the shim send it a signal, to all of its group."""
         with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._ended, number)
+            signal.pidfd_send_signal(self._ended, _TOLD + number)
 
     def _await_end(self) -> None:
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
@@ -249,9 +251,11 @@ class Execution:
     def _end(self) -> None:
         """Kill it and what it has started (see `end_all`), and reap it."""
         end_all(self._process.pid, self.pid)
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        deadline = _deadline(_END_SECONDS)
+        # What the shim still has is taken: it does not end before it is rid of it.
+        while self._process.poll() is None and _left(deadline) != 0:
+            self._step(_left(deadline))
+        if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 

@@ -47,7 +47,7 @@ class Ulimit(NamedTuple):
     hard: int
 
 
-def parse_size(field: str, given: str | int, least: int = 1) -> int:
+def parse_size(field: str, given: str | float, least: int = 1) -> int:
     """A number of bytes, or with a unit: ``512m``, ``1.5g``, ``64k``.
 
     Raises:
@@ -63,7 +63,7 @@ def parse_size(field: str, given: str | int, least: int = 1) -> int:
     return size
 
 
-def parse_swap(given: str | int, memory: int) -> int:
+def parse_swap(given: str | float, memory: int) -> int:
     """Memory and swap together: 0 for as much again as memory, -1 for as much as there is."""
     field = "--memory-swap"
     if str(given) in ("", "0"):

@@ -14,8 +14,11 @@ use crate::relay::Relay;
 use crate::terminal::Raw;
 use crate::{signals, status};
 
+/// Above this are the numbers by which netyard tells which signal to pass on: real-time signals,
+/// because the kernel makes one of two that have the same number, the terminal's and netyard's.
+const TOLD: i32 = 40;
 /// Those that are read; all but the first two are for the process.
-const SIGNALS: [i32; 7] = [
+const SIGNALS: [i32; 11] = [
     libc::SIGCHLD,
     libc::SIGWINCH,
     libc::SIGTSTP,
@@ -23,6 +26,10 @@ const SIGNALS: [i32; 7] = [
     libc::SIGQUIT,
     libc::SIGTERM,
     libc::SIGHUP,
+    TOLD + libc::SIGINT,
+    TOLD + libc::SIGQUIT,
+    TOLD + libc::SIGTERM,
+    TOLD + libc::SIGHUP,
 ];
 
 pub(crate) fn run(mut options: Options) -> Result<u8, String> {
@@ -101,7 +108,11 @@ impl Session {
         let Some(received) = signals::read(&self.signals) else {
             return Ok(());
         };
-        match received.number {
+        let number = match received.number {
+            told if told > TOLD => told - TOLD,
+            number => number,
+        };
+        match number {
             libc::SIGCHLD => self.look_for_end(),
             libc::SIGWINCH => {
                 self.relay.resize();
