@@ -253,6 +253,9 @@ def test_a_terminal_of_its_own(box: Machine) -> None:
     assert "opened" in shown
     terminals = [line for line in shown.split() if line.startswith("/dev/")]
     assert len(terminals) == 2 or "not a tty" in shown, shown
+    settings = next(line for line in shown.split() if line.count(":") > 9)
+    # Shown again when exec is over: until then what is typed is for it.
+    admin.expect(settings)
     admin.type("mine\n")
     admin.expect("has mine")
     assert admin.close() == 0
