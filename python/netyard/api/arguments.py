@@ -251,12 +251,7 @@ def addresses_by_name(
     name: str, value: Mapping[str, str | IPv4Address | IPv6Address] | None
 ) -> dict[str, str]:
     """Names and addresses."""
-
-    def written(name: str, each: str | IPv4Address | IPv6Address) -> str:
-        # An empty one is refused by what reads the pair, which says whose it is.
-        return "" if each == "" else address(name, each) or ""
-
-    return _mapped(name, value, written)
+    return _mapped(name, value, lambda name, each: address(name, each) or "")
 
 
 def environment(

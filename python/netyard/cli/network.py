@@ -12,7 +12,7 @@ from netyard.cli.context import current_host
 from netyard.cli.each import for_each, inspect_format_option, show_each
 from netyard.cli.report import note, warn
 from netyard.cli.table import format_labels, format_option, label_method, show
-from netyard.errors import NotFound
+from netyard.errors import Invalid, NotFound
 from netyard.values.ids import short
 from netyard.values.parse import parse_bool, parse_pairs
 
@@ -40,6 +40,14 @@ class _DriverOption(click.Option):
 
         self.help = f"Network driver: {', '.join(creatable_names())}."
         return super().get_help_record(ctx)
+
+
+def _parse_auxiliary(words: tuple[str, ...]) -> dict[str, str]:
+    field = "--aux-address"
+    for word in words:
+        if word.endswith("="):
+            raise Invalid(f"{field}: {word!r} must be NAME=ADDRESS", field=field, value=word)
+    return parse_pairs(field, words)
 
 
 @network.command(cls=_WithBooleans)
@@ -97,7 +105,7 @@ def create(
         subnet=subnet,
         gateway=gateway,
         ip_range=ip_range,
-        aux_addresses=parse_pairs("--aux-address", aux_address),
+        aux_addresses=_parse_auxiliary(aux_address),
         ipv4=None if ipv4 is None else parse_bool("--ipv4", ipv4),
         ipv6=None if ipv6 is None else parse_bool("--ipv6", ipv6),
         internal=internal,
