@@ -128,14 +128,14 @@ test-all: test crashes races words
 
 ## What this kernel may lack, on the distribution's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider
-# One has the machine's clock, one firewalld, which takes minutes there: both by themselves.
+# One has the machine's clock, one its control groups, one firewalld, which takes minutes there: by themselves.
 ALONE = tests/vm/test_encrypted.py::test_firewalls_of_the_hosts
 # A point or two of a third of these; `make crashes` has more.
 VM_CRASHES = tests/vm/test_crashes_on_parents.py
 test-vm: build
-	VENV=$(VENV) VMLAB_SECONDS=2700 tests/vmlab sh -c '$(IN_VM) --timeout 300 -n 2 --ignore tests/vm/test_clock.py --ignore $(VM_CRASHES) --deselect $(ALONE) tests/vm \
+	VENV=$(VENV) VMLAB_SECONDS=2700 tests/vmlab sh -c '$(IN_VM) --timeout 300 -n 2 --ignore tests/vm/test_clock.py --ignore tests/vm/test_limits.py --ignore $(VM_CRASHES) --deselect $(ALONE) tests/vm \
 		&& CRASH_SHARE=64 $(IN_VM) --timeout 600 -n 2 -k "create or run" $(VM_CRASHES) \
-		&& $(IN_VM) --timeout 900 tests/vm/test_clock.py $(ALONE)'
+		&& $(IN_VM) --timeout 900 tests/vm/test_clock.py tests/vm/test_limits.py $(ALONE)'
 
 ## The tests of lab hosts on that kernel: hours, so by hand, and by file (WHAT=tests/lab_hosts/test_x.py).
 WHAT ?= tests/lab_hosts
