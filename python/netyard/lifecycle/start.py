@@ -35,7 +35,7 @@ _NAMESPACE_SYSCTLS = [
     ("net.ipv4.ping_group_range", "0\t2147483647"),
     ("net.ipv4.ip_unprivileged_port_start", "0"),
 ]
-_NO_USER_NAMESPACES = (errno.ENOSPC, errno.EINVAL, errno.EPERM, errno.EUSERS)
+_NO_USER_NAMESPACES = (errno.ENOSPC, errno.EINVAL, errno.EUSERS)
 
 
 def start_container(
@@ -123,7 +123,7 @@ def _create_namespace(path: Path, *, confined: bool) -> None:
     try:
         _core.create_namespace(str(path), confined=confined)
     except KernelError as error:
-        if confined and error.errno in _NO_USER_NAMESPACES:
+        if error.operation == "create user namespace" and error.errno in _NO_USER_NAMESPACES:
             raise Forbidden(
                 "this host makes no user namespace for a container: user.max_user_namespaces is "
                 "too low, or the kernel has none (CONFIG_USER_NS)",

@@ -178,7 +178,7 @@ fn try_child(
     rustix::process::setsid().map_err(at("start session"))?;
     connect(terminal).map_err(at("connect streams"))?;
     enter()?;
-    // -- limits: in the user namespace that it stays in, because keyrings are of one.
+    // In the user namespace that it stays in, because keyrings are of one.
     crate::keyring::join_new().map_err(at("start session keyring"))?;
     if let Some(directory) = &program.directory {
         let first = if program.directory_is_optional {
@@ -193,7 +193,7 @@ fn try_child(
     }
     // Before the filter, which may deny it.
     close_on_exec();
-    // -- limits: the filter is installed by CAP_SYS_ADMIN, or at last after giving up privileges.
+    // The filter is installed by CAP_SYS_ADMIN, or at last, after privileges have been given up.
     let limits = &program.limits;
     limits.apply_as_root().map_err(at("set limits"))?;
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;

@@ -1,7 +1,7 @@
 //! User namespaces of containers: made together with the network namespace that they own.
 //!
 //! A network namespace keeps its owner alive, so nothing but the network namespace is kept
-//! anywhere: whoever enters a container asks it for its owner (`ioctl_nsfs(2)`, `NS_GET_USERNS`).
+//! anywhere: what enters a container asks it for its owner (`ioctl_nsfs(2)`, `NS_GET_USERNS`).
 //! What capabilities are worth inside is decided by the owner: those of a container count for its
 //! own network, and for nothing of the host's.
 
