@@ -231,21 +231,21 @@ class Connection:
     def _execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             with self._lock, self._statement:
-                return self._db.execute(sql, values)
+                return (self._opened or self._db).execute(sql, values)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def _execute_each(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         try:
             with self._lock, self._statement:
-                self._db.executemany(sql, rows)
+                (self._opened or self._db).executemany(sql, rows)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._lock, self._statement:
-                return self._db.execute(sql, values).fetchall()
+                return (self._opened or self._db).execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
@@ -277,15 +277,15 @@ class Connection:
         settings = ", ".join(f"{column} = ?" for column in changes)
         self._execute(f"UPDATE {table} SET {settings} WHERE id = ?", (*changes.values(), row_id))
 
-    def _find(self, table: str, wanted: str) -> list[str]:
-        """Ids of what a user may mean: full id, else name, else id prefix (contract CV4)."""
-        by_id, by_name = (f"SELECT id FROM {table} WHERE {key} = ?" for key in ("id", "name"))
-        exact = f"{by_id} UNION ALL {by_name}"
+    def _find(self, table: str, columns: str, wanted: str) -> list[tuple[Any, ...]]:
+        """Rows of what a user may mean: full id, else name, else id prefix (contract CV4)."""
+        select = f"SELECT {columns} FROM {table} WHERE"
+        exact = f"{select} id = ? UNION ALL {select} name = ?"
         rows = self._rows(exact, (wanted, wanted))
         if not rows and wanted and all(digit in "0123456789abcdef" for digit in wanted):
-            prefix = f"SELECT id FROM {table} WHERE id >= ? AND id < ? LIMIT 2"
-            return [row[0] for row in self._rows(prefix, (wanted, wanted + "g"))]
-        return [row[0] for row in rows[:1]]
+            prefix = f"{select} id >= ? AND id < ? LIMIT 2"
+            return self._rows(prefix, (wanted, wanted + "g"))
+        return rows[:1]
 
 
 def _open(path: Path) -> sqlite3.Connection:

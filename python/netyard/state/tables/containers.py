@@ -55,8 +55,8 @@ class ContainerTable(Connection):
 
     def find_container(self, wanted: str) -> list[ContainerRecord]:
         """Containers a user may mean (contract CV4)."""
-        found = (self.container(container_id) for container_id in self._find("containers", wanted))
-        return [container for container in found if container is not None]
+        rows = self._find("containers", _CONTAINER, wanted)
+        return [self._container_of(row) for row in rows]
 
     def joiners(self, donor_id: str) -> list[ContainerRecord]:
         """Containers that share another's network namespace."""

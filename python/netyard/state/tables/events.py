@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from netyard.state.connection import Connection
 from netyard.state.held_events import HeldEvent
@@ -18,8 +18,12 @@ class EventTable(Connection):
         if not self.held_events.add(event):
             self._add_event(event)
 
-    def add_events(self, events: Iterable[HeldEvent]) -> None:
+    def add_events(self, events: Sequence[HeldEvent]) -> None:
         """Record that several things have happened, now."""
+        if len(events) == 1:
+            # One statement is a transaction of its own.
+            self._add_event(events[0])
+            return
         with self.transaction():
             for event in events:
                 self._add_event(event)

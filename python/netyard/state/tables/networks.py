@@ -96,7 +96,7 @@ class NetworkTable(Connection):
 
     def find_network(self, wanted: str) -> list[NetworkRecord]:
         """Networks a user may mean: full id, else name, else id prefix (contract CV4)."""
-        found = (self.network(network_id) for network_id in self._find("networks", wanted))
+        found = (self.network(network_id) for (network_id,) in self._find("networks", "id", wanted))
         return [network for network in found if network is not None]
 
     def _pools(self, network_id: str | None = None) -> dict[str, tuple[Pool, ...]]:
