@@ -187,22 +187,26 @@ def lease(
         store.add_lease(network.id, wanted, endpoint_id)
         for position, pool in enumerate(network.pools):
             if wanted in pool.subnet:
-                store.note_given(network.id, position, int(wanted))
+                marks = store.pool_marks(network.id, position)
+                store.set_pool_marks(network.id, position, marks.given(int(wanted)))
         return wanted, True
     for position, pool in enumerate(network.pools):
         if pool.version != version:
             continue
-        address = _lowest(store, network.id, position, pool)
+        marks = store.pool_marks(network.id, position)
+        address = _lowest(store, network.id, marks.next_free, pool)
         if address is not None:
+            number = int(address)
             store.add_lease(network.id, address, endpoint_id)
-            store.set_next_free(network.id, position, int(address) + 1)
-            return address, store.note_given(network.id, position, int(address))
+            given = marks.given(number)._replace(next_free=number + 1)
+            store.set_pool_marks(network.id, position, given)
+            return address, number <= marks.highest_given
     ranges = ", ".join(str(pool.dynamic) for pool in network.pools if pool.version == version)
     raise Exhausted(f"network {network.name!r} has no free address left in {ranges}")
 
 
-def _lowest(store: Store, network_id: str, position: int, pool: Pool) -> Address | None:
-    first = max(store.next_free(network_id, position), pool.first_dynamic())
+def _lowest(store: Store, network_id: str, next_free: int, pool: Pool) -> Address | None:
+    first = max(next_free, pool.first_dynamic())
     if first > pool.last_dynamic():
         return None
     start = address_from(first, pool.version)
@@ -294,6 +298,8 @@ def note_released(store: Store, network: NetworkRecord, addresses: Iterable[Addr
     """Let released addresses be found again at once (contract IP8)."""
     for address in addresses:
         for position, pool in enumerate(network.pools):
-            in_range = contains(pool.dynamic, address)
-            if in_range and int(address) < store.next_free(network.id, position):
-                store.set_next_free(network.id, position, int(address))
+            if contains(pool.dynamic, address):
+                marks = store.pool_marks(network.id, position)
+                if int(address) < marks.next_free:
+                    freed = marks._replace(next_free=int(address))
+                    store.set_pool_marks(network.id, position, freed)

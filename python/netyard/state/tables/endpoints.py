@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netyard.state.connection import Connection
 from netyard.state.records import EndpointRecord, EndpointState, Lease
@@ -26,6 +26,22 @@ _ENDPOINT = (
 
 
 _UP: EndpointState = "up"
+
+
+class PoolMarks(NamedTuple):
+    """How far a pool has been given out.
+
+    Attributes:
+        next_free: The number below which no dynamic address is free.
+        highest_given: The highest number that has been given to an endpoint so far.
+    """
+
+    next_free: int
+    highest_given: int
+
+    def given(self, number: int) -> PoolMarks:
+        """The marks once a number has been given."""
+        return self._replace(highest_given=max(number, self.highest_given))
 
 
 class EndpointTable(Connection):
@@ -100,28 +116,21 @@ class EndpointTable(Connection):
 
     # -- leases -----------------------------------------------------------------------------
 
-    def next_free(self, network_id: str, position: int) -> int:
-        """The number below which no dynamic address of a pool is free."""
+    def pool_marks(self, network_id: str, position: int) -> PoolMarks:
+        """How far a pool has been given out."""
         rows = self._rows(
-            "SELECT next_free FROM pools WHERE network_id = ? AND position = ?",
+            "SELECT next_free, highest_given FROM pools WHERE network_id = ? AND position = ?",
             (network_id, position),
         )
-        return int(rows[0][0], 16)
+        next_free, highest_given = rows[0]
+        return PoolMarks(int(next_free, 16), int(highest_given, 16))
 
-    def note_given(self, network_id: str, position: int, number: int) -> bool:
-        """Note that an address of a pool is somebody's; whether it may have been before."""
-        cursor = self._execute(
-            "UPDATE pools SET highest_given = ? "
-            "WHERE network_id = ? AND position = ? AND highest_given < ?",
-            (f"{number:032x}", network_id, position, f"{number:032x}"),
-        )
-        return cursor.rowcount == 0
-
-    def set_next_free(self, network_id: str, position: int, number: int) -> None:
-        """Move that number."""
+    def set_pool_marks(self, network_id: str, position: int, marks: PoolMarks) -> None:
+        """Move them."""
         self._execute(
-            "UPDATE pools SET next_free = ? WHERE network_id = ? AND position = ?",
-            (f"{number:032x}", network_id, position),
+            "UPDATE pools SET next_free = ?, highest_given = ? "
+            "WHERE network_id = ? AND position = ?",
+            (f"{marks.next_free:032x}", f"{marks.highest_given:032x}", network_id, position),
         )
 
     def leased_from(self, network_id: str, first: Address) -> Iterator[int]:
