@@ -5,7 +5,7 @@ Nothing is made in the kernel here: see `netyard.endpoints.attach`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -274,13 +274,16 @@ def forget_endpoint(root: Root, endpoint: EndpointRecord) -> None:
         note_released(store, network, endpoint.addresses)
 
 
-def taken_ifnames(root: Root, container: ContainerRecord, *, looks: bool) -> set[str]:
+def taken_ifnames(
+    root: Root, container: ContainerRecord, present: Iterable[EndpointRecord], *, looks: bool
+) -> set[str]:
     """The names a container's next interface cannot have.
 
     Args:
+        present: Its endpoints.
         looks: There may be interfaces that are not ours, and the name cannot be changed later.
     """
-    taken = {endpoint.ifname for endpoint in root.store.endpoints_of(container.id)}
+    taken = {endpoint.ifname for endpoint in present}
     if looks:
         with opened_namespace(root, container) as namespace:
             taken |= {link.name for link in _core.list_links(namespace)}

@@ -98,8 +98,8 @@ def _plan(
     root = change.root
     is_up = container.state == "running"
     looks = is_up and IFNAME in request.driver_opts
-    taken = taken_ifnames(root, container, looks=looks)
     before = root.store.endpoints_of(container.id)
+    taken = taken_ifnames(root, container, before, looks=looks)
     has_ipv6 = not network.is_egress or egress.has_ipv6(before)
     disabled = disables_ipv6(container.spec.sysctls)
     with change.store.transaction():
