@@ -116,8 +116,10 @@ def _discard(root: Root, record: NetworkRecord, *, forced: bool) -> None:
 
 def _check_unused_settings(root: Root, record: NetworkRecord) -> None:
     """Settings other networks were made from stay (contract NC16)."""
+    if not record.is_config_only:
+        return
     made = [each.name for each in root.store.networks() if each.config_from == record.name]
-    if record.is_config_only and made:
+    if made:
         raise Forbidden(
             f"network {record.name!r} holds the settings of {', '.join(made)}",
             hint="remove those first",

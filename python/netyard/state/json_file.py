@@ -45,7 +45,7 @@ def parse(text: str) -> Any:
         ValueError: if it is none.
     """
     try:
-        found = json.loads(text, parse_int=_whole, parse_constant=_refuse)
+        found = _READER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     if "\\u" in text:
@@ -68,6 +68,9 @@ def _refuse_surrogates(found: Any) -> None:
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("a text holds half of a surrogate pair") from None
+
+
+_READER = json.JSONDecoder(parse_int=_whole, parse_constant=_refuse)
 
 
 def _wrong(path: Path, line: int, why: str) -> Invalid:
