@@ -25,6 +25,7 @@ from netyard.state.records import (
 )
 from netyard.state.schema import MIGRATIONS
 from netyard.state.store import _UNFINISHED, Store
+from netyard.state.tables.endpoints import PoolMarks
 from netyard.values.spec import ContainerSpec, JoinRequest
 
 
@@ -77,7 +78,8 @@ SAMPLES: dict[str, Any] = {
     "EndpointState": "up",
     "Iterable[str]": ["x"],
     "HeldEvent": HeldEvent(1, "{}"),
-    "Iterable[HeldEvent]": [HeldEvent(1, "{}")],
+    "Sequence[HeldEvent]": [HeldEvent(1, "{}")],
+    "PoolMarks": PoolMarks(1, 1),
     "Iterable[Publication]": [PUBLICATION],
 }
 METHODS = [
