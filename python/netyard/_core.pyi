@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Protocol, final
 
+from netyard.errors import KernelError
+
 _Address = IPv4Address | IPv6Address
 
 __all__ = [
@@ -358,7 +360,11 @@ def change_remotes(
     removed: Sequence[tuple[bytes, _Address, Sequence[_Address]]],
     added: Sequence[tuple[bytes, _Address, Sequence[_Address]]],
 ) -> None: ...
-def set_default_routes(namespace: int, gateways: Sequence[tuple[str, _Address]]) -> None: ...
+def set_default_routes(
+    namespace: int, gateways: Sequence[tuple[str, _Address]]
+) -> list[KernelError | None]:
+    """Make these the default routes, one a family; what has refused each, or ``None``."""
+
 def list_links(namespace: int | None = None) -> list[Link]: ...
 def list_addresses(namespace: int | None = None) -> list[tuple[int, _Address, int]]: ...
 def list_routes(namespace: int | None = None) -> list[Route]: ...

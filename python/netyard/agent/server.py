@@ -28,6 +28,7 @@ from netyard.agent.door import Door, explain
 from netyard.agent.firewall_watch import FirewallWatch
 from netyard.agent.firewalls import Firewalls
 from netyard.agent.leases import Leases
+from netyard.agent.retries import Retries
 from netyard.agent.zones import Zones
 from netyard.errors import NetyardError, StateError
 from netyard.firewall import conntrack
@@ -86,6 +87,7 @@ class Agent:
         self.cluster = ClusterWorker(layout, self._store, self._zones)
         self.leases = Leases(layout, self._store)
         self._firewalls = Firewalls(layout, self._store)
+        self._retries = Retries(layout, self._store)
         self._forgetter = Coalescer(
             "forgetter", lambda: conntrack.forget(layout), delay_seconds=_FORGET_SECONDS
         )
@@ -96,9 +98,11 @@ class Agent:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do: no container, lease, cluster or other firewall."""
+        """Whether there is nothing to do: no container, lease, cluster or other firewall, and
+        nothing pending."""
         serves = any(known.namespace is not None for known in self._known.values())
         is_needed = serves or self._firewalls.matter or self.cluster.is_joined
+        is_needed = is_needed or self._retries.matter
         return not is_needed and self.leases.is_idle
 
     def coexist(self) -> bool:
@@ -123,6 +127,7 @@ class Agent:
         self.cluster.stop()
         self._server.stop()
         self._firewalls.stop()
+        self._retries.stop()
         conntrack.forget(self._layout)
         _core.sweep()
         self._store.close()
@@ -145,6 +150,13 @@ class Agent:
             self.leases.follow()
         except (NetyardError, OSError) as error:
             _LOG.error("leases: %s", explain(error))
+
+    def retry_pending(self) -> None:
+        """Try again what containers should have and could not have."""
+        try:
+            self._retries.look()
+        except NetyardError as error:
+            _LOG.error("pending: %s", explain(error))
 
     def heal(self) -> None:
         """Listen again for containers whose sockets were destroyed, as `ss -K` in them does."""
@@ -379,6 +391,7 @@ def _loop(agent: Agent, door: Door, *, exit_when_idle: bool) -> None:
                     _answer(agent, door)
             agent.follow_resolv_conf()
             agent.heal()
+            agent.retry_pending()
             if not agent.is_idle:
                 idle_since = time.monotonic()
             elif exit_when_idle and time.monotonic() - idle_since > _IDLE_SECONDS:

@@ -150,6 +150,7 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
         "NetworkSettings": {
             "SandboxKey": str(root.layout.namespace(container.donor_id or container.id)),
             "Ports": _ports(root, container),
+            "Pending": _pending(root, container),
             "Networks": {
                 each.network.name: _settings(container, *each)
                 for each in egress.without(root.store.attachments_of(container.id))
@@ -288,11 +289,31 @@ def _ipam_config(
 
 
 def format_ports(root: Root, container: ContainerRecord) -> str:
-    """The PORTS column of ``ps``."""
-    return ", ".join(
+    """The PORTS column of ``ps``: those in force, and those that wait, with the reason."""
+    published = [
         f"{ports.span(each.container_port, each.length)}/{each.protocol}"
         if each.access == "routed"
         else f"{ports.format_side(each.host_ip, each.family, each.host_port, each.length)}->"
         f"{ports.span(each.container_port, each.length)}/{each.protocol}"
         for each in in_rows(root.store.publications(container.id))
-    )
+    ]
+    waiting = [
+        "{0}->{2} ({3})".format(*each.subject.rpartition(":"), each.state)
+        for each in root.store.pending(container.id)
+        if each.kind == "port"
+    ]
+    return ", ".join([*published, *waiting])
+
+
+def format_lacking(root: Root, container: ContainerRecord) -> str:
+    """What the STATUS column of ``ps`` says of a running container that lacks a route."""
+    pending = root.store.pending(container.id)
+    return "".join(f" ({each.state})" for each in pending if each.kind == "route")
+
+
+def _pending(root: Root, container: ContainerRecord) -> list[dict[str, str]]:
+    """What it should have and cannot have now."""
+    return [
+        {"Kind": each.kind, "Subject": each.subject, "State": each.state}
+        for each in root.store.pending(container.id)
+    ]

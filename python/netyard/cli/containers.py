@@ -46,7 +46,7 @@ def ps(
     filters: tuple[str, ...],
 ) -> None:
     """List containers."""
-    from netyard.api.inspect import format_ports
+    from netyard.api.inspect import format_lacking, format_ports
 
     host = current_host(ctx)
     rows = []
@@ -69,7 +69,7 @@ def ps(
                 "Command": _command(record, full=no_trunc),
                 "CreatedAt": record.created,
                 "RunningFor": f"{ago(record.created)} ago",
-                "Status": _status(record),
+                "Status": _status(record) + format_lacking(host, record),
                 "State": record.state,
                 "Ports": format_ports(host, record),
                 "Names": record.name,

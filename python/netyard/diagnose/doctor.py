@@ -45,7 +45,7 @@ def examine(host: Host) -> list[Finding]:
     done = other_firewalls.sync(host.layout, host.store, found)
     findings = [*_firewalls(host, found), *(Finding("ok", line) for line in done)]
     findings += [*_underlays(host, found), *_forwarding(host), *_parents(host), *_shadowed(host)]
-    findings += _drivers(host)
+    findings += [*_pending(host), *_drivers(host)]
     # What the kernel lacks is no problem of this root's, and is said beside.
     return [*(findings or [Finding("ok", "no problems found")]), *_confinement()]
 
@@ -129,6 +129,28 @@ def _parents(host: Host) -> Iterator[Finding]:
                 "reach each other, because the kernel separates a parent interface from those "
                 "on it; a network created with '--opt host_access=true' does not have this limit",
             )
+
+
+def _pending(host: Host) -> Iterator[Finding]:
+    """What containers should have and cannot have; what cannot be finished."""
+    # With the lock, and after an attempt to finish it: nothing is half-way for another reason.
+    with host.change():
+        left, pending = host.store.unfinished(), host.store.pending()
+        endpoints = [host.store.endpoint(each) for each in left.endpoints]
+    for each in pending:
+        yield Finding("problem", f"container {_name_of(host, each.container_id)}: {each.shown}")
+    halves = [*left.containers, *(each.container_id for each in endpoints if each is not None)]
+    for container_id in dict.fromkeys([*halves, *left.ending, *left.publishing]):
+        yield Finding(
+            "problem",
+            f"container {_name_of(host, container_id)} is half-way through a change that cannot be "
+            "finished now: every command tries again, and 'netyard rm -f' removes it",
+        )
+
+
+def _name_of(host: Host, container_id: str) -> str:
+    container = host.store.container(container_id)
+    return repr(container.name) if container is not None else container_id
 
 
 def _drivers(host: Host) -> Iterator[Finding]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
-from netyard.state.records import Attachment, ContainerRecord
+from netyard.errors import KernelError
+from netyard.state.records import Attachment, ContainerRecord, EndpointRecord
 from netyard.state.root import Root
 
 
@@ -20,16 +21,53 @@ def default_routes(attached: Sequence[Attachment]) -> dict[int, Attachment]:
     return chosen
 
 
-def route_defaults(root: Root, container: ContainerRecord) -> None:
+def route_defaults(
+    root: Root, container: ContainerRecord, *, new: EndpointRecord | None = None
+) -> None:
     """Make the default routes of a running container what its endpoints now make them.
 
-    If they make none, those are back that an adopted namespace had before.
+    If they make none, those are back that an adopted namespace had before. What the kernel refuses
+    is recorded as pending: the container may have set its interface down, or taken its address.
+
+    Args:
+        new: An endpoint that is just being made, and can be unmade.
+
+    Raises:
+        KernelError: if the kernel refuses a route by the new endpoint.
     """
     attached = [each for each in root.store.attachments_of(container.id) if each.endpoint.is_joined]
-    gateways = [
-        (carrier.endpoint.ifname, gateway)
-        for version, carrier in default_routes(attached).items()
+    carriers = default_routes(attached)
+    refused = dict(_refusals(root, container, carriers))
+    for version, error in refused.items():
+        if new is not None and carriers[version].endpoint.id == new.id:
+            raise error
+    present = root.store.container(container.id)
+    if present is not None and present.state == "running":
+        found = {f"IPv{version}": _reason(version, error) for version, error in refused.items()}
+        root.store.set_pending(container.id, "route", found)
+
+
+def _refusals(
+    root: Root, container: ContainerRecord, carriers: Mapping[int, Attachment]
+) -> Iterator[tuple[int, OSError]]:
+    """Set the routes by these endpoints; what was refused, by family."""
+    wanted = {
+        version: (carrier.endpoint.ifname, gateway)
+        for version, carrier in carriers.items()
         if (gateway := carrier.route_via(version)) is not None
-    ]
-    with opened_namespace(root, container) as namespace:
-        _core.set_default_routes(namespace, gateways)
+    }
+    try:
+        with opened_namespace(root, container) as namespace:
+            outcome = _core.set_default_routes(namespace, list(wanted.values()))
+    except OSError as error:
+        # The namespace itself cannot be entered.
+        yield from ((version, error) for version in wanted)
+        return
+    for version, refusal in zip(wanted, outcome, strict=True):
+        if refusal is not None:
+            yield version, refusal
+
+
+def _reason(version: int, error: OSError) -> str:
+    by = f" {error.subject}" if isinstance(error, KernelError) and error.subject else ""
+    return f"IPv{version}{by}: {error.strerror or error}"

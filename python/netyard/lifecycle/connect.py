@@ -16,12 +16,14 @@ from netyard.ipc import cluster
 from netyard.lifecycle.etc_files import refresh_etc_files
 from netyard.lifecycle.lookup import find_container
 from netyard.lifecycle.name_service import NameRefresh, has_name_service
+from netyard.lifecycle.pending import tell_pending
 from netyard.lifecycle.reconnect import reconnect
 from netyard.lifecycle.validate import disables_ipv6
 from netyard.networks import devices, egress
 from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import publish_ports, put_back_ports, unpublish_ports
 from netyard.ports.choose import same_ports
+from netyard.ports.pending import pending_requests, publish_possible
 from netyard.ports.places import Places
 from netyard.state import events
 from netyard.state.records import Attachment, ContainerRecord, EndpointRecord, NetworkRecord
@@ -180,23 +182,35 @@ def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) 
     if carriers != carriers_before or Places.of(new, carriers).routed:
         _move_ports(change, container)
     if carriers != carriers_before and carriers_before:
-        route_defaults(root, container)
+        route_defaults(root, container, new=made)
     refresh_etc_files(root, container, added=new)
 
 
-def _move_ports(change: Change, container: ContainerRecord) -> None:
-    """Published ports live on the endpoint that carries the default route (contract PB12)."""
+def _move_ports(change: Change, container: ContainerRecord, *, has_left: bool = False) -> None:
+    """Published ports live on the endpoint that carries the default route (contract PB12).
+
+    Args:
+        has_left: The endpoint they were on is gone, and with it the way back: what cannot be
+            published elsewhere is recorded as pending. Otherwise that refuses the operation.
+    """
     root = change.root
     before = root.store.publications(container.id)
     wanted = container.spec.port_requests
     if not before and not wanted:
         return
-    kept = same_ports(before, wanted)
-    change.on_failure(lambda: put_back_ports(root, container.id, before))
+    waiting = root.store.pending(container.id)
+    pending = pending_requests(waiting)
+    kept = same_ports(before, wanted, pending)
+    change.on_failure(lambda: put_back_ports(root, container.id, before, waiting))
     unpublish_ports(root, container.id)
     attached = root.store.attachments_of(container.id)
     joined = [each for each in attached if each.endpoint.is_joined]
-    publish_ports(change, container, kept, Places.of(joined, default_routes(joined)))
+    places = Places.of(joined, default_routes(joined))
+    if has_left:
+        publish_possible(change, container, [*kept, *pending], places)
+    else:
+        # What is pending goes on to be so, until it is tried again.
+        publish_ports(change, container, kept, places)
 
 
 def disconnect_container(root: Root, network: NetworkRecord, wanted: str) -> None:
@@ -259,6 +273,7 @@ def withdraw_endpoints(
     change.on_failure(lambda: reconnect(root, leaving))
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
+    tell_pending(root, dict.fromkeys(container for container, _ in leaving))
 
 
 def _follow_leaving(change: Change, container: ContainerRecord, left: Attachment) -> None:
@@ -271,9 +286,11 @@ def _follow_leaving(change: Change, container: ContainerRecord, left: Attachment
     # The kernel has taken the interface's own routes with it: without another there is none to set.
     if has_moved and carriers:
         route_defaults(root, container)
+    elif has_moved:
+        root.store.set_pending(container.id, "route", {})
     ports = root.store.publications(container.id)
     if has_moved or any(each.endpoint_id == left.endpoint.id for each in ports):
-        _move_ports(change, container)
+        _move_ports(change, container, has_left=True)
     refresh_etc_files(root, container, removed=[left])
 
 

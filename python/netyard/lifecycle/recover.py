@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import netyard._core as _core
-from netyard.drivers.registry import driver_of, forgiving
+from netyard.drivers.registry import driver_of, note
 from netyard.endpoints.attach import endpoint_plans
 from netyard.endpoints.detach import detach_endpoints
 from netyard.endpoints.gateways import default_routes, route_defaults
@@ -18,6 +21,7 @@ from netyard.ipc import agent, cluster
 from netyard.lifecycle import adopt, change_ports
 from netyard.lifecycle.connect import withdraw_endpoints
 from netyard.lifecycle.name_service import has_name_service
+from netyard.lifecycle.pending import retry
 from netyard.lifecycle.stop import discard_container, finish_container, tear_down
 from netyard.networks.devices import discard as discard_network
 from netyard.networks.devices import label
@@ -29,32 +33,59 @@ from netyard.state.layout import Layout
 from netyard.state.records import ContainerRecord, ContainerState
 from netyard.state.root import Change, Root
 
+# What users have been told of, once a process.
+_told: set[str] = set()
+
 
 def finish_interrupted(root: Root) -> None:
-    """Undo what a killed operation has left half-way.
+    """Undo what a killed operation has left half-way, and try again what is pending.
 
-    Called with the lock held, so whatever is unfinished has no owner any more. What a driver
-    package cannot take away just now, or is not there for, is left to the next time.
+    Called with the lock held, so whatever is unfinished has no owner any more. What cannot be
+    finished just now is left to the next time: it keeps nothing else from being done.
     """
     left = root.store.unfinished()
     for container_id in left.containers:
         container = root.store.container(container_id)
         if container is not None:
-            with forgiving():
+            with _apart(f"container {container.name!r}"):
                 _undo_container(root, container)
     for container_id in left.ending:
-        ending = [each for each in root.store.publications(container_id) if each.is_ending]
-        unpublish_ports(root, container_id, ending)
+        with _apart(f"published ports of container {_name_of(root, container_id)}"):
+            ending = [each for each in root.store.publications(container_id) if each.is_ending]
+            unpublish_ports(root, container_id, ending)
     for endpoint_id in left.endpoints:
-        with forgiving():
+        with _apart("a connection that was being made or ended"):
             _undo_endpoint(root, endpoint_id)
     for container_id in left.publishing:
-        change_ports.finish_publishing(root, container_id)
+        with _apart(f"published ports of container {_name_of(root, container_id)}"):
+            change_ports.finish_publishing(root, container_id)
     for network_id in left.networks:
         network = root.store.network(network_id)
         if network is not None:
-            with forgiving():
+            with _apart(f"network {network.name!r}"):
                 discard_network(root, network)
+    for container_id in left.pending:
+        with _apart(f"container {_name_of(root, container_id)}"):
+            retry(root, container_id)
+
+
+def _name_of(root: Root, container_id: str) -> str:
+    container = root.store.container(container_id)
+    return repr(container.name) if container is not None else container_id
+
+
+@contextmanager
+def _apart(what: str) -> Iterator[None]:
+    """Whatever keeps one thing from being finished keeps no other: it stays as it is recorded."""
+    try:
+        yield
+    except DriverError as error:
+        note(error)
+    except (NetyardError, OSError) as error:
+        sentence = f"{what} is half-way, and cannot be finished now: {error}"
+        if sentence not in _told:
+            _told.add(sentence)
+            logging.getLogger("netyard.lifecycle").warning("netyard: warning: %s", sentence)
 
 
 def _undo_endpoint(root: Root, endpoint_id: str) -> None:

@@ -79,6 +79,7 @@ def tear_down(
         _leave_networks(root, container, now=now)
     with store.transaction():
         store.update_container(container.id, state=state, pid=0, pid_start=0, **outcome)
+        store.forget_pending(container.id)
         if outcome:
             _record_end(store, container, outcome)
 

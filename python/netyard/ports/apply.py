@@ -21,7 +21,7 @@ from netyard.firewall.loopback6 import is_looped, loop_steps
 from netyard.firewall.steps import DeleteChain, FlushChain, Step
 from netyard.ports.choose import record_ports
 from netyard.ports.places import Places
-from netyard.state.records import ContainerRecord, Publication
+from netyard.state.records import ContainerRecord, PendingStep, Publication
 from netyard.state.root import Change, Root
 from netyard.state.store import Store
 from netyard.values.parse import Address
@@ -157,10 +157,18 @@ def withdraw_ports(
         store.delete_publications(ending)
 
 
-def put_back_ports(root: Root, container_id: str, before: Sequence[Publication]) -> None:
-    """Publish exactly what was, of a container whose ports could not be moved."""
+def put_back_ports(
+    root: Root, container_id: str, before: Sequence[Publication], pending: Sequence[PendingStep]
+) -> None:
+    """Publish exactly what was, of a container whose ports could not be moved.
+
+    Args:
+        pending: What waited to be published, and does so again.
+    """
     store = root.store
     with store.transaction():
+        waiting = {each.subject: each.reason for each in pending if each.kind == "port"}
+        store.set_pending(container_id, "port", waiting)
         store.delete_publications(store.publications(container_id))
         store.add_publications(each._replace(is_ending=False) for each in before)
         # Should the kernel refuse again, the next command goes on from here.

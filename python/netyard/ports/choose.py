@@ -188,11 +188,16 @@ def _problem(
 
 
 def same_ports(
-    publications: Sequence[Publication], wanted: Sequence[PortRequest]
+    publications: Sequence[Publication],
+    wanted: Sequence[PortRequest],
+    pending: Sequence[PortRequest] = (),
 ) -> list[PortRequest]:
     """Requests for exactly the host ports that are in force, and for what else is wanted.
 
     To publish them elsewhere.
+
+    Args:
+        pending: What of that waits already to be published, and is left out.
     """
     found: dict[tuple[str, int, str, int], PortRequest] = {}
     for each in singly(publications):
@@ -205,7 +210,7 @@ def same_ports(
         found[key] = PortRequest(
             each.container_port, each.protocol, host_ip, (each.host_port,), text
         )
-    named = {(each.container_port, each.protocol) for each in found.values()}
+    named = {(each.container_port, each.protocol) for each in (*found.values(), *pending)}
     others = [
         each for each in ports.singly(wanted) if (each.container_port, each.protocol) not in named
     ]

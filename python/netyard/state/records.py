@@ -20,6 +20,8 @@ NetworkState = Literal["planned", "making", "ready", "removing"]
 ContainerState = Literal["created", "starting", "running", "exited", "removing"]
 EndpointState = Literal["down", "attaching", "up", "detaching"]
 ContainerKind = Literal["run", "adopted"]
+#: What can be pending, see `PendingStep`.
+PendingKind = Literal["port", "route"]
 #: How a port is reached, see `Publication`.
 PortAccess = Literal["nat", "trusted", "direct", "routed"]
 
@@ -318,6 +320,32 @@ def address_update(addresses: Iterable[Address]) -> "EndpointUpdate":
         else:
             found["ip6"] = str(each)
     return found
+
+
+class PendingStep(NamedTuple):
+    """What a running container should have and cannot have now: it is tried again.
+
+    Attributes:
+        kind: ``port``: a published port. ``route``: the default route of a family.
+        subject: A port as ``-p`` takes it, a single one; ``IPv4`` or ``IPv6``.
+        reason: Why, as users are told.
+    """
+
+    container_id: str
+    kind: PendingKind
+    subject: str
+    reason: str
+
+    @property
+    def state(self) -> str:
+        """What users are told of it, beside what it is about."""
+        what = "unpublished" if self.kind == "port" else "no route"
+        return f"{what}: {self.reason}"
+
+    @property
+    def shown(self) -> str:
+        """The same, with what it is about."""
+        return f"port {self.subject} is {self.state}" if self.kind == "port" else self.state
 
 
 #: A publication is found by a port in the midst of it among those that begin so little below.

@@ -178,6 +178,16 @@ MIGRATIONS: tuple[str, ...] = (
     -- It was the kernel that killed something of it, for want of memory, when it last ran.
     ALTER TABLE containers ADD COLUMN was_oom_killed INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    -- What a running container should have and cannot have now; tried again by every command.
+    CREATE TABLE pending (
+        container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,             -- 'port', 'route'
+        subject TEXT NOT NULL,          -- a port as -p takes it, one; 'IPv4', 'IPv6'
+        reason TEXT NOT NULL,
+        PRIMARY KEY (container_id, kind, subject)
+    ) WITHOUT ROWID;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

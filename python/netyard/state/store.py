@@ -21,6 +21,7 @@ from netyard.state.tables.containers import ContainerTable
 from netyard.state.tables.endpoints import EndpointTable
 from netyard.state.tables.events import EventTable
 from netyard.state.tables.networks import NetworkTable
+from netyard.state.tables.pending import PendingTable
 from netyard.state.tables.publications import PublicationTable
 
 _PUBLISHING = "publishing"
@@ -39,7 +40,8 @@ _UNFINISHED = (
     f"UNION ALL SELECT 'container', id FROM containers WHERE state IN {_one_of(_CONTAINERS)} "
     f"UNION ALL SELECT 'endpoint', id FROM endpoints WHERE state IN {_one_of(_ENDPOINTS)} "
     "UNION ALL SELECT DISTINCT 'ending', container_id FROM publications WHERE is_ending "
-    "UNION ALL SELECT 'publishing', value FROM meta WHERE key = ?"
+    "UNION ALL SELECT 'publishing', value FROM meta WHERE key = ? "
+    "UNION ALL SELECT DISTINCT 'pending', container_id FROM pending"
 )
 
 
@@ -49,6 +51,7 @@ class Unfinished(NamedTuple):
     Attributes:
         ending: Containers with ports that are on their way out of the firewall.
         publishing: Containers with ports that are on their way into it.
+        pending: Containers that lack what could not be done: see `PendingStep`.
     """
 
     networks: list[str]
@@ -56,9 +59,12 @@ class Unfinished(NamedTuple):
     endpoints: list[str]
     ending: list[str]
     publishing: list[str]
+    pending: list[str]
 
 
-class Store(NetworkTable, ContainerTable, EndpointTable, PublicationTable, EventTable):
+class Store(
+    NetworkTable, ContainerTable, EndpointTable, PublicationTable, PendingTable, EventTable
+):
     """What should exist, as netyard keeps it between commands."""
 
     # -- endpoints with their networks ------------------------------------------------------
@@ -108,7 +114,7 @@ class Store(NetworkTable, ContainerTable, EndpointTable, PublicationTable, Event
     def unfinished(self) -> Unfinished:
         """What a killed operation has left half-way."""
         rows = self._rows(_UNFINISHED, (_PUBLISHING,))
-        kinds = ("network", "container", "endpoint", "ending", "publishing")
+        kinds = ("network", "container", "endpoint", "ending", "publishing", "pending")
         found: dict[str, list[str]] = {kind: [] for kind in kinds}
         for kind, row_id in rows:
             found[kind].append(row_id)

@@ -59,19 +59,51 @@ pub fn run_with_defaults(
     Ok(())
 }
 
-/// What deletes our default routes, of both families.
-pub fn without_defaults(socket: &mut Socket) -> Result<Batch> {
+/// Which of these default routes there are already, made by us, and what deletes all others of ours.
+///
+/// A route that is right is left alone: what uses it does not lose it for a moment.
+pub fn other_defaults(
+    socket: &mut Socket,
+    wanted: &[Option<(u32, IpAddr)>],
+) -> Result<(Batch, Vec<bool>)> {
     let mut batch = Batch::new();
+    let mut present = vec![false; wanted.len()];
     for route in list_messages(socket)? {
-        if is_default(&route) && route.header.protocol == OURS {
-            let mut message = default_route(route.header.address_family);
-            message.header.protocol = OURS;
-            message.header.scope = RouteScope::NoWhere;
-            let subject = Subject::route("delete default route", "of ours");
-            batch.push(subject, &DelRoute(message), 0);
+        if !is_default(&route) || route.header.protocol != OURS {
+            continue;
+        }
+        let is_it = |each: &Option<(u32, IpAddr)>| {
+            each.is_some_and(|(index, gateway)| leads_over(&route, index, gateway))
+        };
+        if let Some(at) = wanted.iter().position(is_it) {
+            present[at] = true;
+            continue;
+        }
+        let mut message = default_route(route.header.address_family);
+        message.header.protocol = OURS;
+        message.header.scope = RouteScope::NoWhere;
+        message.attributes = route.attributes;
+        message
+            .attributes
+            .retain(|each| matches!(each, RouteAttribute::Oif(_) | RouteAttribute::Gateway(_)));
+        let subject = Subject::route("delete default route", "of ours");
+        batch.push(subject, &DelRoute(message), 0);
+    }
+    Ok((batch, present))
+}
+
+fn leads_over(route: &RouteMessage, index: u32, gateway: IpAddr) -> bool {
+    let mut over = None;
+    let mut via = None;
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Oif(found) => over = Some(*found),
+            RouteAttribute::Gateway(found) => via = Some(found.clone()),
+            _ => {}
         }
     }
-    Ok(batch)
+    let wanted = (!gateway.is_unspecified()).then(|| RouteAddress::from(gateway));
+    route.header.address_family == family_of(gateway) && over == Some(index) && via == wanted
 }
 
 fn add(batch: &mut Batch, index: u32, gateway: IpAddr, flag: u16) {

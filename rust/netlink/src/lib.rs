@@ -30,7 +30,7 @@ pub use address::{add_address, delete_address, list_addresses, AddressInfo};
 pub use batch::Batch;
 pub use child::{add_child, add_dummy, add_vlan, knows_kind, ChildSpec};
 pub use conntrack::{flush_conntrack, FlowMatch};
-pub use defaults::{give_back_defaults, run_with_defaults, without_defaults};
+pub use defaults::{give_back_defaults, other_defaults, run_with_defaults};
 pub use error::{Error, Result};
 pub use extack::attributes;
 pub use feature::Feature;
