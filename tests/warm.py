@@ -1,7 +1,7 @@
 """`netyard` on a lab machine without starting Python anew: forked off the test itself.
 
-For the emulated machine of the VM lab only, where Python takes seconds to start. What is run is
-the same `netyard.cli.main`, in a process of the machine's namespaces.
+For the emulated machine of the VM lab, where Python takes seconds to start, and for tests of very
+many commands. What is run is the same `netyard.cli.main`, in a process of the machine's namespaces.
 """
 
 from __future__ import annotations

@@ -76,6 +76,8 @@ SAMPLES: dict[str, Any] = {
     "EndpointRecord": ENDPOINT,
     "NetworkState": "ready",
     "EndpointState": "up",
+    "PendingKind": "port",
+    "Mapping[str, str]": {"8080:80/tcp": "taken"},
     "Iterable[str]": ["x"],
     "HeldEvent": HeldEvent(1, "{}"),
     "Sequence[HeldEvent]": [HeldEvent(1, "{}")],
@@ -296,6 +298,44 @@ def test_interrupted_containers_of_an_older_store_are_found_by_their_index(tmp_p
     used = " ".join(str(row[3]) for row in plan)
     assert "containers_unfinished" in used and "endpoints_unfinished" in used, used
     db.close()
+
+
+def test_pending_steps(tmp_path: Path) -> None:
+    """Kept by kind, found among what is unfinished, gone with their container."""
+    store = Store(tmp_path / "db", create=True)
+    store.add_container(CONTAINER)
+    store.set_pending("c", "port", {"8080:80/tcp": "taken by python3 (pid 7)", "81:81/tcp": "x"})
+    store.set_pending("c", "route", {"IPv4": "IPv4 via 10.0.0.1: Network is unreachable"})
+    assert store.unfinished().pending == ["c"]
+    store.set_pending("c", "port", {"8080:80/tcp": "taken by python3 (pid 8)"})
+    port, route = store.pending("c")
+    assert port.state == "unpublished: taken by python3 (pid 8)"
+    assert port.shown == "port 8080:80/tcp is unpublished: taken by python3 (pid 8)"
+    assert route.shown == "no route: IPv4 via 10.0.0.1: Network is unreachable"
+    store.set_pending("c", "port", {})
+    assert store.pending() == [route]
+    store.delete_container("c")
+    assert store.pending() == [] and not any(store.unfinished())
+    store.close()
+
+
+def test_a_store_without_pending_steps_goes_on(tmp_path: Path) -> None:
+    """Of the version before there were any: none is pending, and some can be."""
+    db = sqlite3.connect(tmp_path / "db")
+    for script in MIGRATIONS[:9]:
+        db.executescript(script)
+    db.execute(
+        "INSERT INTO containers (id, name, kind, created, spec, state) "
+        "VALUES ('c', 'web', 'run', '', '{}', 'running')"
+    )
+    db.execute("PRAGMA user_version=9")
+    db.commit()
+    db.close()
+    store = Store(tmp_path / "db", create=False)
+    assert store.pending() == [] and not any(store.unfinished())
+    store.set_pending("c", "route", {"IPv6": "x"})
+    assert store.unfinished().pending == ["c"]
+    store.close()
 
 
 def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:

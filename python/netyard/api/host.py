@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import netyard
 from netyard.api import default
 from netyard.api.hints import Unpack
-from netyard.errors import Invalid
+from netyard.errors import AgentError, Invalid
 from netyard.state.layout import Layout
 from netyard.state.root import Root
 
@@ -70,8 +70,10 @@ class Host(Root):
         if self.layout.agent_socket.exists() or self.layout.dead_agent_socket.exists():
             from netyard.ipc import agent
 
-            # One that was killed has left its socket, on which nothing listens.
-            agent.ensure(self.layout)
+            # One that was killed has left its socket, on which nothing listens. What needs one
+            # and cannot have it fails by itself; all else need not.
+            with suppress(AgentError, OSError):
+                agent.ensure(self.layout)
         super()._settle()
 
     def __enter__(self) -> Host:

@@ -9,7 +9,14 @@ from netyard.ipc import cluster
 from netyard.lifecycle import security_options
 from netyard.lifecycle.security_options import SecurityOptions
 from netyard.networks import egress
-from netyard.state.records import ContainerRecord, EndpointRecord, NetworkRecord, in_rows, singly
+from netyard.state.records import (
+    ContainerRecord,
+    EndpointRecord,
+    NetworkRecord,
+    PendingStep,
+    in_rows,
+    singly,
+)
 from netyard.state.root import Root
 from netyard.values import log_options, ports
 from netyard.values.mounts import MountRequest
@@ -297,12 +304,13 @@ def format_ports(root: Root, container: ContainerRecord) -> str:
         f"{ports.span(each.container_port, each.length)}/{each.protocol}"
         for each in in_rows(root.store.publications(container.id))
     ]
-    waiting = [
-        "{0}->{2} ({3})".format(*each.subject.rpartition(":"), each.state)
-        for each in root.store.pending(container.id)
-        if each.kind == "port"
-    ]
-    return ", ".join([*published, *waiting])
+    pending = root.store.pending(container.id)
+    return ", ".join([*published, *(_waiting(each) for each in pending if each.kind == "port")])
+
+
+def _waiting(port: PendingStep) -> str:
+    outside, _, inside = port.subject.rpartition(":")
+    return f"{outside}->{inside} ({port.state})"
 
 
 def format_lacking(root: Root, container: ContainerRecord) -> str:

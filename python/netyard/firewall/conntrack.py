@@ -21,12 +21,18 @@ from netyard.state.records import EndpointRecord
 
 
 def leave(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:
-    """Note that entries of these endpoints' addresses are to be deleted."""
+    """Note that entries of these endpoints' addresses are to be deleted.
+
+    Where there is no room for notes they are deleted at once: what goes must be able to go.
+    """
     addresses = [address for each in endpoints for address in each.addresses]
-    if addresses:
-        layout.stale_flows.mkdir(mode=0o700, exist_ok=True)
-    for address in addresses:
-        (layout.stale_flows / str(address)).touch()
+    try:
+        if addresses:
+            layout.stale_flows.mkdir(mode=0o700, exist_ok=True)
+        for address in addresses:
+            (layout.stale_flows / str(address)).touch()
+    except OSError:
+        _core.flush_flows([(address, None) for address in addresses])
 
 
 def forget_before(layout: Layout, endpoints: Iterable[EndpointRecord]) -> None:

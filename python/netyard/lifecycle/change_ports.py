@@ -94,16 +94,25 @@ def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
         container = find_container(root, wanted)
         spec = _spec_of(container)
         published = Published(spec.publish)
+        reasons = {
+            each.subject: each.reason
+            for each in root.store.pending(container.id)
+            if each.kind == "port"
+        }
+        pending = Published(tuple(reasons))
         gone: list[Publication] = []
         for text, requests in _worded(root, container, texts):
             matching = _matching(root, container, requests)
             was_asked_for = published.take(requests)
+            pending.take(requests)
             if not matching and not was_asked_for:
                 raise NotFound(f"port {text!r} of container {container.name!r} is not published")
             gone += matching
         left = spec._replace(publish=ports.compacted(published.texts()))
         with root.store.transaction():
             _remember(root, container, left)
+            waiting = {subject: reasons[subject] for subject in pending.texts()}
+            root.store.set_pending(container.id, "port", waiting)
             ending = root.store.separate(gone)
             root.store.end_publications(ending)
         withdraw_ports(root, ending)

@@ -121,14 +121,30 @@ class Report:
     Attributes:
         restored: What was made again.
         ended: Containers found to have ended.
-        lost: What could not be brought back, and why.
+        lost: What could not be brought back, taken away or noted, and why.
         removed: Left-overs that were taken away.
+        pending: What containers should have and cannot have now; it is tried again.
     """
 
     restored: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self, what: str) -> Iterator[None]:
+        """Go on with the rest, whatever fails with one thing."""
+        try:
+            yield
+        except (NetyardError, OSError) as error:
+            self.lost.append(f"{what}: {error}")
+
+    def add_pending(self, root: Root) -> None:
+        """Note what is pending of all containers."""
+        for each in root.store.pending():
+            name = _name_of(root, each.container_id)
+            self.pending.append(f"container {name}: {each.shown}")
 
 
 def reload(root: Root) -> Report:
@@ -143,30 +159,29 @@ def reload(root: Root) -> Report:
         firewall.rebuild_table(root)
         for network in root.store.networks():
             if network.takes_endpoints and network.state == "ready":
-                forwarding.ensure_forwarding(root, network)
-                try:
+                with report.noting(f"network {network.name}"):
+                    forwarding.ensure_forwarding(root, network)
                     cluster.prepare(root, network)
                     driver_of(network).restore(network, [])
                     label(root, network)
                     report.restored.append(f"network {network.name}")
-                except NetyardError as error:
-                    report.lost.append(f"network {network.name}: {error}")
         for container in root.store.containers():
             if container.state != "running" and container.kind != "adopted":
                 continue
-            try:
+            with report.noting(f"container {container.name}"):
                 _restore_container(change, container)
                 report.restored.append(f"container {container.name}")
-            except (NetyardError, OSError) as error:
-                report.lost.append(f"container {container.name}: {error}")
             change.keep()
-        try:
+        with report.noting("containers on other hosts"):
             cluster.repair(root)
-        except NetyardError as error:
-            report.lost.append(f"containers on other hosts: {error}")
-        other_firewalls.sync(root.layout, root.store)
+        with report.noting("other firewalls"):
+            other_firewalls.sync(root.layout, root.store)
         # Once more: chains on interfaces can only be made when these are there.
         firewall.rebuild_table(root)
+        for container_id in root.store.unfinished().pending:
+            with report.noting(f"container {_name_of(root, container_id)}"):
+                retry(root, container_id)
+        report.add_pending(root)
         running = [each for each in root.store.containers() if each.state == "running"]
         needed = any(has_name_service(root.store.attachments_of(each.id)) for each in running)
         ids = [each.id for each in running]
@@ -192,18 +207,18 @@ def _restore_container(change: Change, container: ContainerRecord) -> None:
         for plan in plans:
             try:
                 driver_of(plan.network).restore(plan.network, [plan])
-            except DriverError as error:
+            except NetyardError as error:
                 failures.append(error)
-    if not failures:
-        route_defaults(root, container)
+    route_defaults(root, container)
     raise_all(failures)
 
 
 def _end_the_dead(root: Root, report: Report) -> None:
     for container in root.store.containers():
         if container.state == "running" and container.kind == "run" and not is_alive(container):
-            finish_container(root, container.id)
-            report.ended.append(f"container {container.name}")
+            with report.noting(f"container {container.name}"):
+                finish_container(root, container.id)
+                report.ended.append(f"container {container.name}")
 
 
 def repair(root: Root) -> Report:
@@ -212,30 +227,35 @@ def repair(root: Root) -> Report:
     with root.change():
         _end_the_dead(root, report)
         _remove_leftovers(root, report)
+        report.add_pending(root)
     return report
 
 
 def _remove_leftovers(root: Root, report: Report) -> None:
     """Links out of use; namespaces and directories of containers the store does not know."""
-    swept = _core.sweep()
-    if swept:
-        report.removed.append(f"{swept} links out of use")
+    with report.noting("links out of use"):
+        swept = _core.sweep()
+        if swept:
+            report.removed.append(f"{swept} links out of use")
     layout: Layout = root.layout
     known = {container.id for container in root.store.containers()}
     for path in layout.namespaces.iterdir():
         if path.name not in known:
-            _core.release_namespace(str(path))
-            report.removed.append(f"namespace {path}")
+            with report.noting(f"namespace {path}"):
+                _core.release_namespace(str(path))
+                report.removed.append(f"namespace {path}")
     for path in cgroup.leftovers(layout, known):
         if cgroup.remove(path):
             report.removed.append(f"control group {path}")
     for path in layout.containers.iterdir():
         if path.name not in known:
-            remove_place(path)
-            shutil.rmtree(path, ignore_errors=True)
-            report.removed.append(f"directory {path}")
+            with report.noting(f"directory {path}"):
+                remove_place(path)
+                shutil.rmtree(path, ignore_errors=True)
+                report.removed.append(f"directory {path}")
     for path in layout.log("x").parent.iterdir():
         # Older files of a log have a number behind its name.
         if path.name.partition(".")[0] not in known:
-            path.unlink(missing_ok=True)
-            report.removed.append(f"log {path}")
+            with report.noting(f"log {path}"):
+                path.unlink(missing_ok=True)
+                report.removed.append(f"log {path}")
