@@ -119,8 +119,8 @@ races: build
 ## Any command lines, templates and files, of which other tests have a share: half an hour.
 WORDS ?= 20000
 words: build
-	WORDS_EXAMPLES=$(WORDS) $(BIN)/pytest -q --timeout 7200 \
-		tests/unit/test_any_words.py tests/lab_hosts/test_any_words.py
+	WORDS_EXAMPLES=$(WORDS) $(BIN)/pytest -q --timeout 7200 tests/unit/test_any_words.py
+	WORDS_EXAMPLES=$(WORDS) $(BIN)/pytest -q --timeout 7200 tests/lab_hosts/test_any_words.py
 
 ## All of `test`, and all of what it has a share of: hours, so by hand.
 test-all: MINUTES = 30
