@@ -2,17 +2,22 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::Parseable;
+use netlink_packet_core::NlasIterator;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::batch::{Batch, NLM_F_CREATE, NLM_F_EXCL};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::socket::Socket;
 use crate::subject::Subject;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
+/// Of `struct ifaddrmsg`: family, length of the prefix, flags, scope, index.
+const HEADER: usize = 8;
+/// `include/uapi/linux/if_addr.h`.
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
 
 /// An address of an interface.
 #[derive(Debug, Clone)]
@@ -72,32 +77,42 @@ pub fn list_addresses(socket: &mut Socket) -> Result<Vec<AddressInfo>> {
     let mut addresses = Vec::new();
     socket.dump("list addresses", RTM_GETADDR, &[0; 8], |kind, payload| {
         if kind == RTM_NEWADDR {
-            let message = AddressMessage::parse(payload).map_err(|error| Error::Malformed {
-                operation: "list addresses",
-                detail: error.to_string(),
-            })?;
-            addresses.extend(describe(&message));
+            addresses.extend(describe(payload));
         }
         Ok(())
     })?;
     Ok(addresses)
 }
 
+/// Reads what netyard needs: the label of an address is the name of its link, which may be any bytes.
+///
 /// On point-to-point links IFA_ADDRESS is the peer's, so IFA_LOCAL wins where both are there.
-pub(crate) fn describe(message: &AddressMessage) -> Option<AddressInfo> {
+pub(crate) fn describe(payload: &[u8]) -> Option<AddressInfo> {
+    let (header, attributes) = payload.split_at_checked(HEADER)?;
     let mut found = None;
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(address) => found = Some(*address),
-            AddressAttribute::Address(address) => found = found.or(Some(*address)),
+    for attribute in NlasIterator::new(attributes) {
+        let Ok(attribute) = attribute else {
+            break;
+        };
+        match attribute.kind() {
+            IFA_LOCAL => found = address_of(attribute.value()).or(found),
+            IFA_ADDRESS => found = found.or(address_of(attribute.value())),
             _ => {}
         }
     }
-    found.map(|address| AddressInfo {
-        index: message.header.index,
-        address,
-        prefix: message.header.prefix_len,
+    Some(AddressInfo {
+        index: u32::from_ne_bytes(header[4..].try_into().ok()?),
+        address: found?,
+        prefix: header[1],
     })
+}
+
+fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        _ => None,
+    }
 }
 
 pub(crate) fn family_of(address: IpAddr) -> AddressFamily {

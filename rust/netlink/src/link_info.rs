@@ -1,15 +1,25 @@
 //! The links there are, as the kernel describes them.
 
-use netlink_packet_core::{Emitable, Parseable};
-use netlink_packet_route::link::{
-    LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo as Info, LinkMessage,
-};
+use netlink_packet_core::{Emitable, NlasIterator};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 
 use crate::error::{Error, Result};
 use crate::socket::Socket;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
+/// Of `struct ifinfomsg`: family, padding, type, index, flags, change mask.
+const HEADER: usize = 16;
+/// `include/uapi/linux/if_link.h`.
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
+const IFLA_INFO_KIND: u16 = 1;
 /// As IFLA_MASTER of a dump: `link_master_filtered` in `net/core/rtnetlink.c`.
 const NO_MASTER: u32 = u32::MAX;
 
@@ -103,40 +113,76 @@ pub(crate) fn bytes_of(message: &LinkMessage) -> Vec<u8> {
     bytes
 }
 
+/// Reads what netyard needs, and takes a name for text that may be any bytes: whoever may make an
+/// interface calls it as they like, and one such must not hide the others.
 pub(crate) fn parse(operation: &'static str, payload: &[u8]) -> Result<LinkInfo> {
-    match LinkMessage::parse(payload) {
-        Ok(message) => Ok(describe(message)),
-        Err(error) => Err(Error::Malformed {
-            operation,
-            detail: error.to_string(),
-        }),
-    }
+    read(payload).ok_or_else(|| Error::Malformed {
+        operation,
+        detail: "an answer that is cut off".to_string(),
+    })
 }
 
-fn describe(message: LinkMessage) -> LinkInfo {
+fn read(payload: &[u8]) -> Option<LinkInfo> {
+    let (header, attributes) = payload.split_at_checked(HEADER)?;
     let mut link = LinkInfo {
-        index: message.header.index,
-        is_up: message.header.flags.contains(LinkFlags::Up),
+        index: number(&header[4..])?,
+        is_up: number(&header[8..])? & LinkFlags::Up.bits() != 0,
         ..LinkInfo::default()
     };
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::Address(mac) => link.mac = mac,
-            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            LinkAttribute::Group(group) => link.group = group,
-            LinkAttribute::IfAlias(alias) => link.alias = alias,
-            LinkAttribute::Controller(master) => link.master = Some(master),
-            LinkAttribute::Link(parent) => link.parent = Some(parent),
-            LinkAttribute::LinkInfo(infos) => {
-                for info in infos {
-                    if let Info::Kind(kind) = info {
-                        link.kind = kind.to_string();
-                    }
-                }
-            }
+    for attribute in NlasIterator::new(attributes) {
+        let attribute = attribute.ok()?;
+        let value = attribute.value();
+        match attribute.kind() {
+            IFLA_ADDRESS => link.mac = value.to_vec(),
+            IFLA_IFNAME => link.name = text(value),
+            IFLA_MTU => link.mtu = number(value)?,
+            IFLA_LINK => link.parent = Some(number(value)?),
+            IFLA_MASTER => link.master = Some(number(value)?),
+            IFLA_LINKINFO => link.kind = kind(value)?,
+            IFLA_IFALIAS => link.alias = text(value),
+            IFLA_GROUP => link.group = number(value)?,
             _ => {}
         }
     }
-    link
+    Some(link)
+}
+
+fn kind(info: &[u8]) -> Option<String> {
+    for attribute in NlasIterator::new(info) {
+        let attribute = attribute.ok()?;
+        if attribute.kind() == IFLA_INFO_KIND {
+            return Some(text(attribute.value()));
+        }
+    }
+    Some(String::new())
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+/// The kernel ends texts with a NUL, mostly.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.strip_suffix(&[0]).unwrap_or(bytes)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_any_bytes() {
+        let mut payload = vec![0; HEADER];
+        payload[4] = 7;
+        for (kind, value) in [(IFLA_IFNAME, &b"a\xffb\0"[..]), (IFLA_IFALIAS, b"\xfe")] {
+            payload.extend((4 + value.len() as u16).to_ne_bytes());
+            payload.extend(kind.to_ne_bytes());
+            payload.extend(value);
+            payload.resize(payload.len().next_multiple_of(4), 0);
+        }
+        let link = parse("test", &payload).unwrap();
+        assert_eq!((link.index, link.name.as_str()), (7, "a\u{fffd}b"));
+        assert_eq!(link.alias, "\u{fffd}");
+        assert!(parse("test", &payload[..HEADER - 1]).is_err());
+    }
 }
