@@ -17,13 +17,13 @@ from netyard.lifecycle.join import join_networks
 from netyard.lifecycle.stop import discard_container, tear_down
 from netyard.options.endpoint import IFNAME
 from netyard.ports.apply import unpublish_ports
+from netyard.runtime.mount_table import mounts
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Change, Root
 from netyard.state.trusted import find_untrusted
 from netyard.values import clock
 from netyard.values.spec import ContainerSpec
 
-_MOUNTS = Path("/proc/self/mountinfo")
 _OWN_NETNS = Path("/proc/self/ns/net")
 
 
@@ -158,11 +158,9 @@ def _owner_of(root: Root, source: int) -> ContainerRecord | None:
     """Whose namespace it is, by what is mounted where: one file, however many containers."""
     _, inode = _core.namespace_identity(source)
     shown = f"net:[{inode}]"
-    for line in _MOUNTS.read_text().splitlines():
-        # Id, parent, device, root, mount point (proc_pid_mountinfo(5)).
-        words = line.split(" ", 5)
-        if words[3] == shown:
-            directory, _, container_id = words[4].rpartition("/")
+    for mount in mounts():
+        if mount.root == shown:
+            directory, _, container_id = mount.point.rpartition("/")
             if directory == str(root.layout.namespaces):
                 return root.store.container(container_id)
     return None

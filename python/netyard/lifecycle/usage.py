@@ -82,11 +82,14 @@ def between(container: ContainerRecord, first: Sample, last: Sample) -> Stats:
 
 
 def _traffic(pid: int) -> tuple[int, int]:
-    """Bytes of all interfaces but loopback, as a process sees them."""
+    """Bytes of all interfaces but loopback, as a process sees them.
+
+    Their names may hold anything but white space, also bytes that are no text and colons.
+    """
     try:
-        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+        lines = Path(f"/proc/{pid}/net/dev").read_bytes().split(b"\n")[2:-1]
     except OSError:
         return 0, 0
-    found = [words.split() for name, _, words in (line.partition(":") for line in lines)
-             if name.strip() != "lo"]  # fmt: skip
+    found = [counters.split() for name, _, counters in (line.rpartition(b":") for line in lines)
+             if name.strip() != b"lo"]  # fmt: skip
     return sum(int(each[0]) for each in found), sum(int(each[8]) for each in found)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netyard.errors import Conflict, Invalid
+from netyard.runtime.mount_table import mounts
 from netyard.state.layout import Layout
 from netyard.values import limits
 from netyard.values.spec import ContainerSpec
@@ -54,14 +55,12 @@ def find() -> Hierarchy | None:
 def _mounts() -> list[Path]:
     """Where cgroup v2 is mounted, and not covered by something else."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        if right.startswith("cgroup2 "):
-            words = left.split()
-            point = Path(words[4].encode().decode("unicode_escape"))
+    for mount in mounts():
+        if mount.kind == "cgroup2":
+            point = Path(mount.point)
             with suppress(OSError):
                 device = point.stat().st_dev
-                if f"{os.major(device)}:{os.minor(device)}" == words[2]:
+                if f"{os.major(device)}:{os.minor(device)}" == mount.device:
                     found.append(point)
     return found
 

@@ -42,14 +42,20 @@ def signal_number(field: str, given: int | str) -> int:
     )
 
 
+def _stat(pid: int | str) -> list[str]:
+    """What follows the name in ``/proc/PID/stat``, from the third field on.
+
+    The name is in parentheses and may hold anything, also bytes that are no text.
+    """
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode().split()
+
+
 def start_time(pid: int) -> int:
     """Field 22 of ``/proc/PID/stat``, in clock ticks since boot; 0 if there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        words = _stat(pid)
     except OSError:
         return 0
-    # The second field is the name in parentheses, which may hold anything.
-    words = text.rpartition(")")[2].split()
     return 0 if words[0] in ("Z", "X") else int(words[19])
 
 
@@ -70,8 +76,7 @@ def _stats() -> dict[int, list[str]]:
     found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            words = (directory / "stat").read_text().rpartition(")")[2].split()
-            found[int(directory.name)] = words
+            found[int(directory.name)] = _stat(directory.name)
     return found
 
 
@@ -96,7 +101,7 @@ def open_child(parent: int, pid: int) -> tuple[int, ...]:
         return ()
     # Checked after opening: only now can the pid not be given to another process unnoticed.
     with suppress(OSError, IndexError):
-        if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == parent:
+        if int(_stat(pid)[1]) == parent:
             return (fd,)
     os.close(fd)
     return ()
