@@ -159,6 +159,8 @@ def test_any_users(tmp_path: Path, content: bytes) -> None:
             "{{range .Config}}{{join $.Config `" + "x" * 100_000 + "`}}{{end}}",
             "makes more text than can be of use",
         ),
+        ("{{range $.Config}}" * 12 + "x" + "{{end}}" * 12, "makes more text than can be of use"),
+        ("{{join .Config .Config}}", "join cannot be used with what it is given here"),
         ("{{.Label 1}}", "takes one text"),
         ("{{.Label}}", "is without one"),
         ("{{index .Config -1}}", "index cannot be used with what it is given here"),

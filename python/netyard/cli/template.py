@@ -331,6 +331,8 @@ def _range(
         if not pairs:
             return _run(otherwise, scope)
         lines = []
+        # Beside what is done with each, a scope for it is made.
+        scope.meter.step(2 * len(pairs))
         for each, item in pairs:
             inner = dict(scope.variables)
             if key:

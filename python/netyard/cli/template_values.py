@@ -135,7 +135,7 @@ def _length(_: Meter, value: Any) -> int:
 
 
 def _join(meter: Meter, values: Any, separator: Any) -> str:
-    if not isinstance(values, list | tuple):
+    if not isinstance(values, list | tuple) or not isinstance(separator, str):
         raise TypeError
     meter.spend(len(values) * len(separator))
     return str(separator.join([show(meter, each) for each in values]))
