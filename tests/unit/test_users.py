@@ -68,3 +68,16 @@ def test_a_number_that_is_none(rootfs: str) -> None:
     """A damaged line is an error with a name, too."""
     with pytest.raises(Invalid, match="'x', the number of user 'odd' in the container, must be"):
         parse_user("odd", rootfs)
+
+
+@pytest.mark.parametrize("mark", ["\v", "\f", "\r", "\x1c", "\x1e", "\x85", "\u2028"])
+def test_a_line_ends_where_libc_ends_it(tmp_path: Path, mark: str) -> None:
+    """A user may write what they like into the field of their full name, but for `:` and newlines."""
+    (tmp_path / "etc").mkdir()
+    forged = f"web:x:33:34:Jo{mark}admin:x:0:0:,,:/:/bin/sh\nmail:x:8:8::/:/bin/sh\n"
+    (tmp_path / "etc/passwd").write_text(forged, newline="")
+    (tmp_path / "etc/group").write_text(f"a:x:5:b{mark}root:x:0:mail\n", newline="")
+    assert parse_user("mail", str(tmp_path)) == "8:8"
+    for asked in ("admin", "mail:root"):
+        with pytest.raises(Invalid, match="there is no"):
+            parse_user(asked, str(tmp_path))

@@ -45,7 +45,7 @@ class ResolvConf(NamedTuple):
         search: tuple[str, ...] = ()
         options: list[str] = []
         others: list[str] = []
-        for line in text.splitlines():
+        for line in text.split("\n"):
             words = line.split("#")[0].split(";")[0].split()
             if not words:
                 continue
@@ -184,7 +184,7 @@ def with_lines(text: str, lines: Iterable[str]) -> str:
 def without_lines(text: str, lines: Iterable[str]) -> str:
     """A hosts file without exactly these lines; what the user added stays (contract EH3)."""
     unwanted = set(lines)
-    return "".join(line for line in text.splitlines(True) if line.rstrip("\n") not in unwanted)
+    return "\n".join(line for line in text.split("\n") if line not in unwanted)
 
 
 def read_text(path: Path) -> str:

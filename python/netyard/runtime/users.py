@@ -61,21 +61,25 @@ def _number(text: str, whose: str = "") -> int:
 
 
 def _lines(rootfs: str, name: str) -> list[list[str]]:
-    """The file's lines, in words; none if there is no such file in the root."""
+    """The file's lines, in words; none if there is no such file in the root.
+
+    Lines as libc has them: one that Python would divide at another character could hold a user of
+    whoever may only change what their name is written as.
+    """
     try:
         # A symbolic link out of the root must not give the container the host's users.
         found = _core.find_beneath(rootfs or "/", f"/etc/{name}")
     except (NetyardError, OSError):
         return []
     try:
-        text = read_found(found, f"{rootfs}/etc/{name}").decode(errors="replace")
+        data = read_found(found, f"{rootfs}/etc/{name}")
     except OSError as error:
         raise Invalid(
             f"--user: {rootfs}/etc/{name} cannot be read: {error.strerror}", field="--user"
         ) from error
     finally:
         os.close(found)
-    return [line.split(":") for line in text.splitlines()]
+    return [os.fsdecode(line).split(":") for line in data.split(b"\n")]
 
 
 def _entry(rootfs: str, name: str, wanted: str) -> list[str] | None:

@@ -261,11 +261,26 @@ fn split_pair(value: &OsString) -> Option<(PathBuf, PathBuf)> {
 /// `UID:GID[,GROUP…]`.
 fn parse_user(text: &str) -> Result<(u32, u32, Vec<u32>), String> {
     let number = |part: &str| {
-        part.parse::<u32>()
-            .map_err(|_| format!("--user: bad id {part}"))
+        // The highest is "as before" to setresuid(2), which is root.
+        let known = part.parse().ok().filter(|id| *id != u32::MAX);
+        known.ok_or_else(|| format!("--user: bad id {part}"))
     };
     let (uid, rest) = text.split_once(':').ok_or("--user needs UID:GID")?;
     let mut groups = rest.split(',').map(number);
     let gid = groups.next().ok_or("--user needs a group")??;
     Ok((number(uid)?, gid, groups.collect::<Result<_, _>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_is_the_one_that_changes_nothing() {
+        assert_eq!(parse_user("5:6,7"), Ok((5, 6, vec![7])));
+        assert!(parse_user("4294967294:4294967294").is_ok());
+        for bad in ["4294967295:0", "0:4294967295", "0:0,4294967295", "4294967296:0", "-1:0"] {
+            assert!(parse_user(bad).is_err(), "{bad}");
+        }
+    }
 }
