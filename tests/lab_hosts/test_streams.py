@@ -259,3 +259,25 @@ def test_a_terminal_of_its_own(box: Machine) -> None:
     admin.type("mine\n")
     admin.expect("has mine")
     assert admin.close() == 0
+
+
+@pytest.mark.parametrize("user", ["65534", "7:9", "0"])
+def test_streams_belong_to_the_user(box: Machine, user: str) -> None:
+    """A program that opens ``/dev/stderr`` by its name, as with Docker; the host's stay as they are."""
+    write = "echo out >/dev/stdout; echo error >/dev/stderr; cat /dev/stdin"
+    before = box.out("stat", "-c", "%u:%g %a", "/dev/null")
+    for words in (("exec", "-u", user, "box"), ("run", "--rm", "--network", "none", "-u", user)):
+        done = box.netyard(*words, "sh", "-c", write)
+        assert (done.stdout, done.stderr) == ("out\n", "error\n"), words
+    words = ("run", "--rm", "-i", "--network", "none", "-u", user)
+    done = box.run(*NETYARD, *words, "sh", "-c", write, input="typed")
+    assert (done.stdout, done.stderr) == ("out\ntyped", "error\n")
+    box.ny("run", "-d", "--name", "left", "--network", "none", "-u", user, "sh", "-c", write)
+    wait_for(lambda: "error" in box.netyard("logs", "left").stderr)
+    script = "echo out >/dev/stdout; echo error >/dev/stderr; echo is $?"
+    alone = ("--rm", "-it", "--network", "none")
+    for words in (("exec", "-it", "-u", user, "box"), ("run", *alone, "-u", user)):
+        admin = Terminal(box, *NETYARD, *words, "sh", "-c", script)
+        assert admin.expect("is 0") == "out\r\nerror\r\n", words
+        assert admin.close() == 0
+    assert box.out("stat", "-c", "%u:%g %a", "/dev/null") == before

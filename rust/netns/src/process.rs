@@ -196,6 +196,7 @@ fn try_child(
     // The filter is installed by CAP_SYS_ADMIN, or at last, after privileges have been given up.
     let limits = &program.limits;
     limits.apply_as_root().map_err(at("set limits"))?;
+    give_streams(&program.credentials);
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
     if let (true, Some(directory)) = (program.directory_is_optional, &program.directory) {
         // If it is there, and the user may enter it.
@@ -267,6 +268,26 @@ fn connect(terminal: &Terminal) -> rustix::io::Result<()> {
             rustix::stdio::dup2_stdin(pty)?;
             rustix::stdio::dup2_stdout(pty)?;
             rustix::stdio::dup2_stderr(pty)
+        }
+    }
+}
+
+/// Has pipes and terminals belong to the user that they are for, who can then open them again by
+/// name (`/dev/stderr`). The group stays, as with Docker; nothing else here was made for it.
+fn give_streams(credentials: &Credentials) {
+    let streams = [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ];
+    for stream in streams {
+        let is_pipe = rustix::fs::fstat(stream).is_ok_and(|found| {
+            rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Fifo
+        });
+        if is_pipe || rustix::termios::isatty(stream) {
+            // A kernel that refuses takes the name away, and nothing else.
+            let user = rustix::fs::Uid::from_raw(credentials.uid);
+            let _ = rustix::fs::fchown(stream, Some(user), None);
         }
     }
 }

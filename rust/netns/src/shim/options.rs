@@ -279,7 +279,13 @@ mod tests {
     fn no_id_is_the_one_that_changes_nothing() {
         assert_eq!(parse_user("5:6,7"), Ok((5, 6, vec![7])));
         assert!(parse_user("4294967294:4294967294").is_ok());
-        for bad in ["4294967295:0", "0:4294967295", "0:0,4294967295", "4294967296:0", "-1:0"] {
+        for bad in [
+            "4294967295:0",
+            "0:4294967295",
+            "0:0,4294967295",
+            "4294967296:0",
+            "-1:0",
+        ] {
             assert!(parse_user(bad).is_err(), "{bad}");
         }
     }
