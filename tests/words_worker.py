@@ -95,8 +95,9 @@ def present() -> set[str]:
     if (_ROOT / "netyard.db").exists():
         with contextlib.closing(sqlite3.connect(_ROOT / "netyard.db")) as store:
             for kind in ("network", "container"):
-                rows = store.execute(f"SELECT name FROM {kind}s").fetchall()
-                found |= {f"{kind} {name}" for (name,) in rows}
+                rows = store.execute(f"SELECT name, state FROM {kind}s").fetchall()
+                # One that is to run, and was stopped or killed by its name, is made again.
+                found |= {f"{kind} {row[0]}" for row in rows if row != ("box", "exited")}
     return found
 
 
