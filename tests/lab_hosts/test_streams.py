@@ -281,3 +281,17 @@ def test_streams_belong_to_the_user(box: Machine, user: str) -> None:
         assert admin.expect("is 0") == "out\r\nerror\r\n", words
         assert admin.close() == 0
     assert box.out("stat", "-c", "%u:%g %a", "/dev/null") == before
+
+
+@pytest.mark.parametrize("given", ["empty", "pipe"])
+def test_a_terminal_is_fed_by_a_terminal(box: Machine, given: str) -> None:
+    """``-it`` where standard input is none: Docker's sentence and status, and nothing is run."""
+    text = None if given == "empty" else "typed"
+    for words in (("exec", "-it", "box"), ("run", "-it", "--network", "none", "--name", "other")):
+        done = box.run(*NETYARD, *words, "touch", "/var/lib/ran", check=False, input=text)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "netyard: the input device is not a TTY\nhint: leave -t out\n"
+    assert box.run("test", "-e", "/var/lib/ran", check=False).returncode == 1
+    assert "other" not in box.ny("ps", "-a")
+    done = box.run(*NETYARD, "exec", "-t", "box", "sh", "-c", "test -t 1 && echo has", check=False)
+    assert (done.returncode, done.stdout) == (0, "has\n"), "without -i none is needed"

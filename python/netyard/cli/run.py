@@ -16,7 +16,7 @@ from netyard.api.host import Host
 from netyard.cli.context import current_host
 from netyard.cli.environment import parse_environment, read_env_file
 from netyard.cli.proxies import proxy_environment
-from netyard.cli.report import warn
+from netyard.cli.report import report, warn
 from netyard.cli.unpublished import warn_unpublished
 from netyard.errors import Conflict, Invalid, NetyardError, StartFailed
 from netyard.lifecycle.stop import discard_container, finish_container
@@ -134,14 +134,21 @@ def run(ctx: click.Context, /, command: tuple[str, ...], detach: bool, **given: 
     settings = _settings(given)
     if settings["network"] == ("host",) and (settings["publish"] or settings["publish_all"]):
         warn("published ports are discarded: --network host has the host's own ports")
-    if settings["tty"] and not detach and settings["interactive"] and not sys.stdin.isatty():
-        raise Invalid("-t: the input device is not a terminal")
+    if not detach:
+        _check_input(ctx, tty=settings["tty"], interactive=settings["interactive"])
     if detach:
         container = Container.run(*command, host=host, **settings)
         warn_unpublished(container)
         click.echo(container.id)
         return
     ctx.exit(_run_attached(host, command, settings))
+
+
+def _check_input(ctx: click.Context, *, tty: bool, interactive: bool) -> None:
+    """Refuse to feed a terminal by what is none, with Docker's sentence and status."""
+    if tty and interactive and not sys.stdin.isatty():
+        report(Invalid("the input device is not a TTY", hint="leave -t out"))
+        ctx.exit(1)
 
 
 def _run_attached(host: Host, command: tuple[str, ...], settings: dict[str, Any]) -> int:
@@ -315,6 +322,7 @@ def exec_command(
 ) -> None:
     """Run one more command in a running container."""
     container = Container.get(name, host=current_host(ctx))
+    _check_input(ctx, tty=tty, interactive=interactive)
     done = container.exec(
         *command,
         environment=parse_pairs("--env", env),
