@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -51,3 +53,22 @@ def test_an_end_is_seen_though_others_write_on() -> None:
     """What a command has left behind may hold its streams and write."""
     with _flooding("sh", "-c", "exit 3") as execution:
         assert execution.wait() == 3
+
+
+def test_what_is_dropped_is_closed_at_once() -> None:
+    """Descriptors do not wait for garbage to be collected; what is kept of it keeps it."""
+    descriptors = len(os.listdir("/proc/self/fd"))
+    gc.disable()
+    try:
+        process = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        execution = Execution(process, process.pid, ["true"])
+        known, stdin = weakref.ref(execution), execution.stdin
+        process.wait()
+        del execution, process
+        assert known() is not None
+        assert not stdin.closed
+        del stdin
+        assert known() is None
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+    finally:
+        gc.enable()

@@ -53,7 +53,6 @@ class Execution:
     Attributes:
         command: Program and arguments.
         pid: The host's pid of the command.
-        stdin: What the command reads: ``write(bytes)`` and ``close()``.
 
     Example:
         >>> with web.popen("ping", "-c3", "db") as ping:
@@ -64,7 +63,6 @@ class Execution:
     def __init__(self, process: subprocess.Popen[bytes], pid: int, command: Sequence[str]) -> None:
         self.command = tuple(command)
         self.pid = pid
-        self.stdin = Stdin(self)
         self._process = process
         self._input = process.stdin
         self._pending = memoryview(b"")
@@ -85,6 +83,12 @@ class Execution:
     def __repr__(self) -> str:
         status = "running" if self.returncode is None else f"exited {self.returncode}"
         return f"<Execution {self.command[0] if self.command else ''!r} {self.pid} {status}>"
+
+    @property
+    def stdin(self) -> Stdin:
+        """What the command reads: ``write(bytes)`` and ``close()``."""
+        # Made anew: one that we kept would keep us, with all descriptors, until garbage is collected.
+        return Stdin(self)
 
     @property
     def returncode(self) -> int | None:
