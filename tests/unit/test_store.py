@@ -6,8 +6,8 @@ import inspect
 import resource
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from ipaddress import ip_address
+from contextlib import AbstractContextManager, closing
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from netyard.state.records import (
 from netyard.state.schema import MIGRATIONS
 from netyard.state.store import _UNFINISHED, Store
 from netyard.state.tables.endpoints import PoolMarks
+from netyard.values.pool import Pool
 from netyard.values.spec import ContainerSpec, JoinRequest
 
 
@@ -220,6 +221,44 @@ def test_damaged_and_read_only(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be used: file is not a database") as caught:
         Store(tmp_path / "db", create=False)
     assert "netyard repair --from-kernel" in str(caught.value.hint)
+
+
+def _read_all(store: Store) -> None:
+    for each in store.containers():
+        assert each.spec
+    store.endpoints()
+    store.networks()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("containers", "spec", "["),
+        ("containers", "spec", '{"no": 1}'),
+        ("containers", "spec", "7"),
+        ("containers", "spec", '{"networks": [[]]}'),
+        ("endpoints", "lease", "["),
+        ("endpoints", "lease", '{"prefix": 1}'),
+        ("endpoints", "options", "\x00"),
+        ("networks", "options", "nothing"),
+        ("networks", "labels", "nothing"),
+        ("pools", "subnet", "nothing"),
+    ],
+)
+def test_a_damaged_row_is_named(tmp_path: Path, table: str, column: str, value: str) -> None:
+    """Each command says so in a sentence, as of a file that is damaged whole."""
+    path = tmp_path / "db"
+    with closing(Store(path, create=True)) as store, store.transaction():
+        pool = Pool(ip_network("10.0.0.0/24"))
+        store.add_network(_network("n")._replace(pools=(pool,)))
+        store.add_container(CONTAINER)
+        store.add_endpoint(ENDPOINT)
+    with closing(sqlite3.connect(path)) as raw, raw:
+        assert raw.execute(f"UPDATE {table} SET {column} = ?", [value]).rowcount
+    with closing(Store(path, create=True)) as store, pytest.raises(StoreError, match="cannot be read") as caught:
+        _read_all(store)
+    assert "\n" not in str(caught.value)
+    assert "repair --from-kernel" in str(caught.value.hint)
 
 
 def test_missing_store(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from typing import Any
 from netyard.errors import StoreError
 from netyard.state.held_events import HeldEvents
 from netyard.state.records import NetworkRecord
+from netyard.state.rows import LOST_HINT
 from netyard.state.schema import MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 30.0
 # How long a fork waits for what other threads do in the store: a batch may be as long as it likes.
 _FORK_SECONDS = 5.0
-_LOST_HINT = "`netyard repair --from-kernel` shows what there is of it, and takes it away"
 # By what SQLite says: the number of a failure is not to be had before Python 3.11.
 _ADVICE = {
     "database or disk is full": "make room on the file system it is on, and try again",
@@ -101,7 +101,7 @@ class Connection:
             raise StoreError(
                 f"the store {self._path} was written by a newer netyard (version {version}, this "
                 f"one knows {VERSION})",
-                hint=f"install that version, or use another --root; {_LOST_HINT}",
+                hint=f"install that version, or use another --root; {LOST_HINT}",
             )
         if version == VERSION:
             return
@@ -335,7 +335,7 @@ def _explained(path: Path, error: sqlite3.Error) -> StoreError:
     said = str(error)
     # What SQLite calls operational (no room, no right) is not for lost.
     is_lost = type(error) is sqlite3.DatabaseError
-    hint = _LOST_HINT if is_lost else _ADVICE.get(said)
+    hint = LOST_HINT if is_lost else _ADVICE.get(said)
     return StoreError(f"the store {path} cannot be used: {said}", hint=hint)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from netyard.options.bridge import mode_of
 from netyard.options.overlay import is_encrypted
 from netyard.options.parent import routes_by_device
+from netyard.state.rows import UNREADABLE, damaged
 from netyard.values.ids import short
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
@@ -273,7 +274,10 @@ class ContainerRecord(NamedTuple):
     @property
     def spec(self) -> ContainerSpec:
         """What it was asked to be."""
-        return ContainerSpec.from_json(self.spec_json)
+        try:
+            return ContainerSpec.from_json(self.spec_json)
+        except UNREADABLE as error:
+            raise damaged(self.id) from error
 
     @property
     def hostname(self) -> str:
