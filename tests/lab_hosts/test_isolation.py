@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,12 @@ def test_the_agent_bounds_what_it_reads(host: Machine) -> None:
     assert sent < 64 << 20, "it goes on reading"
     assert memory() < before + 32 * 1024
     assert Guest(host, "box").dig("box")
-    for garbage in ("", "\\0" * 40, "{}", "[1, 2", '{"op": 7}', '{"op": "nonsense"}', "\\xff" * 99):
+    odd = ("refresh", "containers", 5), ("release", "endpoints", 5), ("refresh", "containers", [[]])
+    for garbage in (
+        *("", "\\0" * 40, "{}", "[1, 2", '{"op": 7}', '{"op": "nonsense"}', "\\xff" * 99),
+        *("[" * 50_000, '{"op":' * 10_000, '{"op": "rename", "container": []}'),
+        *(f'{{"op": "{op}", "{key}": {value}}}' for op, key, value in odd),
+    ):
         code = (
             "import socket\n"
             "s = socket.socket(socket.AF_UNIX); s.connect('/run/netyard/agent.sock'); s.settimeout(5)\n"
@@ -137,6 +143,27 @@ def test_the_agent_bounds_what_it_reads(host: Machine) -> None:
         host.python(code)
     assert Guest(host, "box").dig("box")
     assert host.out("pgrep", "-f", "agent --exit-when-idle").split()[0] == agent
+
+
+def test_the_agent_serves_beside_damaged_rows(host: Machine) -> None:
+    """What cannot be read of one container is in the log, and others have their names."""
+    host.ny("network", "create", "net")
+    for name in ("box", "other"):
+        host.ny("run", "-d", "--name", name, "--network", "net", "sleep", "600")
+    agent = host.out("pgrep", "-f", "agent --exit-when-idle").split()[0]
+    code = (
+        "import sqlite3, os, signal, time\n"
+        f"os.kill({agent}, signal.SIGKILL)\n"
+        "db = sqlite3.connect('/var/lib/netyard/netyard.db')\n"
+        "db.execute(\"UPDATE endpoints SET lease = '[' WHERE container_id = \"\n"
+        "           \"(SELECT id FROM containers WHERE name = 'other')\")\n"
+        "db.commit()\n"
+    )
+    host.python(code)
+    host.popen(sys.executable, "-m", "netyard", "agent")
+    wait_for(lambda: Guest(host, "box").dig("box"))
+    time.sleep(1.5)
+    assert Guest(host, "box").dig("box"), "it goes on"
 
 
 def test_outsiders_do_not_answer_for_names_inside(lab: Lab) -> None:

@@ -132,8 +132,12 @@ class RemoteEndpoints:
 
     def _recall(self) -> None:
         try:
-            lines = self._memory.read_text().split("\n")
+            lines = self._memory.read_text(errors="replace").split("\n")
         except FileNotFoundError:
+            return
+        except OSError as error:
+            # What is in it comes from etcd as well, only later.
+            _LOG.error("%s: %s", self._memory, error.strerror)
             return
         self._saved = len(lines)
         # The last is empty, or incomplete if an agent was killed while it wrote.

@@ -119,8 +119,12 @@ class Agent:
             except (NetyardError, OSError) as error:
                 # Its namespace may be gone, or descriptors short: the others go on.
                 _LOG.error("container %s: %s", container.name, error)
-        self.leases.load()
-        self.cluster.load()
+        for service, begin in (("leases", self.leases.load), ("cluster", self.cluster.load)):
+            try:
+                begin()
+            except (NetyardError, OSError) as error:
+                # A damaged file or row: names are served without it.
+                _LOG.error("%s: %s", service, error)
 
     def stop(self) -> None:
         """Stop serving."""
@@ -434,3 +438,7 @@ def _handled(agent: Agent, message: dict[str, Any]) -> dict[str, Any] | None:
     except (NetyardError, OSError) as error:
         _LOG.error("%s: %s", message.get("op"), error)
         return {"error": explain(error)}
+    except Exception as error:
+        # Of a request of another version, or by a mistake here: it is not to end the others' names.
+        _LOG.exception("%s", message.get("op"))
+        return {"error": repr(error)}
