@@ -90,3 +90,29 @@ def _limit(host: Machine, pid: str, files: int | None) -> None:
         f"_, hard = resource.prlimit({pid}, resource.RLIMIT_NOFILE)\n"
         f"resource.prlimit({pid}, resource.RLIMIT_NOFILE, ({files} or hard, hard))"
     )
+
+
+def test_a_supervisor_without_descriptors_does_not_spin(host: Machine) -> None:
+    """B2: who attaches meanwhile waits, also beside a container that writes all the time."""
+    for name, command in (("idle", "sleep 600"), ("busy", "while :; do echo x; sleep 0.03; done")):
+        host.ny("run", "-d", "--name", name, "--network", "none", "sh", "-c", command)
+        inside = host.ny("inspect", "-f", "{{.State.Pid}}", name)
+        shim = host.out("ps", "-o", "ppid=", "-p", inside).strip()
+        usual = _usage(host, shim, 1)
+        used = {int(number) for number in host.out("ls", f"/proc/{shim}/fd").split()}
+        free = min(set(range(64)) - used)
+        host.run("prlimit", "--pid", shim, f"--nofile={free}:4096")
+        attached = host.popen(sys.executable, "-m", "netyard", "attach", "--no-stdin", name)
+        wait_for(lambda shim=shim: _waits(host, shim), what="somebody waits")
+        assert _usage(host, shim, 2) < usual + 0.1
+        assert attached.poll() is None
+        host.run("prlimit", "--pid", shim, "--nofile=1024:4096")
+        wait_for(lambda shim=shim: not _waits(host, shim), what="let in")
+        host.ny("kill", name)
+        assert attached.wait(20) == 137
+
+
+def _waits(host: Machine, pid: str) -> bool:
+    """Whether a client has not been let in by a process."""
+    waiting = host.out("ss", "-x", "-l", "-p", "-H").splitlines()
+    return any(f"pid={pid}," in line and line.split()[2] != "0" for line in waiting)

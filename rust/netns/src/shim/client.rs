@@ -104,12 +104,17 @@ pub(crate) fn await_client(listener: &OwnedFd, status: Option<&OwnedFd>) -> Resu
     if awaited[0].revents().is_empty() {
         return Err(format!("error {} wait for attach", libc::ETIMEDOUT));
     }
-    accept(listener).ok_or_else(|| format!("error {} wait for attach", libc::ETIMEDOUT))
+    accept(listener).map_err(|errno| format!("error {} wait for attach", errno.raw_os_error()))
 }
 
-pub(crate) fn accept(listener: &OwnedFd) -> Option<Client> {
-    let socket = rustix::net::accept_with(listener, SocketFlags::CLOEXEC).ok()?;
-    Some(Client::new(socket))
+pub(crate) fn accept(listener: &OwnedFd) -> rustix::io::Result<Client> {
+    rustix::net::accept_with(listener, SocketFlags::CLOEXEC).map(Client::new)
+}
+
+/// Whether the listener is to be left alone for a while: the one who waits makes it ready all the
+/// time, and there is no descriptor or memory for them. One who has gone again is no reason.
+pub(crate) fn must_wait(errno: Errno) -> bool {
+    !matches!(errno, Errno::AGAIN | Errno::INTR | Errno::CONNABORTED)
 }
 
 /// Whether there is something to read, or somebody to accept.

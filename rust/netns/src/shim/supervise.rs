@@ -6,13 +6,15 @@
 //! to clean up and kept the promise.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::{waitpid, Pid, WaitOptions};
+use rustix::time::Timespec;
 
-use crate::client::{accept, await_client, has_something, listen, Client};
+use crate::client::{accept, await_client, has_something, listen, must_wait, Client};
 use crate::frame::{self, CHUNK};
 use crate::log::{now, Log, Stream};
 use crate::options::Options;
@@ -22,6 +24,8 @@ use crate::streams::Streams;
 
 /// How long a client may take to receive the end of the output and the status.
 const FLUSH_MILLISECONDS: i64 = 10_000;
+/// How long the listener is left alone when a client cannot be let in.
+const DEAF: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(mut options: Options) -> Result<u8, String> {
     let status = options.status.take();
@@ -75,6 +79,8 @@ struct Supervisor {
     streams: Streams,
     clients: Vec<Client>,
     listener: OwnedFd,
+    /// When a client could not be let in, the last time.
+    deaf_since: Option<Instant>,
     signals: OwnedFd,
     log: Log,
     directory: std::path::PathBuf,
@@ -121,6 +127,7 @@ impl Supervisor {
             streams,
             clients,
             listener,
+            deaf_since: None,
             signals,
             log,
             directory,
@@ -143,9 +150,14 @@ impl Supervisor {
     /// One round of the loop: waits, and handles whatever is ready.
     fn turn(&mut self) -> Option<u8> {
         let behind = self.clients.iter().any(Client::is_behind);
+        self.deaf_since = self.deaf_since.filter(|since| since.elapsed() < DEAF);
+        let heard = match self.deaf_since {
+            Some(_) => PollFlags::empty(),
+            None => PollFlags::IN,
+        };
         let mut waiting = vec![
             PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(&self.listener, heard),
         ];
         let mut sources = Vec::new();
         for stream in [Stream::Output, Stream::Error] {
@@ -170,7 +182,9 @@ impl Supervisor {
             }
             waiting.push(PollFd::new(&client.socket, wanted));
         }
-        if poll(&mut waiting, None).is_err() {
+        let patience = Timespec::try_from(DEAF).ok();
+        let limit = patience.as_ref().filter(|_| self.deaf_since.is_some());
+        if poll(&mut waiting, limit).is_err() {
             return None;
         }
         let ready: Vec<PollFlags> = waiting.iter().map(PollFd::revents).collect();
@@ -187,7 +201,10 @@ impl Supervisor {
             self.streams.give_input();
         }
         if !ready[1].is_empty() {
-            self.clients.extend(accept(&self.listener));
+            match accept(&self.listener) {
+                Ok(client) => self.clients.push(client),
+                Err(errno) => self.deaf_since = must_wait(errno).then(Instant::now),
+            }
         }
         self.clients.retain(|client| !client.gone);
         if ready[0].is_empty() {
@@ -290,8 +307,8 @@ impl Supervisor {
     fn hear_out(&mut self) {
         while has_something(&self.listener) {
             match accept(&self.listener) {
-                Some(client) => self.clients.push(client),
-                None => break,
+                Ok(client) => self.clients.push(client),
+                Err(_) => break,
             }
         }
         for index in 0..self.clients.len() {
