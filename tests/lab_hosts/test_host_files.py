@@ -188,4 +188,6 @@ def test_where_a_container_begins(host: Machine, home: str) -> None:
     assert "/no/where" in refused
     host.run("sh", "-c", f"cd {home} && {sys.executable} -m netyard run -d --name box sleep 1000")
     assert host.ny("exec", "box", "pwd") == home
-    assert json.loads(host.ny("inspect", "box"))[0]["Config"]["WorkingDir"] == home
+    assert host.ny("inspect", "-f", "[{{.Config.WorkingDir}}]", "box") == "[]", "as in Docker"
+    host.ny("create", "--name", "made", "-w", "/usr", "true")
+    assert host.ny("inspect", "-f", "{{.Config.WorkingDir}}", "made") == "/usr"

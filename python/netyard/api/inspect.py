@@ -149,7 +149,8 @@ def inspect_container(root: Root, container: ContainerRecord) -> dict[str, Any]:
             "OpenStdin": spec.interactive,
             "Env": list(spec.environment),
             "Cmd": list(spec.command),
-            "WorkingDir": spec.workdir or spec.caller_directory or "/",
+            # As it was asked for: whether it has its caller's directory is known when it starts.
+            "WorkingDir": spec.workdir,
             "Rootfs": spec.rootfs,
             "HostFiles": "" if spec.rootfs or not spec.command else spec.host_files,
             "Labels": dict(spec.labels),
