@@ -11,6 +11,7 @@ import pytest
 import netyard
 from lab import Machine
 
+OLD_KERNEL = str(Path(__file__).parents[1] / "old_kernel.py")
 PACKAGE = str(Path(netyard.__file__).parent)
 SYSTEM = ("/usr", "/usr/bin/env", "/boot", "/etc", "/etc/passwd", "/bin", "/sbin", "/lib")
 OWN = (PACKAGE, f"{PACKAGE}/__init__.py", sys.prefix, sys.base_prefix)
@@ -191,3 +192,42 @@ def test_where_a_container_begins(host: Machine, home: str) -> None:
     assert host.ny("inspect", "-f", "[{{.Config.WorkingDir}}]", "box") == "[]", "as in Docker"
     host.ny("create", "--name", "made", "-w", "/usr", "true")
     assert host.ny("inspect", "-f", "{{.Config.WorkingDir}}", "made") == "/usr"
+
+
+def test_what_takes_no_layer_is_read_only(host: Machine) -> None:
+    """A layer over a file system with two of them already is refused by the kernel, as over FAT."""
+    host.run(
+        *("sh", "-ec"),
+        "cd /run; mkdir a; mount -t tmpfs t a; cd a; mkdir l u w m u2 w2 top\n"
+        "mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m\n"
+        "mount -t overlay o -o lowerdir=m,upperdir=u2,workdir=w2 top\n"
+        "echo kept >top/file; mkdir top/below; mount -t tmpfs t top/below; echo kept >top/below/file",
+    )
+    script = (
+        "cd /run/a/top; cat file below/file; (echo new >file) || echo refused; rm -r below || echo"
+        " refused; echo new >below/file; cat below/file; echo new >/run/a/new; cat /run/a/new"
+    )
+    shown = host.netyard("run", "--rm", "--host-files", "ephemeral", "sh", "-c", script)
+    assert shown.stdout.split() == ["kept", "kept", "refused", "refused", "new", "new"]
+    assert "Read-only file system" in shown.stderr
+    assert host.out("cat", "/run/a/top/file", "/run/a/top/below/file") == "kept\nkept"
+    assert host.run("test", "-e", "/run/a/new", check=False).returncode == 1
+
+
+def test_kernels_that_lack_what_files_need(host: Machine) -> None:
+    """One sentence, and `doctor` says so where no container can run."""
+    netyard = (sys.executable, "-m", "netyard")
+
+    def on_kernel_without(calls: str, *words: str) -> tuple[int, str]:
+        done = host.run(sys.executable, "-S", OLD_KERNEL, calls, *netyard, *words, check=False)
+        return done.returncode, done.stderr if done.returncode else done.stdout
+
+    status, complaint = on_kernel_without("442", "run", "--rm", "--network", "none", "true")
+    assert (status, complaint) == (
+        125,
+        "netyard: this kernel cannot do what containers need: cut off /\n"
+        "hint: netyard needs Linux 5.12 or later\n",
+    )
+    assert "problem  this kernel runs no containers" in on_kernel_without("442", "doctor")[1]
+    assert "runs no containers" not in host.ny("doctor")
+    assert host.ny("ps", "-aq") == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +27,9 @@ _FORWARDING = {
     4: Path("/proc/sys/net/ipv4/ip_forward"),
     6: Path("/proc/sys/net/ipv6/conf/all/forwarding"),
 }
+
+# The same number everywhere: `include/uapi/asm-generic/unistd.h`.
+_MOUNT_SETATTR = 442
 
 
 class Finding(NamedTuple):
@@ -178,6 +183,12 @@ def _drivers(host: Host) -> Iterator[Finding]:
 
 def _confinement() -> Iterator[Finding]:
     """What this kernel cannot do to hold containers back."""
+    if not _mounts_by_descriptor():
+        yield Finding(
+            "problem",
+            "this kernel runs no containers: it cannot change mounts by descriptor "
+            "(mount_setattr), which Linux 5.12 and later can",
+        )
     if not seccomp.is_available():
         yield Finding("note", "this kernel filters no system calls: containers may use them all")
     here = cgroup.find()
@@ -188,6 +199,12 @@ def _confinement() -> Iterator[Finding]:
             f"this host has no cgroup v2 with {', '.join(missing)} that netyard could use: "
             "containers are not limited in that, nor by default to 4096 processes",
         )
+
+
+def _mounts_by_descriptor() -> bool:
+    """Asked about no mount, and with no attributes: only whether there is such a call."""
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    return call(_MOUNT_SETATTR, -1, b"", 0, None, 0) == 0 or ctypes.get_errno() != errno.ENOSYS
 
 
 def _forwarding(host: Host) -> Iterator[Finding]:

@@ -57,6 +57,14 @@ def _start_failure(text: str, command: Sequence[str]) -> StartFailed:
     number, _, step = text.partition(" ")
     reason = os.strerror(int(number))
     name = command[0] if command else ""
+    if step != "exec" and int(number) == errno.ENOSYS:
+        return StartFailed(
+            f"this kernel cannot do what containers need: {step}",
+            exit_code=125,
+            hint="netyard needs Linux 5.12 or later",
+        )
+    if step.startswith("overlay ") and int(number) == errno.ENODEV:
+        reason = "this kernel has no overlay file systems (CONFIG_OVERLAY_FS)"
     if step != "exec":
         return StartFailed(f"{step}: {reason}", exit_code=125)
     if int(number) in (errno.ENOENT, errno.ENOTDIR):
