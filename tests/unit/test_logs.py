@@ -14,7 +14,7 @@ import pytest
 from netyard.errors import Invalid
 from netyard.runtime import log_files, logs
 from netyard.values import clock
-from netyard.values.log_options import LogLimits, log_limits, parse_log_words
+from netyard.values.log_options import DEFAULTS, LogLimits, log_limits, parse_log_words
 
 _BEGUN = 1_700_000_000_000_000_000
 
@@ -216,6 +216,7 @@ def test_memory_is_constant(tmp_path: Path, what: str, count: int) -> None:
     ("options", "limits"),
     [
         ({}, LogLimits(10_000_000, 3)),
+        (DEFAULTS, LogLimits(10_000_000, 3)),
         ({"max-size": "500k"}, LogLimits(500_000, 3)),
         ({"max-size": "1.5 KB", "max-file": "1"}, LogLimits(1500, 1)),
         ({"max-size": "2G"}, LogLimits(2_000_000_000, 3)),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import netyard
 from netyard.api import arguments
@@ -19,11 +20,13 @@ from netyard.lifecycle.environment import environment_of
 from netyard.lifecycle.start import start_container
 from netyard.lifecycle.stop import finish_container
 from netyard.runtime import cgroup, seccomp, shim
-from netyard.runtime.launch import Exec
 from netyard.runtime.process import Process, processes_below, signal_number
 from netyard.state import events
 from netyard.state.records import ContainerRecord
 from netyard.values import limits
+
+if TYPE_CHECKING:
+    from netyard.runtime.one_more import Exec
 
 _KILL_SECONDS = 10.0
 _ENDING_SECONDS = 0.5
@@ -283,6 +286,8 @@ class ContainerProcess(ContainerBase):
         record = self._running()
         if record.kind == "adopted":
             raise Forbidden(f"container {record.name!r} is adopted: netyard runs nothing in it")
+        from netyard.runtime.one_more import Exec
+
         spec = record.spec
         return Exec(
             target=record.pid,

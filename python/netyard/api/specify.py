@@ -17,8 +17,6 @@ from netyard.api import arguments
 from netyard.api.container_base import ContainerBase, link_words
 from netyard.api.default import check_host
 from netyard.errors import Invalid
-from netyard.lifecycle import security_options
-from netyard.lifecycle.security_options import SecurityOptions
 from netyard.lifecycle.validate import (
     check_host_files,
     check_mode,
@@ -255,9 +253,11 @@ def with_isolation(
     found = arguments.options("sysctls", sysctls, true="1")
     add, drop = arguments.words("cap_add", cap_add), arguments.words("cap_drop", cap_drop)
     asked = arguments.words("security_opt", security_opt)
-    security = security_options.parse(asked) if asked else SecurityOptions()
+    if asked:
+        from netyard.lifecycle import security_options
+
+        spec = spec._replace(**security_options.parse(asked)._asdict())
     return spec._replace(
-        **security._asdict(),
         sysctls=dict(parse_sysctl(f"{name}={value}") for name, value in found.items()),
         privileged=arguments.flag("privileged", privileged),
         capabilities=_capabilities(add, drop) if add or drop else None,

@@ -25,7 +25,7 @@ _COMMANDS = {
     "attach": "run:attach",
     "config": "config:config",
     "container-ended": "agent:container_ended",
-    "create": "run:create",
+    "create": "create:create",
     "demo": "demo:demo",
     "doctor": "doctor:doctor",
     "events": "lifetime:events",

@@ -1,4 +1,7 @@
-"""``netyard run``, ``create``, ``start``, ``attach`` and ``exec``: what runs something."""
+"""``netyard run``, ``start``, ``attach`` and ``exec``: what runs something.
+
+``create`` is in a file of its own: making its options again would be a share of each ``run``.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,8 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size, max-file."),
     click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Metadata."),
 )
-_PASS_THROUGH = {"allow_interspersed_args": False}
+#: What comes after the first word that is no option is the command.
+PASS_THROUGH = {"allow_interspersed_args": False}
 
 
 def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,7 +104,7 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def _settings(given: dict[str, Any]) -> dict[str, Any]:
+def settings_of(given: dict[str, Any]) -> dict[str, Any]:
     """Options as `Container.create` takes them."""
     words = [line for path in given.pop("env_file") for line in read_env_file(path)]
     words += given.pop("env")
@@ -124,14 +128,14 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, **renamed}
 
 
-@click.command(context_settings=_PASS_THROUGH)
+@click.command(context_settings=PASS_THROUGH)
 @click.option("-d", "--detach", is_flag=True, help="Leave it running and print its id.")
 @container_options
 @click.pass_context
 def run(ctx: click.Context, /, command: tuple[str, ...], detach: bool, **given: Any) -> None:
     """Run a command in a container of its own."""
     host = current_host(ctx)
-    settings = _settings(given)
+    settings = settings_of(given)
     if settings["network"] == ("host",) and (settings["publish"] or settings["publish_all"]):
         warn("published ports are discarded: --network host has the host's own ports")
     if not detach:
@@ -235,15 +239,6 @@ def _forwarding(container: Container) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@click.command(context_settings=_PASS_THROUGH)
-@container_options
-@click.pass_context
-def create(ctx: click.Context, /, command: tuple[str, ...], **given: Any) -> None:
-    """Create a container without starting it, and print its id."""
-    made = Container.create(*command, host=current_host(ctx), **_settings(given))
-    click.echo(made.id)
-
-
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @click.option("-a", "--attach", "attach_too", is_flag=True, help="Connect to its streams.")
@@ -301,7 +296,7 @@ def _attached(host: Host, container: Container, *, interactive: bool) -> int:
     return status or 0
 
 
-@click.command("exec", context_settings=_PASS_THROUGH)
+@click.command("exec", context_settings=PASS_THROUGH)
 @click.argument("name", metavar="CONTAINER")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Variable.")

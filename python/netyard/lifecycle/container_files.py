@@ -6,8 +6,9 @@ How it is mounted is the shim's; what users type is read in `netyard.values.moun
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,17 @@ def _protected(own: Path | None) -> Sequence[str]:
     package = Path(_core.__file__).parent.parent
     libraries = Path("/").glob("lib*")
     imported = (each for each in sys.path if each.endswith(_PACKAGES))
-    wanted = [*_SYSTEM, *libraries, sys.prefix, sys.base_prefix, package, *imported, own]
-    found = {Path(each).resolve() for each in wanted if each is not None} - {Path("/")}
+    wanted: list[str | Path] = [*_SYSTEM, *libraries, sys.prefix, sys.base_prefix, package]
+    wanted += [*imported, *([own] if own else [])]
+    found = {os.path.realpath(each) for each in wanted} - {"/"}
+    # Texts, because each `run` asks: as a `Path` each part of each takes several times as long.
     return tuple(
-        str(each) for each in sorted(found) if each.is_dir() and found.isdisjoint(each.parents)
+        each
+        for each in sorted(found)
+        if Path(each).is_dir() and found.isdisjoint(_directories_above(each))
     )
+
+
+def _directories_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from netyard.runtime import cgroup
+from netyard.runtime import cgroup, cgroup_usage
 from netyard.state.records import ContainerRecord
 from netyard.state.root import Root
 
@@ -50,7 +50,7 @@ class Sample(NamedTuple):
     """
 
     time_ns: int
-    usage: cgroup.Usage | None
+    usage: cgroup_usage.Usage | None
     traffic: tuple[int, int]
 
 
@@ -58,7 +58,7 @@ def sample(root: Root, container: ContainerRecord) -> Sample:
     """Read the counters of a running container; all are 0 once it has ended."""
     group = cgroup.of(root.layout, container.id)
     try:
-        usage = cgroup.usage(group) if group else None
+        usage = cgroup_usage.usage(group) if group else None
     except FileNotFoundError:
         usage = None
     own = container.spec.mode != "host"
@@ -74,7 +74,7 @@ def between(container: ContainerRecord, first: Sample, last: Sample) -> Stats:
     return Stats(
         cpu_percent=percent,
         memory=last.usage.memory if last.usage else None,
-        memory_limit=container.spec.memory or cgroup.memory_of_the_machine(),
+        memory_limit=container.spec.memory or cgroup_usage.memory_of_the_machine(),
         received=last.traffic[0],
         sent=last.traffic[1],
         pids=last.usage.pids if last.usage else None,

@@ -1,8 +1,8 @@
-"""Control groups (cgroup v2): one a container, with its limits, and what they have counted.
+"""Control groups (cgroup v2): one a container, with its limits.
 
 They lie below ``netyard/ROOT`` in the topmost group that this host shows. Processes enter theirs in
-the shim. Where no such group can be made, containers run without, and flags that need one are
-refused.
+the shim; what they have counted is read by `netyard.runtime.cgroup_usage`. Where no such group can
+be made, containers run without, and flags that need one are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,7 +183,7 @@ def leftovers(layout: Layout, known: set[str]) -> list[Path]:
 
 
 def _is_populated(group: Path) -> bool:
-    return _numbers(group / "cgroup.events").get("populated", 0) > 0
+    return numbers(group / "cgroup.events").get("populated", 0) > 0
 
 
 def remove(group: Path) -> bool:
@@ -217,44 +216,11 @@ def _remove_tree(group: Path) -> None:
 
 def was_out_of_memory(group: Path) -> bool:
     """Whether the kernel has killed something in it because it had used all of its memory."""
-    return _numbers(group / "memory.events").get("oom_kill", 0) > 0
+    return numbers(group / "memory.events").get("oom_kill", 0) > 0
 
 
-class Usage(NamedTuple):
-    """What a group uses.
-
-    Attributes:
-        cpu_ns: Time of processors so far, in nanoseconds.
-        memory: Bytes, without cached files that can be given back at once; ``None`` if not counted.
-        pids: Processes and threads; ``None`` if not counted.
-    """
-
-    cpu_ns: int
-    memory: int | None
-    pids: int | None
-
-
-def usage(group: Path) -> Usage:
-    """What a group uses now.
-
-    Raises:
-        FileNotFoundError: if it is gone.
-    """
-    cpu = _numbers(group / "cpu.stat", missing_ok=False).get("usage_usec", 0)
-    memory = _number(group / "memory.current")
-    if memory is not None:
-        memory = max(0, memory - _numbers(group / "memory.stat").get("inactive_file", 0))
-    return Usage(cpu * 1000, memory, _number(group / "pids.current"))
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _numbers(path: Path, *, missing_ok: bool = True) -> dict[str, int]:
+def numbers(path: Path, *, missing_ok: bool = True) -> dict[str, int]:
+    """A file of names and their numbers; none if it is missing, and may be."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -262,9 +228,3 @@ def _numbers(path: Path, *, missing_ok: bool = True) -> dict[str, int]:
             return {}
         raise
     return {name: int(value) for name, _, value in (line.partition(" ") for line in lines)}
-
-
-@lru_cache(maxsize=1)
-def memory_of_the_machine() -> int:
-    """All the memory there is, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from netyard.errors import Invalid, TimedOut, shown
 from netyard.runtime import shim
-from netyard.runtime.launch import Exec
+from netyard.runtime.one_more import Exec
 from netyard.runtime.process import end_all, open_child, signal_number
 from netyard.state.layout import Layout
 

@@ -1,15 +1,21 @@
-"""What the shim is told of a container, or of one more process in it, and as which words.
+"""What the shim is told of a container, and as which words; `netyard.runtime.one_more` is what it
+is told of one more process in it.
 
 How it is started is `netyard.runtime.shim`. Descriptors are not here: they have numbers only when
 it is started.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netyard.values.mounts import MountRequest
+
+if TYPE_CHECKING:
+    from netyard.runtime.one_more import Exec
 
 
 class Launch(NamedTuple):
@@ -102,25 +108,6 @@ class Launch(NamedTuple):
         for word in self.on_exit:
             words += ["--on-exit", word]
         return words + common_options(self)
-
-
-class Exec(NamedTuple):
-    """One more process for a running container."""
-
-    target: int
-    command: Sequence[str]
-    environment: Sequence[str]
-    workdir: str = ""
-    workdir_is_optional: bool = False
-    user: str = ""
-    tty: bool = False
-    interactive: bool = False
-    privileged: bool = False
-    capabilities: int | None = None
-    no_new_privileges: bool = False
-    seccomp: str = ""
-    ulimits: Sequence[tuple[int, int, int]] = ()
-    cgroup: Path | None = None
 
 
 def common_options(launch: Launch | Exec) -> list[str]:

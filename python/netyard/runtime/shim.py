@@ -5,6 +5,8 @@ command line `netyard.runtime.launch`; what a container needs beside its process
 `netyard.lifecycle`.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
@@ -12,13 +14,16 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netyard.errors import StartFailed, StateError
-from netyard.runtime.launch import Exec, Launch, common_options
+from netyard.runtime.launch import Launch, common_options
 from netyard.runtime.own_command import own_command
 from netyard.runtime.shim_file import PROGRAM, executable
 from netyard.state.layout import Layout
+
+if TYPE_CHECKING:
+    from netyard.runtime.one_more import Exec
 
 _ENDED = 5
 _CLAIM = 6
@@ -132,7 +137,7 @@ class _Started:
             for fd in descriptors:
                 os.close(fd)
 
-    def __enter__(self) -> "_Started":
+    def __enter__(self) -> _Started:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -226,7 +231,7 @@ def execute(
     raise _start_failure(rest, request.command)
 
 
-def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> "Attachment":
+def attach(layout: Layout, directory: Path, *, tty: bool, interactive: bool) -> Attachment:
     """Connect our streams to a container's, in a process of the shim."""
     status_ours, status_theirs = os.pipe()
     words = ["--directory", str(directory), "--status", str(status_theirs)]
@@ -274,7 +279,7 @@ class Claim:
             raise
 
     @classmethod
-    def try_on(cls, directory: Path) -> "Claim | None":
+    def try_on(cls, directory: Path) -> Claim | None:
         """A claim, or ``None`` if the supervisor is gone."""
         try:
             return cls(directory)

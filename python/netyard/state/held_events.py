@@ -6,23 +6,35 @@ What an event says is `netyard.state.events`; the table is `netyard.state.tables
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
 
-class HeldEvent(NamedTuple):
+class HeldEvent:
     """An event as it will be recorded.
 
     Attributes:
+        time_ns: When.
+        body: What it says, as JSON.
         ids: Of what it is about: networks and containers.
         makes: It is what has made the first of these.
         stays: It stays true if the change fails: nothing brings back what has ended or gone.
     """
 
-    time_ns: int
-    body: str
-    ids: tuple[str, ...] = ()
-    makes: bool = False
-    stays: bool = False
+    # Not a `NamedTuple`: to make one takes each command a while.
+    __slots__ = ("body", "ids", "makes", "stays", "time_ns")
+
+    def __init__(
+        self,
+        time_ns: int,
+        body: str,
+        ids: tuple[str, ...] = (),
+        makes: bool = False,
+        stays: bool = False,
+    ) -> None:
+        self.time_ns = time_ns
+        self.body = body
+        self.ids = ids
+        self.makes = makes
+        self.stays = stays
 
 
 class HeldEvents:

@@ -2,7 +2,6 @@
 `netyard.runtime.cgroup`."""
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from netyard.errors import Invalid
@@ -53,6 +52,9 @@ def parse_size(field: str, given: str | float, least: int = 1) -> int:
     Raises:
         Invalid: if it is none, or less than the least that makes sense.
     """
+    # Imported when they are needed: each `run` imports this module, few name a size.
+    from decimal import Decimal
+
     found = re.fullmatch(r"([0-9]{1,19}(?:\.[0-9]{1,9})?) ?([bkmgt]?)(?:i?b)?", str(given).lower())
     size = int(Decimal(found[1]) * (1 << _UNITS[found[2]])) if found else -1
     if not least <= size <= _MOST:
@@ -84,6 +86,8 @@ def parse_swap(given: str | float, memory: int) -> int:
 
 def parse_cpus(given: str | float) -> int:
     """Processors, in billionths: ``0.5`` is half the time of one."""
+    from decimal import Decimal, InvalidOperation
+
     field = "--cpus"
     try:
         number = Decimal(str(given)) * _NANO

@@ -11,7 +11,8 @@ DRIVERS = ("json-file", "none")
 DEFAULTS: Mapping[str, str] = {"max-size": "10m", "max-file": "3"}
 
 _FIELD = "--log-opt"
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kmgt]?)b?", re.IGNORECASE)
+# Not compiled: this module is on the way of each `run`.
+_SIZE = r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kmgt]?)b?"
 # Decimal, as in Docker's own log options: 10m are 10,000,000 bytes.
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _MOST_FILES = 1000
@@ -27,6 +28,10 @@ class LogLimits(NamedTuple):
 
     max_size: int | None
     max_file: int
+
+
+# What `DEFAULTS` say.
+_BY_DEFAULT = LogLimits(10_000_000, 3)
 
 
 def parse_log_words(words: tuple[str, ...]) -> dict[str, str]:
@@ -65,6 +70,8 @@ def log_limits(options: Mapping[str, str]) -> LogLimits:
         >>> log_limits({"max-size": "1.5k"})
         LogLimits(max_size=1500, max_file=3)
     """
+    if not options:
+        return _BY_DEFAULT
     for key in options:
         if key not in DEFAULTS:
             raise Invalid(
@@ -77,7 +84,7 @@ def log_limits(options: Mapping[str, str]) -> LogLimits:
 def _size(text: str) -> int | None:
     if text in ("-1", "unlimited"):
         return None
-    found = _SIZE.fullmatch(text)
+    found = re.fullmatch(_SIZE, text, re.IGNORECASE)
     size = int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
     if size < 1:
         raise Invalid(

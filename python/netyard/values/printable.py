@@ -2,8 +2,9 @@
 
 import re
 
-# JSON escapes what is below; these are as dangerous to a terminal, and rare in names.
-_IN_JSON = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# JSON escapes what is below; these are as dangerous to a terminal, and rare in names. Not compiled:
+# this module is on the way of each command.
+_IN_JSON = "[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def printable(text: str) -> str:
@@ -19,4 +20,4 @@ def _escaped(letter: str) -> str:
 
 def printable_json(text: str) -> str:
     """JSON with what a terminal obeys written out; it means the same."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
