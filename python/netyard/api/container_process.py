@@ -289,13 +289,15 @@ class ContainerProcess(ContainerBase):
         from netyard.runtime.one_more import Exec
 
         spec = record.spec
+        chosen_user = arguments.user(user, spec.rootfs) or spec.user
+        streams = self._streams_of(record, chosen_user)
         return Exec(
             target=record.pid,
             command=words,
             environment=environment_of(record, extra),
             workdir=directory or spec.workdir or spec.caller_directory,
             workdir_is_optional=not (directory or spec.workdir),
-            user=arguments.user(user, spec.rootfs) or spec.user,
+            user=chosen_user,
             privileged=spec.privileged,
             capabilities=spec.capabilities,
             no_new_privileges=spec.no_new_privileges,
@@ -304,7 +306,22 @@ class ContainerProcess(ContainerBase):
             ),
             ulimits=[(limits.ULIMITS[name], soft, hard) for name, soft, hard in spec.ulimits],
             cgroup=cgroup.of(self.host.layout, record.id),
+            stream_owner=streams,
         )
+
+    @staticmethod
+    def _streams_of(record: ContainerRecord, user: str) -> tuple[int, int] | None:
+        """Whose a process's streams are, by the host's ids; ``None`` if the container has the same.
+
+        Raises:
+            Invalid: if the container has no such user.
+        """
+        if record.ids is None:
+            return None
+        from netyard.lifecycle.user_ranges import check_user, host_user
+
+        check_user(user, record.ids)
+        return host_user(user, record.ids)
 
     def processes(self) -> Sequence[dict[str, str]]:
         """Its processes as the host sees them.

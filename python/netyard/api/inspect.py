@@ -177,6 +177,7 @@ def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, A
         "Privileged": spec.privileged,
         "LogConfig": _log_config(spec),
         "UsernsMode": spec.userns,
+        **_id_mappings(container),
         "Dns": list(spec.dns),
         "DnsSearch": list(spec.dns_search),
         "DnsOptions": list(spec.dns_options),
@@ -196,6 +197,15 @@ def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, A
         "Sysctls": dict(spec.sysctls),
         "ExtraHosts": [f"{name}:{address}" for name, address in spec.add_hosts],
     }
+
+
+def _id_mappings(container: ContainerRecord) -> dict[str, Any]:
+    """As Podman shows them; nothing if its ids are the host's."""
+    ids = container.ids
+    if ids is None:
+        return {}
+    maps = {"UidMap": ids.uids, "GidMap": ids.gids}
+    return {"IDMappings": {name: [each.shown for each in found] for name, found in maps.items()}}
 
 
 def _mount_asked(mount: MountRequest) -> dict[str, Any]:

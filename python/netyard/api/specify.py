@@ -21,6 +21,7 @@ from netyard.lifecycle.validate import (
     check_host_files,
     check_mode,
     check_rootfs,
+    check_userns,
     check_values,
     current_directory,
     network_mode,
@@ -312,4 +313,5 @@ def _capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> int | None:
 def check(spec: ContainerSpec, joining: Joining) -> None:
     """Refuse what cannot be, or does not go together."""
     check_mode(spec, joining.first, joining.target, joining.requests)
+    check_userns(spec)
     check_values(spec)

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import netyard._core as _core
 from netyard.errors import StartFailed
@@ -19,6 +19,9 @@ from netyard.state.layout import Layout
 from netyard.values.mounts import MountRequest
 from netyard.values.spec import ContainerSpec
 
+if TYPE_CHECKING:
+    from netyard.values.user_ids import IdMap
+
 #: All layers of one container together; it is memory.
 LAYER_SIZE = "1g"
 _SYSTEM = ("/usr", "/boot", "/etc", "/bin", "/sbin")
@@ -26,7 +29,7 @@ _PACKAGES = ("/site-packages", "/dist-packages")
 _OWN = {"/tmp": "1777", "/var/tmp": "1777", "/run": "0755"}
 
 
-def launch_files(layout: Layout, spec: ContainerSpec) -> dict[str, Any]:
+def launch_files(layout: Layout, spec: ContainerSpec, ids: IdMap | None) -> dict[str, Any]:
     """What the shim is told of a container's files: fields of a `Launch`.
 
     Raises:
@@ -34,7 +37,15 @@ def launch_files(layout: Layout, spec: ContainerSpec) -> dict[str, Any]:
         StartFailed: if a volume or a mount point cannot be made.
     """
     _make_sources(spec.mounts)
-    told: dict[str, Any] = {"mounts": spec.mounts, "unmount": [layout.namespaces]}
+    own = _own_directories(spec.mounts) if spec.host_files == "read-only" else []
+    mounts = [*own, *spec.mounts]
+    if ids is not None:
+        from netyard.lifecycle.user_ranges import translated
+
+        mounts = translated(mounts, ids)
+    told: dict[str, Any] = {"mounts": mounts, "unmount": [layout.namespaces]}
+    # Root's files are the container's root's where they are its own: not those of the host itself.
+    told["maps_root"] = ids is not None and (spec.rootfs != "" or spec.host_files == "ephemeral")
     if spec.rootfs:
         check_rootfs(spec.rootfs)
         return {**told, "rootfs": spec.rootfs, "read_only": spec.read_only}
@@ -44,7 +55,7 @@ def launch_files(layout: Layout, spec: ContainerSpec) -> dict[str, Any]:
     if spec.host_files == "system":
         told["protected"] = _protected(layout.root if spec.privileged else None)
     elif spec.host_files == "read-only":
-        told |= {"read_only": True, "mounts": [*_own_directories(spec.mounts), *spec.mounts]}
+        told["read_only"] = True
     elif spec.host_files == "ephemeral":
         return {**told, "layer": LAYER_SIZE}
     _check_targets(told["mounts"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netyard.endpoints.plan import plan_endpoint
 from netyard.errors import Conflict, Exhausted, Forbidden, Invalid, NameInUse
 from netyard.lifecycle.lookup import find_container
@@ -14,9 +16,13 @@ from netyard.state import events
 from netyard.state.random_ids import new_id
 from netyard.state.records import ContainerRecord, NetworkRecord
 from netyard.state.root import Change, Root
+from netyard.state.store import Store
 from netyard.values import clock
 from netyard.values.parse import parse_name
 from netyard.values.spec import ContainerSpec, JoinRequest
+
+if TYPE_CHECKING:
+    from netyard.values.user_ids import IdMap
 
 _NAME_SHORTEST = 2
 _NAME_TRIES = 50
@@ -30,6 +36,7 @@ def make_container(
     cgroup.check(spec)
     ensure_builtin_networks(root)
     donor = _find_donor(root, target) if spec.mode == "container" else None
+    ids = _choose_ids(store, spec, donor)
     networks = [find_network(root, request.network) for request in spec.networks]
     record = ContainerRecord(
         id=new_id(),
@@ -37,8 +44,9 @@ def make_container(
         kind="run" if spec.command else "adopted",
         created=clock.now(),
         spec_json=spec.to_json(),
-        donor_id=donor,
+        donor_id=donor.id if donor else None,
         state="created",
+        ids_json=ids.to_json() if ids else "",
     )
     with store.transaction():
         store.add_container(record)
@@ -58,6 +66,16 @@ def make_container(
         events.container_event(store, "create", record)
     change.on_failure(lambda: _unmake(root, record.id))
     return record
+
+
+def _choose_ids(store: Store, spec: ContainerSpec, donor: ContainerRecord | None) -> IdMap | None:
+    """The ids of a container; ``None`` if they are the host's."""
+    if not spec.has_own_ids and (donor is None or donor.ids is None):
+        return None
+    # Few have their own, and this module is on the way of each `run`.
+    from netyard.lifecycle.user_ranges import choose_ids
+
+    return choose_ids(store, spec, donor)
 
 
 def _plan(
@@ -87,14 +105,14 @@ def _unmake(root: Root, container_id: str) -> None:
         discard_container(root, left)
 
 
-def _find_donor(root: Root, target: str) -> str:
+def _find_donor(root: Root, target: str) -> ContainerRecord:
     donor = find_container(root, target)
     if donor.state != "running":
         raise Conflict(
             f"--network: container {donor.name!r}, whose network is to be shared, is not running"
         )
     # Sharing with one that shares means sharing with the owner.
-    return donor.donor_id or donor.id
+    return (root.store.container(donor.donor_id) if donor.donor_id else None) or donor
 
 
 def check_container_name(root: Root, name: str) -> None:

@@ -14,6 +14,7 @@ from netyard.networks import egress
 from netyard.options import bridge as bridge_options
 from netyard.options import parent as parent_options
 from netyard.resolver import files
+from netyard.resolver.etc_place import NAMES
 from netyard.state import config
 from netyard.state.records import Attachment, ContainerRecord, NetworkRecord
 from netyard.state.root import Root
@@ -46,6 +47,10 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
         )
     files.write_in_place(directory / "hosts", hosts)
     files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, attached))
+    if container.ids is not None:
+        # They are its root's, wherever they are mounted.
+        for name in NAMES:
+            os.chown(directory / name, *container.ids.root, follow_symlinks=False)
 
 
 def _own_addresses(attached: Sequence[Attachment]) -> list[Address]:

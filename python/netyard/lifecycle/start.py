@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import netyard._core as _core
 from netyard.endpoints.namespace import opened_namespace
@@ -30,11 +31,15 @@ from netyard.values import clock, limits
 from netyard.values.log_options import log_limits
 from netyard.values.spec import ContainerSpec
 
+if TYPE_CHECKING:
+    from netyard.values.user_ids import IdMap
+
 # Docker's defaults in every container: ping and low ports without privileges (contract RN21).
-_NAMESPACE_SYSCTLS = [
-    ("net.ipv4.ping_group_range", "0\t2147483647"),
-    ("net.ipv4.ip_unprivileged_port_start", "0"),
-]
+_PING = "net.ipv4.ping_group_range"
+_NAMESPACE_SYSCTLS = {
+    _PING: "0\t2147483647",
+    "net.ipv4.ip_unprivileged_port_start": "0",
+}
 _NO_USER_NAMESPACES = (errno.ENOSPC, errno.EINVAL, errno.EUSERS)
 
 
@@ -106,14 +111,17 @@ def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec)
         # Kept by containers that share it while this one was stopped (contract RN7a).
         return
     _core.make_mount_point(str(root.layout.namespaces))
-    _create_namespace(path, confined=spec.is_confined)
+    _create_namespace(path, confined=spec.is_confined, ids=container.ids)
+    settings = {**_NAMESPACE_SYSCTLS, **spec.sysctls}
+    if container.ids is not None:
+        # The kernel reads ids as those of whoever writes: see `_launch`.
+        settings.pop(_PING, None)
     with opened_namespace(root, container) as namespace:
         _core.set_loopback(namespace, True)
-        _core.write_sysctls(namespace, _NAMESPACE_SYSCTLS)
-        _core.write_sysctls(namespace, list(spec.sysctls.items()))
+        _core.write_sysctls(namespace, list(settings.items()))
 
 
-def _create_namespace(path: Path, *, confined: bool) -> None:
+def _create_namespace(path: Path, *, confined: bool, ids: IdMap | None) -> None:
     """Make the network namespace, in a user namespace of its own or in ours.
 
     Raises:
@@ -121,7 +129,7 @@ def _create_namespace(path: Path, *, confined: bool) -> None:
         Forbidden: if this host allows no user namespaces.
     """
     try:
-        _core.create_namespace(str(path), confined=confined)
+        _core.create_namespace(str(path), confined, ids.lines if ids else None)
     except KernelError as error:
         if error.operation == "create user namespace" and error.errno in _NO_USER_NAMESPACES:
             raise Forbidden(
@@ -175,5 +183,22 @@ def _launch(root: Root, container: ContainerRecord, spec: ContainerSpec, attache
         shm_size=spec.shm_size,
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),
-        **launch_files(layout, spec),
+        **launch_files(layout, spec, container.ids),
+        **_launch_ids(spec, container.ids),
     )
+
+
+def _launch_ids(spec: ContainerSpec, ids: IdMap | None) -> dict[str, Any]:
+    """What the shim is told of ids that are not the host's: fields of a `Launch`."""
+    if ids is None:
+        return {}
+    from netyard.lifecycle.user_ranges import host_user
+
+    told: dict[str, Any] = {
+        "root_ids": (*ids.root, ids.terminals),
+        "stream_owner": host_user(spec.user, ids),
+    }
+    if spec.mode != "container":
+        last = min(2**31, sum(each.length for each in ids.gids)) - 1
+        told["settings"] = [(_PING, spec.sysctls.get(_PING, f"0\t{last}"))]
+    return told

@@ -25,7 +25,7 @@ from netyard.values.parse import (
     parse_pairs,
     parse_resolver_option,
 )
-from netyard.values.spec import ContainerSpec, HostFiles, JoinRequest, NetworkMode, UserNamespace
+from netyard.values.spec import ContainerSpec, HostFiles, JoinRequest, NetworkMode
 
 _LONG_KEYS = {
     "name": "network",
@@ -199,11 +199,49 @@ def parse_sysctl(word: str) -> tuple[str, str]:
     return name, value
 
 
-def parse_userns(word: str) -> UserNamespace:
-    """``host``, or ``private`` or nothing for a user namespace of the container's own."""
+def parse_userns(word: str) -> str:
+    """``host``; ``private`` or nothing for a user namespace of the container's own; ``auto`` and
+    options for one with ids of its own."""
+    if word.partition(":")[0] == "auto":
+        # Few ask for it, and this module is on the way of each `run`.
+        from netyard.values.user_ids import parse_auto
+
+        parse_auto(word)
+        return word
     if word not in ("", "private", "host"):
-        raise Invalid(f"--userns: {word!r} must be private or host", field="--userns", value=word)
+        raise Invalid(
+            f"--userns: {word!r} must be private, auto or host", field="--userns", value=word
+        )
     return "host" if word == "host" else ""
+
+
+def check_userns(spec: ContainerSpec) -> None:
+    """Refuse ids of its own where a container has the user namespace of another, or the host's."""
+    if not spec.has_own_ids:
+        return
+    field = "--userns"
+    if spec.privileged:
+        raise Invalid(
+            f"conflicting options: {field} {spec.userns} cannot be used with --privileged, which "
+            "is root of the host",
+            field=field,
+            value=spec.userns,
+        )
+    if spec.mode == "host":
+        raise Invalid(
+            f"conflicting options: {field} {spec.userns} cannot be used with --network host, which "
+            "belongs to the host's user namespace",
+            field=field,
+            value=spec.userns,
+        )
+    if spec.mode == "container" and spec.userns != "auto":
+        raise Invalid(
+            f"conflicting options: {field} {spec.userns} cannot be used with --network container: "
+            "containers that share a network have the same ids",
+            field=field,
+            value=spec.userns,
+            hint=f"use {field} auto",
+        )
 
 
 def disables_ipv6(sysctls: Mapping[str, str]) -> bool:

@@ -26,6 +26,10 @@ class Launch(NamedTuple):
         namespace: Network namespace to join, or ``None`` for the host's.
         files: Pairs of source and absolute path in the container.
         host_users: Stay in the host's user namespace, whatever the network namespace belongs to.
+        root_ids: User, group and group of terminals of the container, by the host's ids.
+        maps_root: Files of the root have the container's ids instead of the host's.
+        settings: Kernel settings that tell ids of the container, names and values.
+        stream_owner: User and group of its first process, by the host's ids.
         hidden: Directories of the host that are covered; no path with a link in it.
         protected: Directories of the host that are read-only; no path with a link in it.
         read_only: Only what is mounted beside the root, or the host's files, can be written to.
@@ -69,6 +73,10 @@ class Launch(NamedTuple):
     ulimits: Sequence[tuple[int, int, int]] = ()
     cgroup: Path | None = None
     shm_size: int = 0
+    root_ids: tuple[int, int, int] | None = None
+    maps_root: bool = False
+    settings: Sequence[tuple[str, str]] = ()
+    stream_owner: tuple[int, int] | None = None
     attached: int = 0
     on_exit: Sequence[str] = ()
     log_size: int | None = None
@@ -105,6 +113,12 @@ class Launch(NamedTuple):
             words += ["--wait-attach", str(self.attached)]
         if self.host_users:
             words.append("--host-users")
+        if self.root_ids is not None:
+            words += ["--root-ids", ":".join(map(str, self.root_ids))]
+        if self.maps_root:
+            words.append("--map-root")
+        for name, value in self.settings:
+            words += ["--setting", f"{name}={value}"]
         for word in self.on_exit:
             words += ["--on-exit", word]
         return words + common_options(self)
@@ -119,6 +133,8 @@ def common_options(launch: Launch | Exec) -> list[str]:
         words += ["--user", launch.user]
     if launch.capabilities is not None:
         words += ["--capabilities", f"{launch.capabilities:x}"]
+    if launch.stream_owner is not None:
+        words += ["--stream-owner", ":".join(map(str, launch.stream_owner))]
     for numbers in launch.ulimits:
         # All bits set is no limit.
         words += ["--ulimit", ":".join(str(number % 2**64) for number in numbers)]
@@ -137,5 +153,7 @@ def _volume(mount: MountRequest) -> str:
     access = "ro" if mount.read_only else "rw"
     if mount.kind == "tmpfs":
         return f"{access}:tmpfs:{mount.options}:{mount.target}"
+    if mount.idmap:
+        access += ",idmap"
     length = len(os.fsencode(mount.source))
     return f"{access}:bind:{length}:{mount.source}{mount.target}"

@@ -27,3 +27,4 @@ class Exec(NamedTuple):
     seccomp: str = ""
     ulimits: Sequence[tuple[int, int, int]] = ()
     cgroup: Path | None = None
+    stream_owner: tuple[int, int] | None = None

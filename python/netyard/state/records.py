@@ -15,6 +15,9 @@ from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 from netyard.values.spec import NOTHING, ContainerSpec
 
+if TYPE_CHECKING:
+    from netyard.values.user_ids import IdMap
+
 #: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
 #: only if the one that was at work was killed.
 NetworkState = Literal["planned", "making", "ready", "removing"]
@@ -249,6 +252,7 @@ class ContainerRecord(NamedTuple):
     Attributes:
         kind: ``run``: its process is netyard's. ``adopted``: a namespace that another program made.
         spec_json: How the store keeps its `spec`.
+        ids_json: How the store keeps its `ids`.
         donor_id: Whose network namespace it shares, if not its own.
         state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
         pid_start: When the process was started, as the kernel counts, to know it again.
@@ -270,6 +274,17 @@ class ContainerRecord(NamedTuple):
     finished: str = ""
     was_loopback_up: bool = False
     was_oom_killed: bool = False
+    ids_json: str = ""
+
+    @property
+    def ids(self) -> "IdMap | None":
+        """Which ids of the host its own are; ``None`` if they are the same."""
+        if not self.ids_json:
+            return None
+        # Few have their own, and this module is on the way of each command.
+        from netyard.values.user_ids import IdMap
+
+        return IdMap.from_json(self.ids_json)
 
     @property
     def spec(self) -> ContainerSpec:

@@ -188,6 +188,11 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (container_id, kind, subject)
     ) WITHOUT ROWID;
     """,
+    """
+    -- Which ids of the host its own are, as JSON; '' if they are the same.
+    ALTER TABLE containers ADD COLUMN ids TEXT NOT NULL DEFAULT '';
+    CREATE INDEX containers_ids ON containers (ids) WHERE ids != '';
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -34,8 +34,15 @@ _MOUNT_KEYS = {
     "readonly": "readonly",
     "ro": "readonly",
     "bind-propagation": "bind-propagation",
+    "idmap": "idmap",
     "tmpfs-size": "tmpfs-size",
     "tmpfs-mode": "tmpfs-mode",
+}
+_KIND_OF = {
+    "bind-propagation": "bind",
+    "idmap": "bind",
+    "tmpfs-size": "tmpfs",
+    "tmpfs-mode": "tmpfs",
 }
 _YES, _NO = ("", "true", "1"), ("false", "0")
 
@@ -50,6 +57,7 @@ class MountRequest(NamedTuple):
         target: Absolute path in the container.
         read_only: Whether it can only be read.
         options: Of a tmpfs, as ``mount -o`` takes them.
+        idmap: Whether its files have the container's ids, if these are its own: root's are root's.
     """
 
     flag: Literal["volume", "mount", "tmpfs"]
@@ -58,11 +66,13 @@ class MountRequest(NamedTuple):
     target: str
     read_only: bool = False
     options: str = ""
+    idmap: bool = False
 
     @property
     def shown(self) -> str:
         """As ``-v`` takes it."""
-        return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
+        flags = ",".join(["ro"] * self.read_only + ["idmap"] * self.idmap)
+        return f"{self.source}:{self.target}" + (f":{flags}" if flags else "")
 
 
 def _refuse(field: str, text: str, what: str) -> NoReturn:
@@ -70,7 +80,7 @@ def _refuse(field: str, text: str, what: str) -> NoReturn:
 
 
 def parse_volume(text: str, directory: str) -> MountRequest:
-    """``HOST:CONTAINER[:ro|rw]``; a host path that begins with ``.`` is below the directory."""
+    """``HOST:CONTAINER[:ro|rw|idmap,…]``; a host path beginning with ``.`` is below the directory."""
     field = "--volume"
     source, *rest = text.split(":")
     if not rest or len(rest) > 2:
@@ -83,12 +93,14 @@ def parse_volume(text: str, directory: str) -> MountRequest:
             text,
             f"names a volume {source!r}: netyard keeps none, give an absolute path of the host",
         )
-    read_only = False
-    for word in rest[1].split(",") if len(rest) > 1 else ():
-        if word not in ("ro", "rw", "private", "rprivate"):
-            _refuse(field, text, f"has the option {word!r}, which is none of ro and rw")
-        read_only = read_only or word == "ro"
-    return MountRequest("volume", "bind", normpath(source), _target(field, rest[0]), read_only)
+    words = rest[1].split(",") if len(rest) > 1 else []
+    for word in words:
+        if word not in ("ro", "rw", "idmap", "private", "rprivate"):
+            _refuse(field, text, f"has the option {word!r}, which is none of ro, rw and idmap")
+    target = _target(field, rest[0])
+    return MountRequest(
+        "volume", "bind", normpath(source), target, "ro" in words, idmap="idmap" in words
+    )
 
 
 def parse_tmpfs(text: str) -> MountRequest:
@@ -126,7 +138,7 @@ def parse_mount(text: str, words: Sequence[str]) -> MountRequest:
     for word in words:
         given, separator, value = word.partition("=")
         key = _MOUNT_KEYS.get(given.strip().lower(), "")
-        if not key or not (separator or key == "readonly"):
+        if not key or not (separator or key in ("readonly", "idmap")):
             known = ", ".join(_MOUNT_KEYS)
             _refuse(field, word, f"must be one of {known}, then '=' and a value")
         if key in found:
@@ -136,15 +148,16 @@ def parse_mount(text: str, words: Sequence[str]) -> MountRequest:
     if kind not in ("bind", "tmpfs"):
         _refuse(field, text, f"is of type {kind!r}, and can be of type=bind or type=tmpfs")
     for key in found:
-        if key.partition("-")[0] in ("bind", "tmpfs") and key.partition("-")[0] != kind:
+        if _KIND_OF.get(key, kind) != kind:
             _refuse(field, text, f"has {key}, which is not of type={kind}")
     if found.get("bind-propagation", "rprivate") not in ("private", "rprivate"):
         _refuse(
             field, text, f"has bind-propagation={found['bind-propagation']}: it is always rprivate"
         )
-    read_only = found.get("readonly", "false").lower()
-    if read_only not in (*_YES, *_NO):
-        _refuse(field, text, f"has readonly={read_only}, which must be true or false")
+    flags = {key: found.get(key, "false").lower() for key in ("readonly", "idmap")}
+    for key, value in flags.items():
+        if value not in (*_YES, *_NO):
+            _refuse(field, text, f"has {key}={value}, which must be true or false")
     source = found.get("source", "")
     if kind == "bind" and not source.startswith("/"):
         _refuse(field, text, "needs source= and an absolute path of the host")
@@ -155,8 +168,9 @@ def parse_mount(text: str, words: Sequence[str]) -> MountRequest:
         "bind" if kind == "bind" else "tmpfs",
         normpath(source) if source else "",
         _target(field, found.get("target", "")),
-        read_only in _YES,
+        flags["readonly"] in _YES,
         _mount_options(field, text, found) if kind == "tmpfs" else "",
+        flags["idmap"] in _YES,
     )
 
 

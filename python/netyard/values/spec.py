@@ -60,7 +60,6 @@ class JoinRequest(NamedTuple):
 
 
 NetworkMode = Literal["networks", "host", "none", "container"]
-UserNamespace = Literal["", "host"]
 HostFiles = Literal["system", "ephemeral", "read-only", "all"]
 
 
@@ -84,7 +83,8 @@ class _Asked(NamedTuple):
         add_hosts: Pairs of name and address, or ``host-gateway``.
         sysctls: Settings of its network namespace (``net.*``).
         capabilities: Bit mask of capabilities, ``None`` for the default set.
-        userns: ``host`` for the host's user namespace, ``""`` for one of its own.
+        userns: ``host`` for the host's user namespace, ``""`` for one of its own, ``auto`` (and
+            options, see `netyard.values.user_ids`) for one with a range of ids of its own.
         no_new_privileges: Set-user-id programs give it nothing.
         memory: Bytes of memory; 0 for no limit.
         memory_swap: Bytes of memory and swap; 0 for twice the memory, -1 for no limit.
@@ -119,7 +119,7 @@ class _Asked(NamedTuple):
     auto_remove: bool = False
     privileged: bool = False
     capabilities: int | None = None
-    userns: UserNamespace = ""
+    userns: str = ""
     no_new_privileges: bool = False
     seccomp: str = ""
     memory: int = 0
@@ -146,6 +146,11 @@ class ContainerSpec(_Asked):
     def is_confined(self) -> bool:
         """Whether it has a user namespace of its own, to which its network namespace belongs."""
         return not self.privileged and self.userns != "host"
+
+    @property
+    def has_own_ids(self) -> bool:
+        """Whether it asks for a range of ids of its own."""
+        return self.userns.partition(":")[0] == "auto"
 
     @cached_property
     def port_requests(self) -> "Sequence[PortRequest]":

@@ -26,9 +26,10 @@ pub use files::{find_beneath, mount_small, open_read_only, unmount};
 pub use join::join;
 pub use limits::{Limits, Ulimit};
 pub use mounts::{
-    make_mount_point, own_runtime, set_up, Base, FileMount, Mounts, Volume, VolumeKind,
+    make_mount_point, own_runtime, set_up, Base, FileMount, Mounts, RootIds, Volume, VolumeKind,
 };
 pub use namespace::{bind, create, current, enter, identity, inside, inside_each, open, release};
 pub use process::{exec, reset_signals, spawn, Program, Sandbox, SpawnError, Terminal};
 pub use seccomp::Filter;
 pub use sysctl::Sysctls;
+pub use user_namespace::{IdMaps, Users};

@@ -9,18 +9,18 @@ use rustix::mount::UnmountFlags;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::error::{Error, Result};
-use crate::user_namespace;
+use crate::user_namespace::{self, Users};
 
 /// Makes a network namespace that lives as long as the file `path` is mounted.
 ///
-/// It belongs to our own user namespace, or, `confined`, to one made for it.
-pub fn create(path: &Path, confined: bool) -> Result<()> {
+/// It belongs to our own user namespace, or to one made for it.
+pub fn create(path: &Path, users: &Users) -> Result<()> {
     make_file(path)?;
-    let outcome = if confined {
-        user_namespace::create_network(path)
-    } else {
+    let outcome = match users {
         // On a thread that is thrown away, so that the caller's own namespace never changes.
-        on_thread(|| unshare_and_bind(path)).and_then(|made| made)
+        Users::Callers => on_thread(|| unshare_and_bind(path)).and_then(|made| made),
+        Users::Same => user_namespace::create_network(path, None),
+        Users::Mapped(maps) => user_namespace::create_network(path, Some(maps)),
     };
     if outcome.is_err() {
         let _ = std::fs::remove_file(path);

@@ -1,10 +1,12 @@
 //! Processes in a sandbox: started in namespaces of their own, or inside an existing one.
 
 use std::ffi::{CStr, CString};
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use rustix::fs::{FileType, Gid, Uid};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
@@ -14,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::join::join;
 use crate::limits::Limits;
 use crate::mounts::{set_up, Mounts};
+use crate::sysctl::Sysctls;
 use crate::user_namespace;
 
 /// What is executed.
@@ -48,6 +51,8 @@ pub struct Sandbox {
     pub mounts: Mounts,
     /// Stay in the caller's user namespace, though the network may belong to another.
     pub host_users: bool,
+    /// Names and values of kernel settings that tell ids, to be set in the user namespace.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A process that could not be started: the step, and why.
@@ -55,6 +60,31 @@ pub struct Sandbox {
 pub struct SpawnError {
     pub step: String,
     pub errno: i32,
+}
+
+impl Terminal {
+    /// Has it belong to the user of a process, by the host's ids, so that the process can open it
+    /// again by its name (`/dev/stdout`).
+    pub fn give_to(&self, user: u32, group: u32) -> rustix::io::Result<()> {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        match self {
+            Terminal::Pty(pty) => rustix::fs::fchown(pty, Some(user), None),
+            Terminal::Streams {
+                stdin,
+                stdout,
+                stderr,
+            } => {
+                for stream in [stdin, stdout, stderr] {
+                    // Not a device of the host, which is what nothing is read from.
+                    let mode = rustix::fs::fstat(stream)?.st_mode;
+                    if FileType::from_raw_mode(mode) == FileType::Fifo {
+                        rustix::fs::fchown(stream, Some(user), Some(group))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for SpawnError {
@@ -103,7 +133,10 @@ pub fn exec(
     // Limits: while this is still root of the host.
     program.limits.raise()?;
     join(target)?;
-    start(0, program, terminal, || cgroup::join_namespace(target))
+    start(0, program, terminal, || {
+        user_namespace::become_root()?;
+        cgroup::join_namespace(target)
+    })
 }
 
 fn start(
@@ -221,10 +254,14 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
             owner = user_namespace::other_owner(network.as_fd())?;
         }
     }
-    set_up(&sandbox.mounts, sandbox.network.is_some())?;
+    let users = owner.as_ref().map(AsFd::as_fd);
+    let settings = open_settings(&sandbox.settings)?;
+    set_up(&sandbox.mounts, sandbox.network.is_some(), users)?;
     let mut own = UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
     if let Some(owner) = &owner {
         enter_namespace(owner.as_fd(), LinkNameSpaceType::User)?;
+        user_namespace::become_root()?;
+        write_settings(settings)?;
         // A copy of the mounts that belongs to the user namespace: what root has mounted until
         // here is locked in it, and cannot be taken off what it covers.
         own |= UnshareFlags::NEWNS;
@@ -233,6 +270,23 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
     unsafe { rustix::thread::unshare_unsafe(own) }
         .map_err(|errno| Error::new("create namespaces", "", errno))?;
     name_host(sandbox)
+}
+
+/// Opens kernel settings of the network: what is mounted next lets nobody write to them.
+fn open_settings(settings: &[(String, String)]) -> Result<Vec<(File, &str)>> {
+    let mut sysctls = Sysctls::default();
+    settings
+        .iter()
+        .map(|(name, value)| Ok((sysctls.open_to_write(name)?, value.as_str())))
+        .collect()
+}
+
+fn write_settings(settings: Vec<(File, &str)>) -> Result<()> {
+    for (mut file, value) in settings {
+        file.write_all(value.as_bytes())
+            .map_err(|error| Error::new("set", value, error))?;
+    }
+    Ok(())
 }
 
 fn enter_namespace(namespace: BorrowedFd<'_>, kind: LinkNameSpaceType) -> Result<()> {

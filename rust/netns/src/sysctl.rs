@@ -50,6 +50,12 @@ impl Sysctls {
         Ok(text.trim_end().to_string())
     }
 
+    /// Opens one to be written to.
+    pub(crate) fn open_to_write(&mut self, name: &str) -> Result<File> {
+        self.open(name, OFlags::WRONLY)
+            .map_err(|error| Error::new("set", name, error))
+    }
+
     fn open(&mut self, name: &str, access: OFlags) -> std::io::Result<File> {
         let path = path_of(name);
         let cut = path.match_indices('/').nth(SHARED - 1);

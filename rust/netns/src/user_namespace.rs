@@ -11,21 +11,46 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{last_errno, Error, Result};
 
 /// `_IO(0xb7, 1)` of `include/uapi/linux/nsfs.h`.
 const NS_GET_USERNS: libc::Ioctl = 0xb701;
 /// The helper process does nothing but wait for its end.
 const STACK_BYTES: usize = 16 << 10;
 
-/// Makes a user namespace with all our ids, and a network namespace that it owns, and binds the
-/// latter to `path`, which is a file.
+/// To which user namespace a new network namespace belongs.
+pub enum Users {
+    /// That of the caller.
+    Callers,
+    /// One of its own, in which each id that we have is the same.
+    Same,
+    /// One of its own with these ids.
+    Mapped(IdMaps),
+}
+
+/// Which ids outside those of a user namespace are, as the kernel takes them (`user_namespaces(7)`):
+/// lines of the first id inside, the first outside, and how many.
+pub struct IdMaps {
+    pub users: String,
+    pub groups: String,
+}
+
+/// Makes a user namespace, with all our ids if none are given, and a network namespace that it
+/// owns, and binds the latter to `path`, which is a file.
 ///
 /// It takes a process to make a user namespace: `unshare(2)` refuses one with threads.
-pub(crate) fn create_network(path: &Path) -> Result<()> {
+pub(crate) fn create_network(path: &Path, maps: Option<&IdMaps>) -> Result<()> {
     let helper = Helper::start()?;
-    for map in ["gid_map", "uid_map"] {
-        helper.write_map(map)?;
+    match maps {
+        Some(maps) => {
+            helper.write_map("gid_map", &maps.groups)?;
+            helper.write_map("uid_map", &maps.users)?;
+        }
+        None => {
+            for name in ["gid_map", "uid_map"] {
+                helper.write_map(name, &same_ids(name)?)?;
+            }
+        }
     }
     rustix::mount::mount_bind(helper.file("ns/net"), path)
         .map_err(|errno| Error::new("keep network namespace at", path, errno))
@@ -50,6 +75,30 @@ pub(crate) fn other_owner(network: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let own = rustix::fs::stat("/proc/self/ns/user").map_err(|errno| fail(errno.into()))?;
     let its = rustix::fs::fstat(&owner).map_err(|errno| fail(errno.into()))?;
     Ok((own.st_ino != its.st_ino).then_some(owner))
+}
+
+/// Makes the calling process, which has just entered a user namespace, root in it. It has kept the
+/// ids it had outside, which may be none of the namespace's, and which own files of the host.
+pub(crate) fn become_root() -> Result<()> {
+    let no_groups = std::ptr::null::<libc::gid_t>();
+    // SAFETY: integers, and no groups. Of this thread alone, which is the process's only one.
+    let status = unsafe {
+        match libc::syscall(libc::SYS_setgroups, 0, no_groups) {
+            0 => match libc::syscall(libc::SYS_setresgid, 0, 0, 0) {
+                0 => libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+                status => status,
+            },
+            status => status,
+        }
+    };
+    match status {
+        0 => Ok(()),
+        _ => Err(Error::new(
+            "become root in the user namespace",
+            "",
+            last_errno(),
+        )),
+    }
 }
 
 /// A process in the new namespaces, which share nothing else with it but our memory.
@@ -85,15 +134,13 @@ impl Helper {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
-    /// Gives the namespace each id that we have ourselves, under the same number.
-    fn write_map(&self, name: &str) -> Result<()> {
-        let own = Path::new("/proc/thread-self").join(name);
-        let ours = std::fs::read_to_string(&own).map_err(|error| Error::new("read", own, error))?;
+    /// Gives the namespace its ids.
+    fn write_map(&self, name: &str, map: &str) -> Result<()> {
         let path = self.file(name);
         let fail = |errno: Errno| Error::new("write", &path, errno);
         let file = rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         // One write: the kernel takes no second.
-        rustix::io::write(file.map_err(fail)?, identity_of(&ours).as_bytes()).map_err(fail)?;
+        rustix::io::write(file.map_err(fail)?, map.as_bytes()).map_err(fail)?;
         Ok(())
     }
 }
@@ -131,6 +178,13 @@ fn with_signals_blocked<T>(job: impl FnOnce() -> T) -> T {
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         outcome
     }
+}
+
+/// A map in which each id that we have ourselves is under the same number.
+fn same_ids(name: &str) -> Result<String> {
+    let own = Path::new("/proc/thread-self").join(name);
+    let ours = std::fs::read_to_string(&own).map_err(|error| Error::new("read", own, error))?;
+    Ok(identity_of(&ours))
 }
 
 /// The lines of a map (first id inside, first id outside, how many) as they are to be written by

@@ -10,10 +10,23 @@ use crate::convert::borrow_fd;
 use crate::errors::{Failure, Outcome};
 
 /// Makes a network namespace that is kept at a path; `confined`, in a user namespace of its own.
+///
+/// `ids` are the maps of that one, of users and of groups (`user_namespaces(7)`); without them it
+/// has the caller's ids.
 #[pyfunction]
-#[pyo3(signature = (path, confined=false))]
-pub(crate) fn create_namespace(py: Python<'_>, path: PathBuf, confined: bool) -> PyResult<()> {
-    py.detach(|| netns::create(&path, confined).map_err(Failure::from))?;
+#[pyo3(signature = (path, confined=false, ids=None))]
+pub(crate) fn create_namespace(
+    py: Python<'_>,
+    path: PathBuf,
+    confined: bool,
+    ids: Option<(String, String)>,
+) -> PyResult<()> {
+    let users = match (confined, ids) {
+        (false, _) => netns::Users::Callers,
+        (true, None) => netns::Users::Same,
+        (true, Some((users, groups))) => netns::Users::Mapped(netns::IdMaps { users, groups }),
+    };
+    py.detach(|| netns::create(&path, &users).map_err(Failure::from))?;
     Ok(())
 }
 

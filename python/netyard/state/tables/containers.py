@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from netyard.state.records import ContainerUpdate
+    from netyard.values.user_ids import IdMap
 
 # In the order of the record's fields.
 _CONTAINER = (
     "id, name, kind, created, spec, donor_id, state, pid, pid_start, exit_code, started, finished, "
-    "was_loopback_up, was_oom_killed"
+    "was_loopback_up, was_oom_killed, ids"
 )
 
 
@@ -62,10 +63,18 @@ class ContainerTable(Connection):
         """Containers that share another's network namespace."""
         return self._containers("WHERE donor_id = ?", donor_id)
 
+    def id_maps(self) -> list[IdMap]:
+        """The ids of all containers that have their own."""
+        rows = self._rows("SELECT DISTINCT ids FROM containers WHERE ids != ''")
+        from netyard.values.user_ids import IdMap
+
+        return [IdMap.from_json(text) for (text,) in rows]
+
     def _containers(self, where: str, *values: str) -> list[ContainerRecord]:
         rows = self._rows(f"SELECT {_CONTAINER} FROM containers {where}", values)
         return [self._container_of(row) for row in rows]
 
 
 def _container(row: tuple[Any, ...]) -> ContainerRecord:
-    return ContainerRecord._make((*row[:-2], bool(row[-2]), bool(row[-1])))
+    *others, was_loopback_up, was_oom_killed, ids = row
+    return ContainerRecord._make((*others, bool(was_loopback_up), bool(was_oom_killed), ids))

@@ -85,6 +85,28 @@ pub(super) fn change(
         propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
+    set_attributes(mount, &attributes, reach)
+}
+
+/// Has files of mounts that `copy` gave belong to the ids that theirs are in a user namespace.
+///
+/// What that has as 0 is written as 0, whichever id outside it is. Once a mount, and where the kernel
+/// and the file system can (`mount_setattr(2)`, Linux 5.12).
+pub(super) fn map_ids(mount: BorrowedFd<'_>, users: BorrowedFd<'_>, reach: Reach) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: users.as_raw_fd() as u64,
+    };
+    set_attributes(mount, &attributes, reach)
+}
+
+fn set_attributes(
+    mount: BorrowedFd<'_>,
+    attributes: &libc::mount_attr,
+    reach: Reach,
+) -> Result<()> {
     let recursive = match reach {
         Reach::One => 0,
         Reach::All => libc::AT_RECURSIVE,
@@ -97,8 +119,8 @@ pub(super) fn change(
             mount.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            &raw const attributes,
-            size_of_val(&attributes),
+            std::ptr::from_ref(attributes),
+            size_of_val(attributes),
         )
     };
     match status {

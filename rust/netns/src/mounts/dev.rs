@@ -11,6 +11,7 @@ use rustix::mount::MountAttrFlags as Attributes;
 
 use super::calls::{self, Reach, NO_DEVICES, NO_EXEC, NO_SETUID};
 use super::place::Place;
+use super::RootIds;
 use crate::error::{Error, Result};
 
 /// As in the OCI runtime specification, with major and minor numbers.
@@ -29,19 +30,24 @@ const LINKS: [(&str, &str); 5] = [
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 ];
-const TERMINALS: [(&str, &str); 4] = [
-    ("newinstance", ""),
-    ("ptmxmode", "0666"),
-    ("mode", "0620"),
-    ("gid", "5"),
-];
-const SIZE: [(&str, &str); 2] = [("mode", "0755"), ("size", "64k")];
 
 /// Mounts a /dev in which nothing can be opened but what is made here; gives its `null`.
-pub(super) fn mount(place: &Place, privileged: bool, shm_size: u64) -> Result<OwnedFd> {
+pub(super) fn mount(
+    place: &Place,
+    privileged: bool,
+    shm_size: u64,
+    owner: RootIds,
+) -> Result<OwnedFd> {
     let fail = |errno| Error::new("mount", "/dev", errno);
     let target = place.standard("dev")?;
-    let dev = calls::filesystem("tmpfs", &SIZE, NO_SETUID | NO_EXEC).map_err(fail)?;
+    let (user, group) = (owner.user.to_string(), owner.group.to_string());
+    let options = [
+        ("mode", "0755"),
+        ("size", "64k"),
+        ("uid", user.as_str()),
+        ("gid", group.as_str()),
+    ];
+    let dev = calls::filesystem("tmpfs", &options, NO_SETUID | NO_EXEC).map_err(fail)?;
     // Of the host's, before /dev of the host is covered.
     let console = console();
     let hosts = calls::look_up("/dev").map_err(fail)?;
@@ -58,7 +64,7 @@ pub(super) fn mount(place: &Place, privileged: bool, shm_size: u64) -> Result<Ow
         make_file(dev.as_fd(), "console").map_err(fail)?;
         calls::attach_at(terminal.as_fd(), dev.as_fd(), "console").map_err(fail)?;
     }
-    furnish(dev.as_fd(), shm_size).map_err(fail)?;
+    furnish(dev.as_fd(), shm_size, owner).map_err(fail)?;
     nodes.into_iter().next().ok_or(fail(Errno::NODEV))
 }
 
@@ -104,8 +110,15 @@ fn console() -> Option<OwnedFd> {
     Some(tree)
 }
 
-fn furnish(dev: BorrowedFd<'_>, shm_size: u64) -> rustix::io::Result<()> {
-    let terminals = calls::filesystem("devpts", &TERMINALS, NO_SETUID | NO_EXEC)?;
+fn furnish(dev: BorrowedFd<'_>, shm_size: u64, owner: RootIds) -> rustix::io::Result<()> {
+    let group = owner.terminals.to_string();
+    let options = [
+        ("newinstance", ""),
+        ("ptmxmode", "0666"),
+        ("mode", "0620"),
+        ("gid", group.as_str()),
+    ];
+    let terminals = calls::filesystem("devpts", &options, NO_SETUID | NO_EXEC)?;
     let memory = shared_memory(shm_size, calls::PLAIN)?;
     for (name, tree) in [("pts", terminals), ("shm", memory)] {
         rustix::fs::mkdirat(dev, name, Mode::from_raw_mode(0o755))?;

@@ -10,6 +10,7 @@ use rustix::mount::MountAttrFlags as Attributes;
 
 use super::calls::{self, Reach, NO_DEVICES, PLAIN, READ_ONLY};
 use super::place::{Makes, Place};
+use super::MAP_IDS;
 use crate::error::{Error, Result};
 
 /// They are the container's own in any case, and no file system that is written to.
@@ -17,8 +18,9 @@ const OWN: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The host's files, each file system below a layer; what takes none is read-only.
 ///
-/// `size` is that of all layers together, as tmpfs takes it.
-pub(super) fn open(size: &str, privileged: bool) -> Result<Place> {
+/// `size` is that of all layers together, as tmpfs takes it. `users`: a user namespace whose ids the
+/// files are to have, where their file system can.
+pub(super) fn open(size: &str, privileged: bool, users: Option<BorrowedFd<'_>>) -> Result<Place> {
     let fail = |errno| Error::new("overlay", "/", errno);
     let mut attributes = Attributes::empty();
     attributes.set(NO_DEVICES, !privileged);
@@ -32,6 +34,10 @@ pub(super) fn open(size: &str, privileged: bool) -> Result<Place> {
         }
     }
     let old = calls::look_up("/").map_err(fail)?;
+    let old = match users {
+        Some(users) => mapped(&old, users).map_err(|errno| Error::new(MAP_IDS, "/", errno))?,
+        None => old,
+    };
     let top = overlay(old.as_fd(), layer.as_fd(), "root", attributes).map_err(fail)?;
     let anywhere = calls::look_up("/sys").map_err(fail)?;
     calls::attach(top.as_fd(), anywhere.as_fd()).map_err(fail)?;
@@ -41,6 +47,8 @@ pub(super) fn open(size: &str, privileged: bool) -> Result<Place> {
             continue;
         };
         let name = number.to_string();
+        let mapped = users.and_then(|users| mapped(source, users).ok());
+        let source = mapped.as_ref().unwrap_or(source);
         let tree = overlay(source.as_fd(), layer.as_fd(), &name, attributes)
             .or_else(|_| read_only(source.as_fd(), attributes))
             .map_err(|errno| Error::new("overlay", path, errno))?;
@@ -51,6 +59,13 @@ pub(super) fn open(size: &str, privileged: bool) -> Result<Place> {
         top,
         makes: Makes::Anywhere,
     })
+}
+
+/// A mount of the same whose files have the ids of a user namespace.
+fn mapped(source: &OwnedFd, users: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let tree = calls::copy(source.as_fd(), "")?;
+    calls::map_ids(tree.as_fd(), users, Reach::One)?;
+    Ok(tree)
 }
 
 /// A mount of a directory that takes writes to a directory of the layer.

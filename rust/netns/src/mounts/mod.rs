@@ -13,7 +13,7 @@ mod place;
 mod root;
 mod volumes;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 pub use machine::{make_mount_point, own_runtime};
@@ -21,6 +21,9 @@ use place::Place;
 pub use volumes::{FileMount, Volume, VolumeKind};
 
 use crate::error::Result;
+
+/// What is said of a mount whose ids cannot be others.
+const MAP_IDS: &str = "map ids of";
 
 /// What a container's files are.
 pub enum Base {
@@ -49,22 +52,47 @@ pub struct Mounts {
     pub privileged: bool,
     /// Of its shared memory, in bytes; half of the machine's memory if 0.
     pub shm_size: u64,
+    /// Whose what is mounted for the container is.
+    pub owner: RootIds,
+    /// The base is root's of the container, and not root's of the host: if it has other ids.
+    pub maps_base: bool,
+}
+
+/// The host's ids of users and groups that a container has.
+#[derive(Clone, Copy)]
+pub struct RootIds {
+    pub user: u32,
+    pub group: u32,
+    /// To which terminals belong: 5 in the container.
+    pub terminals: u32,
+}
+
+impl Default for RootIds {
+    fn default() -> Self {
+        RootIds {
+            user: 0,
+            group: 0,
+            terminals: 5,
+        }
+    }
 }
 
 /// Puts the files of a container together, and enters them.
 ///
-/// `own_network`: whether it has a network namespace of its own, entered already.
-pub fn set_up(mounts: &Mounts, own_network: bool) -> Result<()> {
+/// `own_network`: whether it has a network namespace of its own, entered already. `users`: the user
+/// namespace that it is going to enter.
+pub fn set_up(mounts: &Mounts, own_network: bool, users: Option<BorrowedFd<'_>>) -> Result<()> {
     let privileged = mounts.privileged;
     host_files::cut_off()?;
-    let waiting = volumes::open_all(&mounts.files, &mounts.volumes, privileged)?;
+    let waiting = volumes::open_all(&mounts.files, &mounts.volumes, privileged, users)?;
+    let base_users = users.filter(|_| mounts.maps_base);
     let is_root = matches!(mounts.base, Base::Root(_));
     if !is_root {
         host_files::hide(&mounts.unmount, &mounts.hidden)?;
     }
     let mut place = match &mounts.base {
-        Base::Root(directory) => root::open(directory, privileged)?,
-        Base::Layered(size) => layer::open(size, privileged)?,
+        Base::Root(directory) => root::open(directory, privileged, base_users)?,
+        Base::Layered(size) => layer::open(size, privileged, base_users)?,
         Base::Host => open_host(mounts)?,
     };
     if is_root && mounts.read_only {
@@ -105,7 +133,7 @@ fn mount_own(place: &Place, mounts: &Mounts, own_network: bool) -> Result<()> {
             false => Ok(()),
         };
     }
-    let null = dev::mount(place, privileged, mounts.shm_size)?;
+    let null = dev::mount(place, privileged, mounts.shm_size, mounts.owner)?;
     let null = (!privileged).then(|| null.as_fd());
     kernel::mount_proc(place, null)?;
     kernel::mount_sys(place, null)

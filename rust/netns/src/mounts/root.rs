@@ -1,6 +1,6 @@
 //! A root of the container's own: a directory of the host, which others may be changing.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::mount::{MountAttrFlags as Attributes, UnmountFlags};
@@ -8,16 +8,29 @@ use rustix::mount::{MountAttrFlags as Attributes, UnmountFlags};
 use super::calls::{self, Reach, NO_DEVICES, READ_ONLY};
 use super::place::{Makes, Place};
 use super::volumes::Waiting;
+use super::MAP_IDS;
 use crate::error::{Error, Result};
 
 /// Mounts a directory over itself, to be the root; nothing of it can be opened as a device.
-pub(super) fn open(directory: &Path, privileged: bool) -> Result<Place> {
+///
+/// `users`: a user namespace whose ids its files are to have.
+pub(super) fn open(
+    directory: &Path,
+    privileged: bool,
+    users: Option<BorrowedFd<'_>>,
+) -> Result<Place> {
     let fail = |errno| Error::new("enter root", directory, errno);
     let base = calls::look_up(directory).map_err(fail)?;
     let top = calls::copy_all(base.as_fd(), "").map_err(fail)?;
     let mut set = Attributes::empty();
     set.set(NO_DEVICES, !privileged);
     calls::change(top.as_fd(), set, Attributes::empty(), Reach::All).map_err(fail)?;
+    if let Some(users) = users {
+        // What is mounted below it may be of a file system that cannot.
+        calls::map_ids(top.as_fd(), users, Reach::All)
+            .or_else(|_| calls::map_ids(top.as_fd(), users, Reach::One))
+            .map_err(|errno| Error::new(MAP_IDS, directory, errno))?;
+    }
     calls::attach(top.as_fd(), base.as_fd()).map_err(fail)?;
     Ok(Place {
         top,

@@ -1,6 +1,6 @@
 //! What is mounted into a container beside its root: files of netyard's, volumes, tmpfs.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, CWD};
@@ -8,6 +8,7 @@ use rustix::mount::MountAttrFlags as Attributes;
 
 use super::calls::{self, Reach, NO_DEVICES, NO_EXEC, NO_SETUID, READ_ONLY};
 use super::place::{Kind, Makes, Place};
+use super::MAP_IDS;
 use crate::error::{Error, Result};
 
 /// A file of the container's own that appears over one of the root's.
@@ -23,6 +24,8 @@ pub struct Volume {
     /// Absolute path inside the container.
     pub target: PathBuf,
     pub read_only: bool,
+    /// Its files have the container's ids.
+    pub maps_ids: bool,
 }
 
 pub enum VolumeKind {
@@ -49,6 +52,7 @@ pub(super) fn open_all<'a>(
     files: &'a [FileMount],
     volumes: &'a [Volume],
     privileged: bool,
+    users: Option<BorrowedFd<'_>>,
 ) -> Result<Vec<Waiting<'a>>> {
     let mut found = Vec::with_capacity(files.len() + volumes.len());
     for file in files {
@@ -57,7 +61,7 @@ pub(super) fn open_all<'a>(
         }
     }
     for volume in volumes {
-        found.push(open_volume(volume, privileged)?);
+        found.push(open_volume(volume, privileged, users)?);
     }
     found.sort_by_key(|each| each.target.components().count());
     Ok(found)
@@ -76,7 +80,11 @@ fn open_file(file: &FileMount) -> Result<Waiting<'_>> {
     })
 }
 
-fn open_volume(volume: &Volume, privileged: bool) -> Result<Waiting<'_>> {
+fn open_volume<'a>(
+    volume: &'a Volume,
+    privileged: bool,
+    users: Option<BorrowedFd<'_>>,
+) -> Result<Waiting<'a>> {
     let mut set = Attributes::empty();
     set.set(NO_DEVICES, !privileged);
     set.set(READ_ONLY, volume.read_only);
@@ -92,6 +100,10 @@ fn open_volume(volume: &Volume, privileged: bool) -> Result<Waiting<'_>> {
             let tree = calls::copy_all(there.as_fd(), "").map_err(fail)?;
             let none = Attributes::empty();
             calls::change(tree.as_fd(), set, none, Reach::All).map_err(fail)?;
+            if let (true, Some(users)) = (volume.maps_ids, users) {
+                calls::map_ids(tree.as_fd(), users, Reach::All)
+                    .map_err(|errno| Error::new(MAP_IDS, source, errno))?;
+            }
             (tree, kind)
         }
         VolumeKind::Temporary(options) => {

@@ -7,8 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use netyard_netns::{
-    Base, Credentials, FileMount, Filter, Limits, Mounts, Program, Sandbox, Ulimit, Volume,
-    DEFAULT_CAPABILITIES,
+    Base, Credentials, FileMount, Filter, Limits, Mounts, Program, RootIds, Sandbox, Ulimit,
+    Volume, DEFAULT_CAPABILITIES,
 };
 
 use crate::volume;
@@ -32,6 +32,11 @@ pub(crate) struct Options {
     pub(crate) protected: Vec<PathBuf>,
     pub(crate) privileged: bool,
     pub(crate) host_users: bool,
+    pub(crate) root_ids: RootIds,
+    pub(crate) maps_root: bool,
+    pub(crate) settings: Vec<(String, String)>,
+    /// The host's ids of the user whose streams they are, if these are not ours.
+    pub(crate) stream_owner: Option<(u32, u32)>,
     pub(crate) capabilities: Option<u64>,
     pub(crate) user: Option<(u32, u32, Vec<u32>)>,
     pub(crate) workdir: Option<PathBuf>,
@@ -84,6 +89,7 @@ impl Options {
         match name {
             "--privileged" => self.privileged = true,
             "--host-users" => self.host_users = true,
+            "--map-root" => self.maps_root = true,
             "--read-only" => self.read_only = true,
             "--workdir-is-optional" => self.workdir_is_optional = true,
             "--terminal" => self.terminal = true,
@@ -129,6 +135,22 @@ impl Options {
                 self.capabilities = Some(mask.map_err(|_| format!("{name}: {text} is no mask"))?);
             }
             "--user" => self.user = Some(parse_user(&text)?),
+            "--root-ids" => {
+                let [user, group, terminals] = parse_ids(name, &text)?;
+                self.root_ids = RootIds {
+                    user,
+                    group,
+                    terminals,
+                };
+            }
+            "--stream-owner" => {
+                let [user, group] = parse_ids(name, &text)?;
+                self.stream_owner = Some((user, group));
+            }
+            "--setting" => {
+                let (name, value) = text.split_once('=').ok_or("--setting needs NAME=VALUE")?;
+                self.settings.push((name.to_string(), value.to_string()));
+            }
             "--seccomp" => self.limits.filter = Some(read_filter(inherited(number()?))?),
             "--ulimit" => self.limits.ulimits.push(parse_ulimit(&text)?),
             "--cgroup" => self.cgroup = Some(inherited(number()?)),
@@ -180,6 +202,7 @@ impl Options {
             domainname: self.domainname.take(),
             mounts: self.mounts(),
             host_users: self.host_users,
+            settings: std::mem::take(&mut self.settings),
         }
     }
 
@@ -199,6 +222,8 @@ impl Options {
             protected: std::mem::take(&mut self.protected),
             privileged: self.privileged,
             shm_size: self.shm_size,
+            owner: self.root_ids,
+            maps_base: self.maps_root,
         }
     }
 }
@@ -248,6 +273,17 @@ fn parse_ulimit(text: &str) -> Result<Ulimit, String> {
         soft,
         hard,
     })
+}
+
+/// So many ids with colons between them.
+fn parse_ids<const COUNT: usize>(name: &str, text: &str) -> Result<[u32; COUNT], String> {
+    let found: Vec<u32> = text
+        .split(':')
+        .filter_map(|part| part.parse().ok())
+        .collect();
+    found
+        .try_into()
+        .map_err(|_| format!("{name}: {text} is not {COUNT} ids"))
 }
 
 fn split_pair(value: &OsString) -> Option<(PathBuf, PathBuf)> {

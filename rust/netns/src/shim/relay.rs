@@ -35,11 +35,15 @@ impl Relay {
     ///
     /// To be called before the container is entered: afterwards its files are all there is.
     pub(crate) fn open(options: &Options) -> Result<(Self, Terminal)> {
-        if options.terminal {
-            Self::over_terminal(options.interactive)
+        let (ours, theirs) = if options.terminal {
+            Self::over_terminal(options.interactive)?
         } else {
-            Self::over_pipes(options.interactive)
+            Self::over_pipes(options.interactive)?
+        };
+        if let Some((user, group)) = options.stream_owner {
+            theirs.give_to(user, group)?;
         }
+        Ok((ours, theirs))
     }
 
     fn over_terminal(interactive: bool) -> Result<(Self, Terminal)> {

@@ -27,6 +27,14 @@ pub(crate) struct Streams {
 impl Streams {
     /// Opens pipes or a terminal: our side, and the container's.
     pub(crate) fn open(options: &Options) -> rustix::io::Result<(Self, Terminal)> {
+        let (ours, theirs) = Self::open_both(options)?;
+        if let Some((user, group)) = options.stream_owner {
+            theirs.give_to(user, group)?;
+        }
+        Ok((ours, theirs))
+    }
+
+    fn open_both(options: &Options) -> rustix::io::Result<(Self, Terminal)> {
         if options.terminal {
             let (ours, theirs) = terminal::open()?;
             set_nonblocking(&ours)?;

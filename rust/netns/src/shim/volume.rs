@@ -1,6 +1,6 @@
 //! What `--volume` of the shim's options says of one mount.
 //!
-//! Access is `ro` or `rw`. A bind mount has the length of its source in bytes, and source and target
+//! Access is `ro` or `rw`, and `,idmap` behind it if its files have the container's ids. A bind mount has the length of its source in bytes, and source and target
 //! without anything between them, as either may hold any character. A tmpfs has options.
 
 use std::ffi::{OsStr, OsString};
@@ -29,7 +29,8 @@ pub(crate) fn parse(value: &OsString) -> Result<Volume, String> {
     Ok(Volume {
         what,
         target: path(target),
-        read_only: access == b"ro",
+        read_only: access.starts_with(b"ro"),
+        maps_ids: access.ends_with(b",idmap"),
     })
 }
 
