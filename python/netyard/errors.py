@@ -11,7 +11,7 @@
     │   ├── PortInUse
     │   └── SubnetOverlap
     ├── Forbidden                never allowed
-    ├── Exhausted                no address, subnet or port left
+    ├── Exhausted                no address, subnet, port or range of ids left
     ├── KernelError              the kernel refused (also OSError): .errno .operation .subject
     │   ├── PermissionDenied     (also PermissionError)
     │   └── Unsupported
@@ -158,7 +158,7 @@ class Forbidden(NetyardError):
 
 
 class Exhausted(NetyardError):
-    """There is no address, subnet or port left to give."""
+    """There is no address, subnet, port or range of ids left to give."""
 
     kind = "exhausted"
 

@@ -159,7 +159,8 @@ class Container(ContainerProcess):
                 layer that goes with it, ``read-only`` nothing, ``all`` what a user of the host may.
             volumes: Directories or files of the host to mount in it, as for ``docker run -v``:
                 ``/srv/data:/data``, ``/srv/data:/data:ro``; or a mapping,
-                ``{"/srv/data": "/data:ro"}``. A directory that is missing is made.
+                ``{"/srv/data": "/data:ro"}``. A directory that is missing is made. ``:idmap``: with
+                ``userns="auto"``, what is root's there is its root's.
             mounts: The same as for ``docker run --mount``:
                 ``type=bind,source=/srv/data,target=/data,readonly``,
                 ``type=tmpfs,target=/scratch,tmpfs-size=64m``. A source that is missing is refused.
@@ -175,8 +176,11 @@ class Container(ContainerProcess):
                 ``ALL``.
             cap_drop: Capabilities to take away, or ``ALL``.
             userns: ``private`` for a user namespace of its own (the default), in which ids are what
-                they are on the host and capabilities count for nothing of the host's; ``host`` for
-                the host's, which ``privileged`` and the network ``host`` mean as well.
+                they are on the host and capabilities count for nothing of the host's; ``auto`` for
+                one that has a range of ids of its own, 65536 of those that /etc/subuid and
+                /etc/subgid give to ``containers``, so that its root is nobody on the host, or
+                ``auto:size=N``; ``host`` for the host's, which ``privileged`` and the network
+                ``host`` mean as well.
             security_opt: ``no-new-privileges``, and ``seccomp=unconfined`` or ``seccomp=FILE``, a
                 profile in Docker's form.
             memory: Bytes of memory it may use, or ``512m``; any amount if not given.
@@ -195,9 +199,10 @@ class Container(ContainerProcess):
             NameInUse: if another container has the name.
             AddressInUse: if another container has the address.
             NotFound: if there is no such network, or no container of which to share the network.
-            Exhausted: if no address of the network is left.
+            Exhausted: if no address of the network is left, or no range of ids.
             Forbidden: if the network cannot be joined: it only holds settings.
-            Conflict: if the container whose network is to be shared does not run.
+            Conflict: if the container whose network is to be shared does not run, or has other ids
+                than ``userns`` asks for.
 
         Example:
             >>> web = Container.create("python3", "-m", "http.server", publish="8080:8000")

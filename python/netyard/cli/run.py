@@ -67,7 +67,10 @@ _OPTIONS: tuple[_Decorator, ...] = (
         help="What it may do to the host's files, without --rootfs.",
     ),
     click.option(
-        *("-v", "--volume"), multiple=True, metavar="HOST:CONTAINER[:ro]", help="Mount a path."
+        *("-v", "--volume"),
+        multiple=True,
+        metavar="HOST:CONTAINER[:ro,idmap]",
+        help="Mount a path.",
     ),
     click.option("--mount", multiple=True, metavar="type=bind|tmpfs,…", help="Mount something."),
     click.option("--tmpfs", multiple=True, metavar="PATH[:OPTION,…]", help="Mount a tmpfs."),
@@ -77,7 +80,7 @@ _OPTIONS: tuple[_Decorator, ...] = (
     click.option("--privileged", is_flag=True, help="All capabilities, writable /proc/sys."),
     click.option("--cap-add", multiple=True, metavar="CAP", help="Keep a capability."),
     click.option("--cap-drop", multiple=True, metavar="CAP", help="Drop a capability."),
-    click.option("--userns", default="", metavar="MODE", help="User namespace: private or host."),
+    click.option("--userns", default="", metavar="MODE", help="private, auto[:size=N] or host."),
     click.option(
         "--security-opt", multiple=True, metavar="OPTION", help="no-new-privileges, seccomp=FILE."
     ),

@@ -32,6 +32,8 @@ _KILL = 8
 _ORPHAN_SECONDS = 10.0
 # MAX_ARG_STRLEN of the kernel, with the byte that ends a word.
 _WORD_BYTES = 131_072
+# As the shim's steps begin whose failure is of idmapped mounts.
+_MAP_IDS = "map ids of "
 
 
 def supervise(layout: Layout, launch: Launch, *, when_listening: Callable[[], object]) -> int:
@@ -70,6 +72,13 @@ def _start_failure(text: str, command: Sequence[str]) -> StartFailed:
         )
     if step.startswith("overlay ") and int(number) == errno.ENODEV:
         reason = "this kernel has no overlay file systems (CONFIG_OVERLAY_FS)"
+    if step.startswith(_MAP_IDS):
+        return StartFailed(
+            f"--userns: {step.removeprefix(_MAP_IDS)} cannot have the ids of the container: this "
+            f"kernel makes no idmapped mount of its file system ({reason})",
+            exit_code=125,
+            hint="ext4 and xfs can since Linux 5.12, btrfs since 5.15, tmpfs since 6.3",
+        )
     if step != "exec":
         return StartFailed(f"{step}: {reason}", exit_code=125)
     if int(number) in (errno.ENOENT, errno.ENOTDIR):

@@ -80,7 +80,7 @@ def _refuse(field: str, text: str, what: str) -> NoReturn:
 
 
 def parse_volume(text: str, directory: str) -> MountRequest:
-    """``HOST:CONTAINER[:ro|rw|idmap,…]``; a host path beginning with ``.`` is below the directory."""
+    """``HOST:CONTAINER[:ro|rw|idmap,…]``; a host path with ``.`` in front is of the directory."""
     field = "--volume"
     source, *rest = text.split(":")
     if not rest or len(rest) > 2:

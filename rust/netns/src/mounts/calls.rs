@@ -88,18 +88,26 @@ pub(super) fn change(
     set_attributes(mount, &attributes, reach)
 }
 
-/// Has files of mounts that `copy` gave belong to the ids that theirs are in a user namespace.
+/// Has files of a mount that `copy` gave belong to the ids that theirs are in a user namespace.
 ///
-/// What that has as 0 is written as 0, whichever id outside it is. Once a mount, and where the kernel
-/// and the file system can (`mount_setattr(2)`, Linux 5.12).
-pub(super) fn map_ids(mount: BorrowedFd<'_>, users: BorrowedFd<'_>, reach: Reach) -> Result<()> {
-    let attributes = libc::mount_attr {
+/// What that has as 0 is written as 0, whichever id outside it is. Where the kernel and the file
+/// system can (`mount_setattr(2)`, Linux 5.12), and once a mount.
+pub(super) fn map_ids(mount: BorrowedFd<'_>, users: BorrowedFd<'_>) -> Result<()> {
+    set_attributes(mount, &mapping(users), Reach::One)
+}
+
+/// The same with what is mounted below, if all of that can.
+pub(super) fn map_ids_below(mount: BorrowedFd<'_>, users: BorrowedFd<'_>) -> Result<()> {
+    set_attributes(mount, &mapping(users), Reach::All).or_else(|_| map_ids(mount, users))
+}
+
+fn mapping(users: BorrowedFd<'_>) -> libc::mount_attr {
+    libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_IDMAP,
         attr_clr: 0,
         propagation: 0,
         userns_fd: users.as_raw_fd() as u64,
-    };
-    set_attributes(mount, &attributes, reach)
+    }
 }
 
 fn set_attributes(

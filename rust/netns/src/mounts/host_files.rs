@@ -10,6 +10,7 @@ use rustix::mount::{MountAttrFlags as Attributes, UnmountFlags};
 use super::calls::{self, Reach, NO_DEVICES, PLAIN, READ_ONLY};
 use super::place::{Kind, Makes, Place};
 use super::volumes::FileMount;
+use super::RootIds;
 use crate::error::{Error, Result};
 
 const SMALL: [(&str, &str); 2] = [("size", "1m"), ("mode", "0755")];
@@ -41,6 +42,7 @@ pub(super) fn open() -> Result<Place> {
     Ok(Place {
         top,
         makes: Makes::In(Vec::new()),
+        owner: RootIds::default(),
     })
 }
 

@@ -10,7 +10,7 @@ use rustix::mount::MountAttrFlags as Attributes;
 
 use super::calls::{self, Reach, NO_DEVICES, PLAIN, READ_ONLY};
 use super::place::{Makes, Place};
-use super::MAP_IDS;
+use super::{RootIds, MAP_IDS};
 use crate::error::{Error, Result};
 
 /// They are the container's own in any case, and no file system that is written to.
@@ -38,7 +38,10 @@ pub(super) fn open(size: &str, privileged: bool, users: Option<BorrowedFd<'_>>) 
         Some(users) => mapped(&old, users).map_err(|errno| Error::new(MAP_IDS, "/", errno))?,
         None => old,
     };
-    let top = overlay(old.as_fd(), layer.as_fd(), "root", attributes).map_err(fail)?;
+    // Before Linux 5.19 the other ids are no obstacle until here.
+    let operation = if users.is_some() { MAP_IDS } else { "overlay" };
+    let top = overlay(old.as_fd(), layer.as_fd(), "root", attributes)
+        .map_err(|errno| Error::new(operation, "/", errno))?;
     let anywhere = calls::look_up("/sys").map_err(fail)?;
     calls::attach(top.as_fd(), anywhere.as_fd()).map_err(fail)?;
     for (number, (path, source)) in sources.iter().enumerate() {
@@ -58,13 +61,14 @@ pub(super) fn open(size: &str, privileged: bool, users: Option<BorrowedFd<'_>>) 
     Ok(Place {
         top,
         makes: Makes::Anywhere,
+        owner: RootIds::default(),
     })
 }
 
 /// A mount of the same whose files have the ids of a user namespace.
 fn mapped(source: &OwnedFd, users: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     let tree = calls::copy(source.as_fd(), "")?;
-    calls::map_ids(tree.as_fd(), users, Reach::One)?;
+    calls::map_ids(tree.as_fd(), users)?;
     Ok(tree)
 }
 

@@ -95,6 +95,7 @@ pub fn set_up(mounts: &Mounts, own_network: bool, users: Option<BorrowedFd<'_>>)
         Base::Layered(size) => layer::open(size, privileged, base_users)?,
         Base::Host => open_host(mounts)?,
     };
+    place.owner = mounts.owner;
     if is_root && mounts.read_only {
         root::make_read_only(&place, &waiting)?;
     }

@@ -9,11 +9,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::calls;
+use super::{calls, RootIds};
 use crate::error::{Error, Result};
 
 /// `PROC_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
 const PROC: u64 = 0x9fa0;
+
+const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+const FILE: Mode = Mode::from_raw_mode(0o644);
+/// `SECBIT_NO_SETUID_FIXUP` of `include/uapi/linux/securebits.h`: who changes ids keeps capabilities.
+const NO_SETUID_FIXUP: u64 = 1 << 2;
 
 /// What a target must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(super) enum Makes {
 pub(super) struct Place {
     pub(super) top: OwnedFd,
     pub(super) makes: Makes,
+    /// Who makes targets, and whose they are.
+    pub(super) owner: RootIds,
 }
 
 impl Place {
@@ -44,7 +51,8 @@ impl Place {
         let open = || rustix::fs::openat2(&self.top, name, flags, Mode::empty(), how);
         let found = match open() {
             Err(Errno::NOENT) if matches!(self.makes, Makes::Anywhere) => {
-                rustix::fs::mkdirat(&self.top, name, Mode::from_raw_mode(0o755)).map_err(fail)?;
+                self.as_owner(|| rustix::fs::mkdirat(&self.top, name, DIRECTORY))
+                    .map_err(fail)?;
                 open()
             }
             Err(Errno::LOOP) => Err(Errno::NOTDIR),
@@ -90,15 +98,39 @@ impl Place {
                 return Err(Errno::NOENT);
             }
         }
-        // A dangling symlink in the way is replaced: its target is not ours to make.
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::empty());
-        match kind {
-            Kind::Directory => rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)),
-            Kind::File => {
-                let mode = Mode::from_raw_mode(0o644);
-                rustix::fs::mknodat(parent, name, FileType::RegularFile, mode, 0)
+        self.as_owner(|| {
+            // A dangling symlink in the way is replaced: its target is not ours to make.
+            let _ = rustix::fs::unlinkat(parent, name, AtFlags::empty());
+            match kind {
+                Kind::Directory => rustix::fs::mkdirat(parent, name, DIRECTORY),
+                Kind::File => rustix::fs::mknodat(parent, name, FileType::RegularFile, FILE, 0),
             }
+        })
+    }
+
+    /// Does something as the owner, with our capabilities.
+    ///
+    /// Where files have the ids of a user namespace, nobody can make one whose id it has not
+    /// (EOVERFLOW), root of the host included.
+    fn as_owner<T>(&self, job: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        if self.owner.user == 0 && self.owner.group == 0 {
+            return job();
         }
+        let set = |user: u32, group: u32, bits: u64| {
+            // SAFETY: integers, about this thread, which is the process's only one.
+            unsafe {
+                libc::prctl(libc::PR_SET_SECUREBITS, bits, 0, 0, 0);
+                libc::syscall(libc::SYS_setfsgid, group);
+                libc::syscall(libc::SYS_setfsuid, user);
+            }
+        };
+        // SAFETY: takes no argument.
+        let before = unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) } as u64;
+        set(self.owner.user, self.owner.group, before | NO_SETUID_FIXUP);
+        let outcome = job();
+        set(0, 0, before | NO_SETUID_FIXUP);
+        set(0, 0, before);
+        outcome
     }
 
     fn resolve(&self, path: &Path, kind: Kind) -> rustix::io::Result<OwnedFd> {

@@ -8,7 +8,7 @@ use rustix::mount::{MountAttrFlags as Attributes, UnmountFlags};
 use super::calls::{self, Reach, NO_DEVICES, READ_ONLY};
 use super::place::{Makes, Place};
 use super::volumes::Waiting;
-use super::MAP_IDS;
+use super::{RootIds, MAP_IDS};
 use crate::error::{Error, Result};
 
 /// Mounts a directory over itself, to be the root; nothing of it can be opened as a device.
@@ -26,15 +26,14 @@ pub(super) fn open(
     set.set(NO_DEVICES, !privileged);
     calls::change(top.as_fd(), set, Attributes::empty(), Reach::All).map_err(fail)?;
     if let Some(users) = users {
-        // What is mounted below it may be of a file system that cannot.
-        calls::map_ids(top.as_fd(), users, Reach::All)
-            .or_else(|_| calls::map_ids(top.as_fd(), users, Reach::One))
+        calls::map_ids_below(top.as_fd(), users)
             .map_err(|errno| Error::new(MAP_IDS, directory, errno))?;
     }
     calls::attach(top.as_fd(), base.as_fd()).map_err(fail)?;
     Ok(Place {
         top,
         makes: Makes::Anywhere,
+        owner: RootIds::default(),
     })
 }
 

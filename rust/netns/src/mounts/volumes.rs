@@ -101,7 +101,7 @@ fn open_volume<'a>(
             let none = Attributes::empty();
             calls::change(tree.as_fd(), set, none, Reach::All).map_err(fail)?;
             if let (true, Some(users)) = (volume.maps_ids, users) {
-                calls::map_ids(tree.as_fd(), users, Reach::All)
+                calls::map_ids_below(tree.as_fd(), users)
                     .map_err(|errno| Error::new(MAP_IDS, source, errno))?;
             }
             (tree, kind)
