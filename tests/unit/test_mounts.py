@@ -54,6 +54,7 @@ def test_volumes(text: str, source: str, target: str, read_only: bool) -> None:
         ("/a:/proc/sys", "'/proc/sys' is in /proc"),
         ("/a://proc", "is in /proc"),
         ("/a:/b:z", "the option 'z'"),
+        ("/a:/b:idmap=uids=0-1-10", "the option 'idmap=uids=0-1-10'"),
         ("/a:/b:", "the option ''"),
     ],
 )

@@ -316,12 +316,14 @@ class ContainerProcess(ContainerBase):
         Raises:
             Invalid: if the container has no such user.
         """
-        if record.ids is None:
+        if not record.ids_json:
             return None
         from netyard.lifecycle.user_ranges import check_user, host_user
+        from netyard.values.user_ids import IdMap
 
-        check_user(user, record.ids)
-        return host_user(user, record.ids)
+        ids = IdMap.from_json(record.ids_json)
+        check_user(user, ids)
+        return host_user(user, ids)
 
     def processes(self) -> Sequence[dict[str, str]]:
         """Its processes as the host sees them.

@@ -201,9 +201,11 @@ def _host_config(container: ContainerRecord, spec: ContainerSpec) -> dict[str, A
 
 def _id_mappings(container: ContainerRecord) -> dict[str, Any]:
     """As Podman shows them; nothing if its ids are the host's."""
-    ids = container.ids
-    if ids is None:
+    if not container.ids_json:
         return {}
+    from netyard.values.user_ids import IdMap
+
+    ids = IdMap.from_json(container.ids_json)
     maps = {"UidMap": ids.uids, "GidMap": ids.gids}
     return {"IDMappings": {name: [each.shown for each in found] for name, found in maps.items()}}
 

@@ -70,7 +70,7 @@ def make_container(
 
 def _choose_ids(store: Store, spec: ContainerSpec, donor: ContainerRecord | None) -> IdMap | None:
     """The ids of a container; ``None`` if they are the host's."""
-    if not spec.has_own_ids and (donor is None or donor.ids is None):
+    if not spec.has_own_ids and (donor is None or not donor.ids_json):
         return None
     # Few have their own, and this module is on the way of each `run`.
     from netyard.lifecycle.user_ranges import choose_ids

@@ -47,10 +47,13 @@ def write_etc_files(root: Root, container: ContainerRecord) -> None:
         )
     files.write_in_place(directory / "hosts", hosts)
     files.write_in_place(directory / "resolv.conf", _resolv_conf(root, spec, attached))
-    if container.ids is not None:
+    if container.ids_json:
+        from netyard.values.user_ids import IdMap
+
         # They are its root's, wherever they are mounted.
+        owner = IdMap.from_json(container.ids_json).root
         for name in NAMES:
-            os.chown(directory / name, *container.ids.root, follow_symlinks=False)
+            os.chown(directory / name, *owner, follow_symlinks=False)
 
 
 def _own_addresses(attached: Sequence[Attachment]) -> list[Address]:

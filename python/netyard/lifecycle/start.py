@@ -111,9 +111,9 @@ def _make_namespace(root: Root, container: ContainerRecord, spec: ContainerSpec)
         # Kept by containers that share it while this one was stopped (contract RN7a).
         return
     _core.make_mount_point(str(root.layout.namespaces))
-    _create_namespace(path, confined=spec.is_confined, ids=container.ids)
+    _create_namespace(path, confined=spec.is_confined, ids=_ids_of(container))
     settings = {**_NAMESPACE_SYSCTLS, **spec.sysctls}
-    if container.ids is not None:
+    if container.ids_json:
         # The kernel reads ids as those of whoever writes: see `_launch`.
         settings.pop(_PING, None)
     with opened_namespace(root, container) as namespace:
@@ -152,6 +152,7 @@ def _launch(root: Root, container: ContainerRecord, spec: ContainerSpec, attache
     elif spec.mode == "host" and not spec.hostname:
         hostname = os.uname().nodename
     kept = log_limits(spec.log_opts)
+    ids = _ids_of(container)
     return Launch(
         directory=layout.container(container.id),
         log=None if spec.log_driver == "none" else layout.log(container.id),
@@ -183,9 +184,19 @@ def _launch(root: Root, container: ContainerRecord, spec: ContainerSpec, attache
         shm_size=spec.shm_size,
         attached=attached,
         on_exit=shim.exit_command(layout, container.id),
-        **launch_files(layout, spec, container.ids),
-        **_launch_ids(spec, container.ids),
+        **launch_files(layout, spec, ids),
+        **_launch_ids(spec, ids),
     )
+
+
+def _ids_of(container: ContainerRecord) -> IdMap | None:
+    """A container's ids; ``None`` if they are the host's."""
+    if not container.ids_json:
+        return None
+    # Few have their own, and this module is on the way of each `run`.
+    from netyard.values.user_ids import IdMap
+
+    return IdMap.from_json(container.ids_json)
 
 
 def _launch_ids(spec: ContainerSpec, ids: IdMap | None) -> dict[str, Any]:

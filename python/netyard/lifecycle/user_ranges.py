@@ -48,7 +48,7 @@ def choose_ids(store: Store, spec: ContainerSpec, donor: ContainerRecord | None)
     if not spec.is_confined:
         return None
     if donor is not None:
-        ids = donor.ids
+        ids = IdMap.of(donor.ids_json)
         if ids is None and spec.has_own_ids:
             raise Conflict(
                 f"--userns: container {donor.name!r}, whose network is to be shared, has the ids "
@@ -66,7 +66,7 @@ def choose_ids(store: Store, spec: ContainerSpec, donor: ContainerRecord | None)
 
 
 def _own_range(store: Store, wish: Wish) -> IdMap:
-    taken = store.id_maps()
+    taken = [IdMap.from_json(text) for text in store.id_maps()]
     return IdMap(
         _chosen(_SUBUID, wish.size, wish.uids, [outside_spans(each.uids) for each in taken]),
         _chosen(_SUBGID, wish.size, wish.gids, [outside_spans(each.gids) for each in taken]),

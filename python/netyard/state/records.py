@@ -15,9 +15,6 @@ from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 from netyard.values.spec import NOTHING, ContainerSpec
 
-if TYPE_CHECKING:
-    from netyard.values.user_ids import IdMap
-
 #: How far each is; of those that end in "ing", all but ``running`` are found by the next operation
 #: only if the one that was at work was killed.
 NetworkState = Literal["planned", "making", "ready", "removing"]
@@ -252,7 +249,8 @@ class ContainerRecord(NamedTuple):
     Attributes:
         kind: ``run``: its process is netyard's. ``adopted``: a namespace that another program made.
         spec_json: How the store keeps its `spec`.
-        ids_json: How the store keeps its `ids`.
+        ids_json: Which ids of the host its own are, ``""`` if they are the same; see
+            `netyard.values.user_ids.IdMap`.
         donor_id: Whose network namespace it shares, if not its own.
         state: ``created``, ``starting``, ``running``, ``exited`` or ``removing``.
         pid_start: When the process was started, as the kernel counts, to know it again.
@@ -275,16 +273,6 @@ class ContainerRecord(NamedTuple):
     was_loopback_up: bool = False
     was_oom_killed: bool = False
     ids_json: str = ""
-
-    @property
-    def ids(self) -> "IdMap | None":
-        """Which ids of the host its own are; ``None`` if they are the same."""
-        if not self.ids_json:
-            return None
-        # Few have their own, and this module is on the way of each command.
-        from netyard.values.user_ids import IdMap
-
-        return IdMap.from_json(self.ids_json)
 
     @property
     def spec(self) -> ContainerSpec:

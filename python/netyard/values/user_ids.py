@@ -41,7 +41,7 @@ class Extent(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """As Podman shows it, and as `uidmapping` takes it."""
+        """As Podman shows it, and as ``uidmapping`` takes it."""
         return f"{self.inside}:{self.outside}:{self.length}"
 
 
@@ -65,11 +65,6 @@ class Wish(NamedTuple):
     uids: Sequence[Extent] = ()
     gids: Sequence[Extent] = ()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it asks for nothing but ids."""
-        return self == Wish()
-
 
 class IdMap(NamedTuple):
     """Which ids of the host those of a container are."""
@@ -86,6 +81,11 @@ class IdMap(NamedTuple):
         """Read what `to_json` wrote."""
         uids, gids = json.loads(text)
         return cls(tuple(Extent(*each) for each in uids), tuple(Extent(*each) for each in gids))
+
+    @classmethod
+    def of(cls, text: str) -> "IdMap | None":
+        """The same of a container, which has the host's ids if there is no text."""
+        return cls.from_json(text) if text else None
 
     @property
     def lines(self) -> tuple[str, str]:

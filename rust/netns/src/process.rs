@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::join::join;
 use crate::limits::Limits;
 use crate::mounts::{set_up, Mounts};
-use crate::sysctl::Sysctls;
+use crate::sysctl;
 use crate::user_namespace;
 
 /// What is executed.
@@ -255,13 +255,14 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
         }
     }
     let users = owner.as_ref().map(AsFd::as_fd);
-    let settings = open_settings(&sandbox.settings)?;
+    let names: Vec<_> = sandbox.settings.iter().map(|(name, _)| &**name).collect();
+    let files = sysctl::open_apart(&names)?;
     set_up(&sandbox.mounts, sandbox.network.is_some(), users)?;
     let mut own = UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
     if let Some(owner) = &owner {
         enter_namespace(owner.as_fd(), LinkNameSpaceType::User)?;
         user_namespace::become_root()?;
-        write_settings(settings)?;
+        write_settings(files, &sandbox.settings)?;
         // A copy of the mounts that belongs to the user namespace: what root has mounted until
         // here is locked in it, and cannot be taken off what it covers.
         own |= UnshareFlags::NEWNS;
@@ -272,19 +273,12 @@ fn enter_sandbox(sandbox: &Sandbox) -> Result<()> {
     name_host(sandbox)
 }
 
-/// Opens kernel settings of the network: what is mounted next lets nobody write to them.
-fn open_settings(settings: &[(String, String)]) -> Result<Vec<(File, &str)>> {
-    let mut sysctls = Sysctls::default();
-    settings
-        .iter()
-        .map(|(name, value)| Ok((sysctls.open_to_write(name)?, value.as_str())))
-        .collect()
-}
-
-fn write_settings(settings: Vec<(File, &str)>) -> Result<()> {
-    for (mut file, value) in settings {
+/// Sets kernel settings, by files that have been opened by root of the host: what is mounted now lets
+/// nobody write to them.
+fn write_settings(files: Vec<File>, settings: &[(String, String)]) -> Result<()> {
+    for (mut file, (name, value)) in files.into_iter().zip(settings) {
         file.write_all(value.as_bytes())
-            .map_err(|error| Error::new("set", value, error))?;
+            .map_err(|error| Error::new("set", name, error))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, CWD};
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 
@@ -31,6 +32,25 @@ fn path_of(name: &str) -> String {
         .collect()
 }
 
+/// Opens settings to be written to, of the network namespace that the calling thread is in.
+///
+/// By a mount of their own: one that is written to cannot be made read-only (EBUSY).
+pub(crate) fn open_apart(names: &[&str]) -> Result<Vec<File>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let top = rustix::mount::open_tree(CWD, "/proc/sys", flags)
+        .map_err(|errno| Error::new("open", "/proc/sys", errno))?;
+    let open = |name: &&str| {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(&top, path_of(name), flags, Mode::empty())
+            .map(File::from)
+            .map_err(|errno| Error::new("set", name, errno))
+    };
+    names.iter().map(open).collect()
+}
+
 impl Sysctls {
     /// Sets one value. Same as `sysctl -w NAME=VALUE`.
     pub fn write(&mut self, name: &str, value: &str) -> Result<()> {
@@ -48,12 +68,6 @@ impl Sysctls {
             .and_then(|mut file| file.read_to_string(&mut text));
         outcome.map_err(|error| Error::new("read", name, error))?;
         Ok(text.trim_end().to_string())
-    }
-
-    /// Opens one to be written to.
-    pub(crate) fn open_to_write(&mut self, name: &str) -> Result<File> {
-        self.open(name, OFlags::WRONLY)
-            .map_err(|error| Error::new("set", name, error))
     }
 
     fn open(&mut self, name: &str, access: OFlags) -> std::io::Result<File> {

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from netyard.state.records import ContainerUpdate
-    from netyard.values.user_ids import IdMap
 
 # In the order of the record's fields.
 _CONTAINER = (
@@ -63,12 +62,10 @@ class ContainerTable(Connection):
         """Containers that share another's network namespace."""
         return self._containers("WHERE donor_id = ?", donor_id)
 
-    def id_maps(self) -> list[IdMap]:
-        """The ids of all containers that have their own."""
+    def id_maps(self) -> list[str]:
+        """The ids of all containers that have their own, as `ContainerRecord.ids_json`."""
         rows = self._rows("SELECT DISTINCT ids FROM containers WHERE ids != ''")
-        from netyard.values.user_ids import IdMap
-
-        return [IdMap.from_json(text) for (text,) in rows]
+        return [text for (text,) in rows]
 
     def _containers(self, where: str, *values: str) -> list[ContainerRecord]:
         rows = self._rows(f"SELECT {_CONTAINER} FROM containers {where}", values)
