@@ -10,31 +10,21 @@ from pathlib import Path
 
 import pytest
 
+import crashing
+from crashing import Operation, Rig, kill_at_every_call
 from dhcp_server import Server
+from id_ranges import give, own_etc
 from lab import NEIGHBOUR, Guest, Lab, Machine
 
 FIRST, SIZE = 200_000, 65_536
 AUTO = ("--userns", "auto")
-# /etc is the lab's own from here on; what is mounted in it is to stay.
-OWN_ETC = """
-mkdir -p /run/etc/upper /run/etc/work
-cp /etc/resolv.conf /run/etc/resolv.conf
-mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work overlay /etc
-cat /run/etc/resolv.conf > /etc/resolv.conf
-"""
 MAP = ("cat", "/proc/self/uid_map", "/proc/self/gid_map")
-
-
-def give(host: Machine, users: str, groups: str | None = None) -> None:
-    """Have the files that give ids say something."""
-    for name, text in (("subuid", users), ("subgid", users if groups is None else groups)):
-        host.run("sh", "-c", f"cat > /etc/{name}", input=text)
 
 
 @pytest.fixture
 def ranged(host: Machine) -> Machine:
     """A host with room for three containers of the usual size, the groups elsewhere than the users."""
-    host.run("sh", "-ec", OWN_ETC)
+    own_etc(host)
     room = f"{3 * SIZE}"
     give(host, f"other:100000:100000\ncontainers:{FIRST}:{room}\n", f"containers:900000:{room}\n")
     return host
@@ -427,3 +417,29 @@ def test_many_at_once(ranged: Machine) -> None:
     shown = json.loads(ranged.ny("inspect", *ranged.ny("ps", "-aq").split()))
     firsts = [each["HostConfig"]["IDMappings"]["UidMap"][0] for each in shown]
     assert sorted(firsts) == [f"0:{FIRST + 100 * n}:100" for n in range(6)]
+
+
+class OneRange(Rig):
+    """A host with room for one container."""
+
+    def furnish(self) -> None:
+        super().furnish()
+        own_etc(self.host)
+        give(self.host, f"containers:{FIRST}:100\n")
+
+    def check_untouched(self, where: str) -> None:
+        """And that is free."""
+        super().check_untouched(where)
+        once = ["run", "--rm", "--userns", "auto:size=100", "--network", "none"]
+        assert maps(self.host, *once)[0] == ["0", str(FIRST), "100"], where
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_killed_at_every_call(host: Machine, tmp_path: Path, command: str, moment: str) -> None:
+    """CV3: a container is there and has its ids, or is not, and they are free."""
+    rig = OneRange(host, crashing.compiled(tmp_path), tmp_path / "report")
+    words = (command, *["-d"] * (command == "run"), "--name", "box", "--userns", "auto:size=100")
+    operation = Operation((*words, "--network", "crash", "sleep", "600"), between=("created",))
+    kill_at_every_call(rig, f"{command} with ids of its own", operation, moment)
