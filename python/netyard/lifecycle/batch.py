@@ -92,12 +92,19 @@ class Batch:
             made += self._attach(planned[first : first + _AT_ONCE], begin)
             begin = _nothing
         for endpoint in made:
-            follow_up(self._change, owners[endpoint.container_id], endpoint)
+            self._follow_up(owners[endpoint.container_id], endpoint)
         with self._change.store.transaction():
             settle_endpoints(self._change.store, made)
             for container, each in planned:
                 events.network_event(self._change.store, "connect", each.network, container)
         names.finish(needed=has_name_service(each for _, each in planned))
+
+    def _follow_up(self, container: ContainerRecord, endpoint: EndpointRecord) -> None:
+        attached = self._change.store.attachments_of(container.id)
+        before = [each for each in attached if each.endpoint.id != endpoint.id]
+        made = [each for each in attached if each.endpoint.id == endpoint.id]
+        for each in made:
+            follow_up(self._change, container, before, each)
 
     def _attach(
         self, planned: Sequence[tuple[ContainerRecord, Attachment]], begin: Action

@@ -43,13 +43,16 @@ def connect_container(
         if change.batch is not None:
             change.batch.end_leaving()
         container = find_container(root, wanted)
-        _check(root, network, container)
+        before = root.store.attachments_of(container.id)
+        _check(root, network, container, before)
         if change.batch is not None:
             if _can_wait(root, network, container):
-                return container, _plan_in_batch(change, change.batch, network, container, request)
+                made = _plan_in_batch(change, change.batch, network, container, before, request)
+                return container, made
             change.batch.flush()
-        made = _join(change, network, container, request)
-        _arrange_egress(change, container)
+            before = root.store.attachments_of(container.id)
+        made = _join(change, network, container, before, request)
+        _arrange_egress(change, container, [*before, Attachment(made, network)])
         return container, made
 
 
@@ -65,25 +68,30 @@ def _plan_in_batch(
     batch: Batch,
     network: NetworkRecord,
     container: ContainerRecord,
+    before: Sequence[Attachment],
     request: JoinRequest,
 ) -> EndpointRecord:
     batch.begin()
     with change.store.attempt():
-        made = _plan(change, network, container, request)
+        made = _plan(change, network, container, before, request)
     batch.add(container, Attachment(made, network))
     return made
 
 
 def _join(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    before: Sequence[Attachment],
+    request: JoinRequest,
 ) -> EndpointRecord:
     root = change.root
-    made = _plan(change, network, container, request)
+    made = _plan(change, network, container, before, request)
     if container.state == "running":
         devices.ensure_device(change, network)
         cluster.follow(root, network)
         with opened_namespace(root, container) as namespace:
-            return _attach(change, container, Attachment(made, network), namespace)
+            return _attach(change, container, before, Attachment(made, network), namespace)
     _note_connected(root.store, container, network)
     return made
 
@@ -94,13 +102,17 @@ def _note_connected(store: Store, container: ContainerRecord, network: NetworkRe
 
 
 def _plan(
-    change: Change, network: NetworkRecord, container: ContainerRecord, request: JoinRequest
+    change: Change,
+    network: NetworkRecord,
+    container: ContainerRecord,
+    attached: Sequence[Attachment],
+    request: JoinRequest,
 ) -> EndpointRecord:
     """The record of a new endpoint, with its addresses."""
     root = change.root
     is_up = container.state == "running"
     looks = is_up and IFNAME in request.driver_opts
-    before = root.store.endpoints_of(container.id)
+    before = [each.endpoint for each in attached]
     taken = taken_ifnames(root, container, before, looks=looks)
     has_ipv6 = not network.is_egress or egress.has_ipv6(before)
     disabled = disables_ipv6(container.spec.sysctls)
@@ -119,26 +131,31 @@ def _plan(
     return made
 
 
-def _arrange_egress(change: Change, container: ContainerRecord) -> None:
+def _arrange_egress(
+    change: Change, container: ContainerRecord, attached: Sequence[Attachment]
+) -> None:
     """Give a container the interface beside its overlays that leads out, or take it away."""
     root = change.root
-    attached = root.store.attachments_of(container.id)
     present = [each.endpoint for each in attached if each.network.is_egress]
     if egress.is_needed(attached):
         if not present:
             network = egress.ensure_network(root)
-            _join(change, network, container, JoinRequest(network=network.id))
+            _join(change, network, container, attached, JoinRequest(network=network.id))
     else:
         for each in present:
             _leave(change, container, each)
 
 
 def _attach(
-    change: Change, container: ContainerRecord, planned: Attachment, namespace: int
+    change: Change,
+    container: ContainerRecord,
+    before: Sequence[Attachment],
+    planned: Attachment,
+    namespace: int,
 ) -> EndpointRecord:
     """Give a running container the interface, and what follows from it."""
     root, store = change.root, change.store
-    attached = store.attachments_of(container.id)
+    attached = [*before, planned]
     plans = running_plans(container, planned, attached, namespace)
     refresh = NameRefresh(change, container.id)
     # Once the interface is gone, if it must go again.
@@ -150,7 +167,7 @@ def _attach(
         dhcp.acquire(change, container, [made])
         made = store.endpoint(made.id) or made
     cluster.publish(root, [made])
-    follow_up(change, container, made)
+    follow_up(change, container, before, planned._replace(endpoint=made))
     with store.transaction():
         settle_endpoints(store, [made])
         _note_connected(store, container, planned.network)
@@ -172,17 +189,20 @@ def running_plans(
     return endpoint_plans([planned], namespace, carriers=carriers, has_ports=has_ports)
 
 
-def follow_up(change: Change, container: ContainerRecord, made: EndpointRecord) -> None:
-    """What follows from a new interface: default routes, where the ports are, files."""
-    root, store = change.root, change.store
-    attached = store.attachments_of(container.id)
-    new = [each for each in attached if each.endpoint.id == made.id]
-    before = [each for each in attached if each.endpoint.id != made.id]
-    carriers, carriers_before = default_routes(attached), default_routes(before)
+def follow_up(
+    change: Change, container: ContainerRecord, before: Sequence[Attachment], made: Attachment
+) -> None:
+    """What follows from a new interface: default routes, where the ports are, files.
+
+    Args:
+        before: The container's other endpoints.
+    """
+    root, new = change.root, [made]
+    carriers, carriers_before = default_routes([*before, made]), default_routes(before)
     if carriers != carriers_before or Places.of(new, carriers).routed:
         _move_ports(change, container)
     if carriers != carriers_before and carriers_before:
-        route_defaults(root, container, new=made)
+        route_defaults(root, container, new=made.endpoint)
     refresh_etc_files(root, container, added=new)
 
 
@@ -231,7 +251,7 @@ def disconnect_container(root: Root, network: NetworkRecord, wanted: str) -> Non
                 return
             batch.flush()
         _leave(change, container, gone)
-        _arrange_egress(change, container)
+        _arrange_egress(change, container, root.store.attachments_of(container.id))
 
 
 def _can_leave_later(root: Root, container: ContainerRecord) -> bool:
@@ -302,7 +322,9 @@ def _forget(root: Root, container: ContainerRecord, left: Attachment) -> None:
         events.network_event(root.store, "disconnect", network, container)
 
 
-def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> None:
+def _check(
+    root: Root, network: NetworkRecord, container: ContainerRecord, before: Sequence[Attachment]
+) -> None:
     """Refuse what cannot be connected (contract NO1, NO2)."""
     if root.store.network(network.id) is None:
         raise NotFound(f"network {network.name!r} has been removed meanwhile")
@@ -315,7 +337,7 @@ def _check(root: Root, network: NetworkRecord, container: ContainerRecord) -> No
     mode = container.spec.mode
     if mode != "networks":
         raise Forbidden(f"container {container.name!r} is in {mode!r} mode and joins no networks")
-    if root.store.endpoint_between(network.id, container.id):
+    if any(each.network.id == network.id for each in before):
         raise Conflict(f"container {container.name!r} is on network {network.name!r} already")
 
 
