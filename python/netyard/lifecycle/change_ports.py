@@ -111,8 +111,9 @@ def remove_ports(root: Root, wanted: str, texts: Sequence[str]) -> None:
         left = spec._replace(publish=ports.compacted(published.texts()))
         with root.store.transaction():
             _remember(root, container, left)
-            waiting = {subject: reasons[subject] for subject in pending.texts()}
-            root.store.set_pending(container.id, "port", waiting)
+            if reasons:
+                waiting = {subject: reasons[subject] for subject in pending.texts()}
+                root.store.set_pending(container.id, "port", waiting)
             ending = root.store.separate(gone)
             root.store.end_publications(ending)
         withdraw_ports(root, ending)
@@ -152,7 +153,7 @@ def _candidates(
         return store.publications_inside(container.id, *inside)
     # By the host's side: thousands of host ports may lead to the same one inside.
     at = (request.protocol, request.host_ports[0], request.length)
-    outside = [each for family in (4, 6) for each in store.publications_at(family, *at)]
+    outside = store.publications_at((4, 6), *at)
     own = [each for each in outside if each.container_id == container.id]
     return own + store.routed_publications(container.id, *inside)
 
@@ -167,8 +168,7 @@ def _spec_of(container: ContainerRecord) -> ContainerSpec:
 
 
 def _remember(root: Root, container: ContainerRecord, spec: ContainerSpec) -> None:
-    with root.store.transaction():
-        root.store.update_container(container.id, spec=spec)
+    root.store.update_container(container.id, spec=spec)
 
 
 def _let_hairpin(carriers: Iterable[Attachment]) -> None:

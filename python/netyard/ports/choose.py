@@ -127,7 +127,7 @@ def _choose_translated(
 
 def _host_port(store: Store, request: PortRequest, families: Sequence[int], host_ip: str) -> int:
     """The first host port for one container port that can be had."""
-    last_given = int(store.read_meta(_LAST_PORT) or 0)
+    last_given = 0 if request.host_ports else int(store.read_meta(_LAST_PORT) or 0)
     for port in host_ports.candidates(request, last_given):
         problem = _problem(store, request, families, host_ip, port)
         if problem is None:
@@ -148,9 +148,8 @@ def _check_run(store: Store, run: PortRequest, families: Sequence[int], host_ip:
         suspect = set(run.host_ports)
     else:
         suspect = {first} | host_ports.held(run.protocol) & set(run.host_ports)
-    for family in families:
-        for other in store.publications_at(family, run.protocol, first, count):
-            suspect.update(range(other.host_port, other.host_port + other.length))
+    for other in store.publications_at(families, run.protocol, first, count):
+        suspect.update(range(other.host_port, other.host_port + other.length))
     for port in sorted(suspect & set(run.host_ports)):
         single = run.part(run.container_port + port - first, 1)
         problem = _problem(store, single, families, host_ip, port)
@@ -171,7 +170,7 @@ def _problem(
     """Why a host port cannot be had."""
     for family in families:
         shown = host_ip or ("0.0.0.0" if family == 4 else "::")
-        for other in store.publications_at(family, request.protocol, port):
+        for other in store.publications_at((family,), request.protocol, port):
             if not host_ip or not other.host_ip or host_ip == other.host_ip:
                 owner = store.container(other.container_id)
                 name = f"container {owner.name!r}" if owner else "another container"

@@ -5,7 +5,7 @@ Ports in a row are kept as one row of the table, and are cut up when only some o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netyard.state.connection import Connection
@@ -138,13 +138,14 @@ class PublicationTable(Connection):
         return bool(self._rows(query, (container_id,)))
 
     def publications_at(
-        self, family: int, protocol: str, first: int, count: int = 1
+        self, families: Sequence[int], protocol: str, first: int, count: int = 1
     ) -> list[Publication]:
         """Those of which some are at one of so many ports of the host, on any address."""
+        marks = ", ".join("?" * len(families))
         rows = self._rows(
-            f"SELECT {_PUBLICATION} FROM publications WHERE family = ? AND protocol = ? "
+            f"SELECT {_PUBLICATION} FROM publications WHERE family IN ({marks}) AND protocol = ? "
             "AND host_port BETWEEN ? AND ? AND host_port + length > ?",
-            (family, protocol, first - MOST_IN_A_ROW, first + count - 1, first),
+            (*families, protocol, first - MOST_IN_A_ROW, first + count - 1, first),
         )
         return [_publication(row) for row in rows]
 
