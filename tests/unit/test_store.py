@@ -255,7 +255,10 @@ def test_a_damaged_row_is_named(tmp_path: Path, table: str, column: str, value: 
         store.add_endpoint(ENDPOINT)
     with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute(f"UPDATE {table} SET {column} = ?", [value]).rowcount
-    with closing(Store(path, create=True)) as store, pytest.raises(StoreError, match="cannot be read") as caught:
+    with (
+        closing(Store(path, create=True)) as store,
+        pytest.raises(StoreError, match="cannot be read") as caught,
+    ):
         _read_all(store)
     assert "\n" not in str(caught.value)
     assert "repair --from-kernel" in str(caught.value.hint)

@@ -87,7 +87,7 @@ class Execution:
     @property
     def stdin(self) -> Stdin:
         """What the command reads: ``write(bytes)`` and ``close()``."""
-        # Made anew: one that we kept would keep us, with all descriptors, until garbage is collected.
+        # Made anew: one that we kept would keep us, with all descriptors, until it is collected.
         return Stdin(self)
 
     @property
