@@ -6,15 +6,17 @@ What is tried is harmless: marker files that must not be read or changed, and wh
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import cluster
 import crashing
 from crashing import Operation, Rig, kill_at_every_call
 from dhcp_server import Server
 from id_ranges import give, own_etc
-from lab import NEIGHBOUR, Guest, Lab, Machine
+from lab import NEIGHBOUR, Guest, Lab, Machine, wait_for
 
 FIRST, SIZE = 200_000, 65_536
 AUTO = ("--userns", "auto")
@@ -248,6 +250,39 @@ def test_on_the_wire(lab: Lab, ranged: Machine) -> None:
     ranged.ny("run", "-d", "--name", "box", *AUTO, "--network", "lan", "sleep", "600")
     address = Guest(ranged, "box").address("lan")
     assert address in ranged.ny("exec", "box", "busybox", "nc", "-w", "9", NEIGHBOUR, "80")
+
+
+def test_across_hosts() -> None:
+    """Overlay networks, with names."""
+    with cluster.opened(2) as made:
+        made.join()
+        one, two = made.hosts[:2]
+        one.ny("network", "create", "-d", "overlay", "net")
+        for host, name in ((one, "here"), (two, "there")):
+            own_etc(host)
+            give(host, f"containers:{FIRST}:{SIZE}\n")
+            cluster.run(host, name, "net", *AUTO)
+        for host, name, peer in ((one, "here", "there"), (two, "there", "here")):
+            assert maps(host, "exec", name)[0] == ["0", str(FIRST), str(SIZE)]
+            guest = Guest(host, name)
+            wait_for(partial(guest.ping, peer))
+
+
+def test_all_capabilities_are_of_its_own(ranged: Machine) -> None:
+    """They count for its mounts, devices and names, and for nothing that it was given."""
+    ranged.ny("run", "-d", "--name", "box", *AUTO, "--cap-add", "ALL", "sleep", "600")
+    own = "mount -t tmpfs own /mnt && touch /mnt/x && stat -c %u /mnt/x && ip link add own type bridge"
+    assert ranged.ny("exec", "box", "sh", "-c", own) == "0"
+    assert "own" not in ranged.out("ip", "-br", "link")
+    for refused in (
+        ("umount", "/proc/sys"),
+        ("mount", "-o", "remount,bind,rw", "/proc/sys"),
+        ("mount", "-t", "proc", "again", "/mnt"),
+        ("mknod", "/mnt/null", "c", "1", "3"),
+        ("sh", "-c", "echo 1 > /proc/sys/kernel/printk_delay"),
+    ):
+        assert ranged.netyard("exec", "box", *refused, check=False).returncode != 0, refused
+    assert ranged.out("cat", "/proc/sys/kernel/printk_delay") == "0"
 
 
 def test_streams_and_terminals(ranged: Machine) -> None:
