@@ -79,7 +79,7 @@ def test_who_asks_for_the_hosts_has_it(host: Machine) -> None:
         ["--privileged", "--network", "container:box"],
     ):
         assert host.ny("run", "--rm", *flags, *link) == own_users(host), flags
-    assert "private or host" in host.refused("run", "--userns", "keep", "true", status=125)
+    assert "private, auto or host" in host.refused("run", "--userns", "keep", "true", status=125)
     assert '"UsernsMode": "host"' in _inspected(host, "--userns", "host")
     assert '"UsernsMode": ""' in _inspected(host, "--userns", "private")
 
