@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import netyard
-from lab import Machine
+from lab import Machine, wait_for
 
 OLD_KERNEL = str(Path(__file__).parents[1] / "old_kernel.py")
 PACKAGE = str(Path(netyard.__file__).parent)
@@ -231,3 +231,44 @@ def test_kernels_that_lack_what_files_need(host: Machine) -> None:
     assert "problem  this kernel runs no containers" in on_kernel_without("442", "doctor")[1]
     assert "runs no containers" not in host.ny("doctor")
     assert host.ny("ps", "-aq") == ""
+
+
+_SERVICE = """
+import os, socket, struct, sys
+for path in sys.argv[1:]:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen()
+    if os.fork():
+        continue
+    while True:
+        client, _ = listener.accept()
+        client.send(b"user %d" % struct.unpack("3i", client.getsockopt(1, 17, 12))[1])
+        client.close()
+"""
+_ASK = """
+import socket, sys
+for path in sys.argv[1:]:
+    asking = socket.socket(socket.AF_UNIX)
+    try:
+        asking.connect(path)
+        print(asking.recv(99).decode())
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_services_of_the_host_by_their_sockets(host: Machine) -> None:
+    """Whom a service takes for root can have it do what it does for root: who that is, is said."""
+    sockets = ("/run/service", "/var/lib/service")
+    host.popen(sys.executable, "-S", "-c", _SERVICE, *sockets)
+    wait_for(lambda: host.run("test", "-S", sockets[1], check=False).returncode == 0)
+
+    def answers(*flags: str) -> list[str]:
+        command = (sys.executable, "-S", "-c", _ASK, *sockets)
+        return host.netyard("run", "--rm", *flags, *command).stdout.splitlines()
+
+    assert answers() == ["user 0", "user 0"], "as the page on security has it"
+    assert answers("--host-files", "ephemeral") == ["ConnectionRefusedError"] * 2
+    assert answers("--host-files", "read-only") == ["FileNotFoundError", "user 0"]
