@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -251,3 +252,16 @@ def test_words_of_a_command_line() -> None:
     assert parse_log_words(("max-size=1m,max-file=2",)) == {"max-size": "1m", "max-file": "2"}
     with pytest.raises(Invalid, match="'max-size' must be KEY=VALUE"):
         parse_log_words(("max-size",))
+
+
+def test_what_is_no_file_is_not_opened_for_long(tmp_path: Path) -> None:
+    """A FIFO would be waited for, and of a device nothing is known."""
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file") as caught:
+        list(logs.read(path))
+    assert caught.value.filename == str(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="no regular file"):
+        list(logs.read(path))

@@ -5,8 +5,10 @@ Here they are found, read in pieces from a place on or from the end, and removed
 known by its inode.
 """
 
+import errno
 import itertools
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,8 +24,10 @@ class LogFile:
     """One file of a log, open. It can still be read when it has been renamed or removed."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
         status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        self._fd = fd
         self.identity = status.st_dev, status.st_ino
         #: How long it was when it was opened.
         self.size = status.st_size
@@ -163,7 +167,15 @@ def _opened_once(path: Path) -> list[LogFile]:
     files: dict[tuple[int, int], LogFile] = {}
 
     def take(name: Path) -> None:
-        file = LogFile(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        # A FIFO in its place would be waited for.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        fd = os.open(name, flags)
+        try:
+            file = LogFile(fd)
+        except OSError as error:
+            os.close(fd)
+            error.filename = str(name)
+            raise
         if file.identity in files:
             file.close()
         else:

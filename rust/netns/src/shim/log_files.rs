@@ -109,7 +109,8 @@ impl LogFiles {
 
     fn open_current(&mut self) {
         let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A FIFO without a reader would be waited for.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
         self.current = rustix::fs::openat(&self.directory, &self.name, flags, mode).ok();
         let status = self.current.as_ref().map(rustix::fs::fstat);
@@ -196,6 +197,17 @@ mod tests {
         log.write(b"one\n");
         log.write(b"two\n");
         assert_eq!(texts(&place), [pair("log", "two\n")]);
+        std::fs::remove_dir_all(place).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let place = directory("pipe");
+        let mode = Mode::from_raw_mode(0o600);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, place.join("log"), kind, mode, 0).unwrap();
+        let mut log = LogFiles::open(&place.join("log"), Limits::default()).unwrap();
+        log.write(b"text\n");
         std::fs::remove_dir_all(place).unwrap();
     }
 
