@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -165,3 +166,53 @@ def test_privileged_is_as_before(host: Machine, rootfs: str) -> None:
         assert host.ny(*run, "sh", "-c", script) == "/proc/sys/kernel/panic"
         assert "/proc/keys" not in host.ny(*run, "mount")
     assert host.ny("run", "--rm", "--privileged", "ls", "/dev") == host.out("ls", "/dev")
+
+
+# The first descriptors beyond the standard ones; where each leads is not known.
+DESCRIPTORS = range(3, 20)
+REACHES = "echo in $(pwd); ls -a; ls -a .. ../.. ../../.."
+
+
+@pytest.mark.parametrize("how", ["run", "start", "exec", "by an optional directory"])
+def test_no_descriptor_leads_out(host: Machine, rootfs: str, how: str) -> None:
+    """A4: a working directory by ``/proc/self/fd`` is none, whatever a descriptor is of."""
+    host.run("sh", "-c", "echo marker >/var/lib/netyard-marker; mkdir /run/root/dir")
+    host.ny("run", "-d", "--name", "box", "--rootfs", rootfs, "busybox", "sleep", "1000")
+    link = f"{rootfs}/dir" if how != "by an optional directory" else "/run/dir"
+    shown = []
+    for number in DESCRIPTORS:
+        host.run("sh", "-c", 'rm -rf "$1"; ln -s "/proc/self/fd/$2" "$1"', "sh", link, f"{number}")
+        command = ("busybox", "sh", "-c", REACHES)
+        if how == "exec":
+            words = ("exec", "-w", "/dir", "box", *command)
+        elif how == "run":
+            words = ("run", "--rm", "--rootfs", rootfs, "-w", "/dir", *command)
+        elif how == "start":
+            name = f"box{number}"
+            host.ny("create", "--name", name, "--rootfs", rootfs, "-w", "/dir", *command)
+            words = ("start", "-a", name)
+        else:
+            host.run("sh", "-c", f"rm -f {link}; mkdir {link}")
+            made = f"cd {link} && exec {sys.executable} -m netyard create --name box{number} "
+            host.run("sh", "-c", f"{made} sh -c '{REACHES}'")
+            host.run("sh", "-c", f"rmdir {link}; ln -s /proc/self/fd/{number} {link}")
+            words = ("start", "-a", f"box{number}")
+        done = host.netyard(*words, check=False)
+        shown.append(done.stdout)
+        if how == "by an optional directory":
+            assert done.stdout.startswith("in /\n"), (number, done)
+        else:
+            assert done.returncode in (1, 125), (number, done)
+            assert "/dir" in done.stderr, (number, done)
+    assert "netyard-marker" not in "".join(shown)
+    if how != "by an optional directory":
+        assert "".join(shown) == ""
+
+
+def test_no_descriptor_is_a_program(host: Machine, rootfs: str) -> None:
+    """A4: nor does a command lead to a file of the host by one."""
+    host.ny("run", "-d", "--name", "box", "--rootfs", rootfs, "busybox", "sleep", "1000")
+    for number in DESCRIPTORS:
+        for words in (("run", "--rm", "--rootfs", rootfs), ("exec", "box")):
+            done = host.netyard(*words, f"/proc/self/fd/{number}/../../../bin/true", check=False)
+            assert done.returncode in (126, 127), (number, done)

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::fs::{FileType, Gid, Uid};
@@ -12,7 +12,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::cgroup;
 use crate::credentials::{drop_privileges, Credentials};
-use crate::error::{Error, Result};
+use crate::error::{last_errno, Error, Result};
 use crate::join::join;
 use crate::limits::Limits;
 use crate::mounts::{set_up, Mounts};
@@ -162,7 +162,7 @@ fn start(
             settled.map_err(|errno| Error::new("enter control group", "", errno))?;
             enter()
         };
-        let error = run_child(program, terminal, enter);
+        let error = run_child(program, terminal, enter, writer.as_fd());
         let report = format!("{}\n{}", error.errno, error.step);
         let _ = rustix::io::write(&writer, report.as_bytes());
         // SAFETY: ends this copy of the process at once, without running the original's handlers.
@@ -191,8 +191,13 @@ fn reap(pid: i32) {
 }
 
 /// Everything between clone and exec; comes back only if something failed.
-fn run_child(program: &Program, terminal: &Terminal, enter: impl Fn() -> Result<()>) -> SpawnError {
-    let Err(error) = try_child(program, terminal, enter);
+fn run_child(
+    program: &Program,
+    terminal: &Terminal,
+    enter: impl Fn() -> Result<()>,
+    report: BorrowedFd<'_>,
+) -> SpawnError {
+    let Err(error) = try_child(program, terminal, enter, report);
     error
 }
 
@@ -200,6 +205,7 @@ fn try_child(
     program: &Program,
     terminal: &Terminal,
     enter: impl Fn() -> Result<()>,
+    report: BorrowedFd<'_>,
 ) -> std::result::Result<std::convert::Infallible, SpawnError> {
     let at = |step: &'static str| {
         move |errno: Errno| SpawnError {
@@ -213,19 +219,20 @@ fn try_child(
     enter()?;
     // In the user namespace that it stays in, because keyrings are of one.
     crate::keyring::join_new().map_err(at("start session keyring"))?;
+    // Before any path of the container's is looked up: one through /proc/self/fd would lead to
+    // whatever of the host a descriptor is of (CVE-2024-21626).
+    close_all_but(report).map_err(at("close descriptors"))?;
     if let Some(directory) = &program.directory {
         let first = if program.directory_is_optional {
             std::path::Path::new("/")
         } else {
             directory
         };
-        rustix::process::chdir(first).map_err(|errno| SpawnError {
+        change_directory(first).map_err(|errno| SpawnError {
             step: format!("change to directory {}", first.display()),
             errno: errno.raw_os_error(),
         })?;
     }
-    // Before the filter, which may deny it.
-    close_on_exec();
     // The filter is installed by CAP_SYS_ADMIN, or at last, after privileges have been given up.
     let limits = &program.limits;
     limits.apply_as_root().map_err(at("set limits"))?;
@@ -233,7 +240,7 @@ fn try_child(
     drop_privileges(&program.credentials).map_err(at("set credentials"))?;
     if let (true, Some(directory)) = (program.directory_is_optional, &program.directory) {
         // If it is there, and the user may enter it.
-        let _ = rustix::process::chdir(directory);
+        let _ = change_directory(directory);
     }
     // Dies with its supervisor; set after the credentials, because changing them clears it.
     // SAFETY: PR_SET_PDEATHSIG takes one integer.
@@ -355,17 +362,29 @@ pub fn reset_signals() {
     }
 }
 
-/// Only descriptors 0 to 2 go into the container (contract SH22).
-fn close_on_exec() {
-    // SAFETY: close_range takes three integers.
-    unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
+/// Only descriptors 0 to 2 go into the container (contract SH22); one more is closed by exec.
+fn close_all_but(kept: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept.max(2) + 1, u32::MAX)] {
+        // SAFETY: close_range takes three integers. Whoever owned what it closes uses it no more:
+        // this process ends by exec or _exit.
+        if first <= last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+            return Err(last_errno());
+        }
+    }
+    Ok(())
+}
+
+/// Never to a place that is not below the root, whatever led there.
+fn change_directory(directory: &std::path::Path) -> rustix::io::Result<()> {
+    rustix::process::chdir(directory)?;
+    // The kernel shows one that cannot be reached as `(unreachable)/…`.
+    let reached = rustix::process::getcwd(Vec::new());
+    if reached.is_ok_and(|path| path.as_bytes().starts_with(b"/")) {
+        return Ok(());
+    }
+    rustix::process::chdir("/")?;
+    Err(Errno::ACCESS)
 }
 
 /// Replaces the process with the program, looked for in the container's PATH; returns errno.
