@@ -16,7 +16,7 @@ WORKERS ?= 4
 
 # One after the other, as the lists of prerequisites have them; cargo and pytest have workers of their own.
 .NOTPARALLEL:
-.PHONY: demo test ready-for-demo ready-for-test packages venv pins core build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races words test-all soak fuzz counts record-counts docs wheel bench bench-peers clean
+.PHONY: demo test ready-for-demo ready-for-test packages venv pins core build check test-rust test-asan test-miri test-unit test-lab test-vm test-lab-in-vm crashes races words crowd test-all soak fuzz counts record-counts docs wheel bench bench-peers clean
 
 ## Environment, build and the demonstration, which makes a machine of its own and touches nothing of this one.
 demo: ready-for-demo core
@@ -116,6 +116,10 @@ fuzz:
 races: build
 	RACE_SECONDS=60 $(BIN)/pytest -q -s tests/lab_hosts/test_races.py
 
+## Three thousand containers, more than an agent with a limit of 4,048 descriptors has room for.
+crowd: build
+	CROWD=3000 $(BIN)/pytest -q --timeout 3600 tests/lab_hosts/test_agent_limits.py -k crowd
+
 ## Any command lines, templates and files, of which other tests have a share: half an hour.
 WORDS ?= 20000
 words: build
@@ -124,7 +128,7 @@ words: build
 
 ## All of `test`, and all of what it has a share of: hours, so by hand.
 test-all: MINUTES = 30
-test-all: test crashes races words
+test-all: test crashes races words crowd
 
 ## What this kernel may lack, on the distribution's own, emulated: ipvlan, dummy, 802.1Q, and a clock to set.
 IN_VM = $(BIN)/pytest -q -p no:cacheprovider

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from typing import Any
 
 from lab import Guest, Machine, wait_for
 
+# `make crowd` has 3,000.
+_CROWD = int(os.environ.get("CROWD", "60"))
+# Each takes three descriptors, so that less than half of them find room.
+_CROWD_LIMIT = _CROWD * 4 // 3 + 48
+_CROWD_SECONDS = 60.0 + 0.3 * _CROWD
+_RUN_CROWD = f"""
+import json
+from netyard import Container, Host, Network, NetyardError
+host = Host()
+# A bridge takes 1023 ports.
+nets = [
+    Network.create(f"net{{each}}", subnet=f"10.{{each}}.0.0/16", host=host) for each in (70, 71, 72)
+]
+ran, refused = [], []
+for number in range({_CROWD}):
+    try:
+        Container.run("sleep", "9999", name=f"c{{number}}", network=nets[number % 3], host=host)
+        ran.append(f"c{{number}}")
+    except NetyardError as error:
+        refused.append(str(error))
+print(json.dumps([ran, sorted(set(refused)), len(refused)]))
+"""
 _DESTROY = "ss -K -a -t src 127.0.0.11; ss -K -a -u src 127.0.0.11; true"
 
 
@@ -77,6 +101,52 @@ def test_an_agent_without_descriptors_refuses_in_a_sentence(host: Machine) -> No
     assert _agent(host) == agent
     names = json.loads(host.ny("inspect", "one"))
     assert names[0]["State"]["Status"] == "running"
+
+
+def test_a_crowd_meets_the_hard_limit_of_the_agent(host: Machine) -> None:
+    """B2: all that find no room are refused in a sentence and leave nothing; the rest is served."""
+    done = _within_limit(host, "-c", _RUN_CROWD)
+    ran, complaints, refused = json.loads(done)
+    assert complaints == [
+        f"the agent failed: it has no file descriptor left: its limit is {_CROWD_LIMIT}"
+    ]
+    assert len(ran) > _CROWD // 4
+    assert refused > _CROWD // 4
+    _serves(host, ran)
+    agent = _agent(host)
+    host.ny("reload")
+    assert _agent(host) == agent
+    # One that starts with all of them there has the same limit, and is not in trouble either.
+    host.kill_agent()
+    _within_limit(host, "-m", "netyard", "reload")
+    assert _agent(host) != agent
+    _serves(host, ran)
+    host.ny("rm", "-f", *ran[:2])
+    host.ny(*"run -d --name again --network net72 sleep 9999".split())
+    again = Guest(host, "again")
+    assert again.dig("c2") == Guest(host, "c2").address("net72")
+
+
+def _within_limit(host: Machine, *words: str) -> str:
+    """The output of Python that has so few descriptors, as what it starts has."""
+    limit = ("prlimit", f"--nofile={_CROWD_LIMIT}:{_CROWD_LIMIT}")
+    return host.run(*limit, sys.executable, *words, timeout=_CROWD_SECONDS).stdout
+
+
+def _serves(host: Machine, ran: list[Any]) -> None:
+    """There are these containers and nothing else, they have names, and the agent has no work."""
+    assert len(host.ny("ps", "-aq").split()) == len(ran)
+    wait_for(lambda: len(_ports(host)) == len(ran), seconds=30, what="ports of those refused")
+    first, last = Guest(host, ran[0]), Guest(host, ran[-1])
+    assert first.dig(ran[0]) == first.dig("+tcp", ran[0]) == first.address("net70")
+    number = 70 + int(ran[-1][1:]) % 3
+    assert last.dig(ran[-1]) == last.address(f"net{number}")
+    _is_idle(host, _agent(host))
+
+
+def _ports(host: Machine) -> list[str]:
+    links = json.loads(host.out("ip", "-j", "link", "show", "type", "veth"))
+    return [link["ifname"] for link in links if link["ifname"] != "eth0"]
 
 
 def _agent_of(host: Machine) -> str:

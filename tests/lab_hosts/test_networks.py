@@ -238,3 +238,22 @@ def test_router_advertisement_of_a_container_is_ignored(host: Machine) -> None:
     after = host.out("ip", "-6", "route"), Guest(host, "peer").run("ip", "-6", "route").stdout
     assert "2001:db8:bad" not in "".join(after)
     assert after == before
+
+
+def test_a_bridge_without_a_free_port(host: Machine) -> None:
+    """The kernel gives it 1023: the next container is refused in words, and nothing of it stays."""
+    host.ny("network", "create", "net")
+    bridge = json.loads(host.ny("network", "inspect", "net"))[0]["Id"][:12]
+    name = next(each for each in host.links() if each.endswith(bridge))
+    pairs = "".join(
+        f"link add a{n} master {name} type veth peer name b{n}\nlink set b{n} master {name}\n"
+        for n in range(511)
+    )
+    host.run("ip", "-batch", "-", input=pairs)
+    host.ny(*"run -d --name last --network net sleep 600".split())
+    before = host.snapshot()
+    complaint = host.refused(*"run -d --network net sleep 600".split(), status=125)
+    assert "netyard: network 'net' is full: a bridge takes 1023 ports" in complaint
+    assert host.snapshot() == before
+    host.ny("rm", "-f", "last")
+    host.ny(*"run -d --name next --network net sleep 600".split())

@@ -1,5 +1,6 @@
 """The bridge driver: a Linux bridge per network, a veth pair per endpoint."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import netyard._core as _core
 from netyard.drivers.base import EndpointPlan
 from netyard.drivers.interface import addresses_of, opened_namespaces, speaks_ipv6, sysctls_of
-from netyard.errors import Conflict, Invalid
+from netyard.errors import Conflict, Exhausted, Invalid, KernelError
 from netyard.options.bridge import allows_icc, has_bridge_address, mode_of, normalise
 from netyard.options.common import mtu_of
 from netyard.state.records import EndpointRecord, NetworkRecord
@@ -112,8 +113,21 @@ class BridgeDriver:
                 _core.write_sysctls(None, [_route_localnet(network, "0")])
 
     def attach(self, plans: Sequence[EndpointPlan]) -> None:
-        """See `Driver.attach`."""
-        _core.attach([endpoint_spec(plan) for plan in plans])
+        """See `Driver.attach`.
+
+        Raises:
+            Exhausted: if the bridge has as many ports as the kernel gives it, which are 1023.
+        """
+        try:
+            _core.attach([endpoint_spec(plan) for plan in plans])
+        except KernelError as error:
+            if error.errno != errno.EXFULL:
+                raise
+            names = ", ".join(sorted({repr(plan.network.name) for plan in plans}))
+            raise Exhausted(
+                f"network {names} is full: a bridge takes 1023 ports",
+                hint="put the next containers on another network",
+            ) from error
 
     def detach(
         self, network: NetworkRecord, endpoints: Sequence[EndpointRecord], namespaces: Path
