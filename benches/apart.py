@@ -20,8 +20,16 @@ def _namespace() -> str:
 
 def run(words: list[str], *, environment: dict[str, str] | None = None, **settings: Any) -> Any:
     """Run a command in new namespaces; see `subprocess.run`."""
-    known = {**os.environ, **(environment or {}), _OUTSIDE: _namespace()}
-    return subprocess.run([*_APART, *words], env=known, **settings)
+    return subprocess.run([*_APART, *words], env=_known(environment), **settings)
+
+
+def start(words: list[str], *, environment: dict[str, str] | None = None, **settings: Any) -> Any:
+    """Start a command in new namespaces; see `subprocess.Popen`."""
+    return subprocess.Popen([*_APART, *words], env=_known(environment), **settings)
+
+
+def _known(environment: dict[str, str] | None) -> dict[str, str]:
+    return {**os.environ, **(environment or {}), _OUTSIDE: _namespace()}
 
 
 def check() -> None:

@@ -125,16 +125,55 @@ def netyard() -> dict[str, float]:
     return {name: median(samples) for name, samples in columns.items()}
 
 
+class Crowd:
+    """Namespaces that are connected and disconnected, by themselves and in a batch."""
+
+    def __init__(self, host: Any, count: int) -> None:
+        from netyard import Container, Network
+
+        self._host = host
+        Network.create("home", host=host)
+        for number in range(count):
+            sh(f"ip netns add n{number}")
+        self._boxes = [
+            Container.adopt(f"c{number}", netns=f"/run/netns/n{number}", network="home", host=host)
+            for number in range(count)
+        ]
+        self._rounds = 0
+
+    def times(self) -> dict[str, float]:
+        """Milliseconds, of a batch for each of them."""
+        from netyard import Network
+
+        self._rounds += 1
+        network = Network.create(f"crowd{self._rounds}", host=self._host)
+        found = {
+            "attach": in_a_row(network.connect, self._boxes[:ROW]),
+            "detach": in_a_row(network.disconnect, self._boxes[:ROW]),
+            "attach in a batch, each": self._together(network.connect),
+            "detach in a batch, each": self._together(network.disconnect),
+        }
+        network.remove()
+        return found
+
+    def _together(self, change: Callable[[Any], Any]) -> float:
+        return _batch(self._host, change, self._boxes)
+
+
+def _batch(host: Any, change: Callable[[Any], Any], some: list[Any]) -> float:
+    def all_of_them() -> None:
+        with host.batch():
+            for box in some:
+                change(box)
+
+    return timed(all_of_them) / len(some)
+
+
 def bulk(host: Any, network: Any, many: list[Any]) -> Iterator[tuple[str, float]]:
     """Many at once, in a batch and one by one: milliseconds for each of them."""
 
     def together(change: Callable[[Any], Any], some: list[Any]) -> float:
-        def all_of_them() -> None:
-            with host.batch():
-                for box in some:
-                    change(box)
-
-        return timed(all_of_them) / len(some)
+        return _batch(host, change, some)
 
     def one_by_one(change: Callable[[Any], Any]) -> float:
         return timed(lambda: [change(box) for box in many]) / len(many)

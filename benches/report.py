@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 from aims import aims
 from connections import FEW, MANY
@@ -27,6 +28,57 @@ def shown(rows: dict[str, dict[str, float]], columns: list[str], form: str) -> s
         cells_shown = (form.format(cells[column]) if column in cells else "–" for column in columns)
         lines.append(f"| {name} | " + " | ".join(cells_shown) + " |")
     return "\n".join(lines)
+
+
+_SECTION = "## Beside the build before containers were confined"
+
+
+def section_of_builds(found: dict[str, Any]) -> str:
+    """What `builds.py` has measured, in Markdown."""
+    runs, library = found["run"], found["library"]
+    ms = ["ms", "CPU ms"]
+    names = {
+        "before": "netyard, before",
+        "after": "netyard",
+        "difference": "netyard, difference within a turn",
+        "docker": "docker (userland-proxy off)",
+        "podman": "podman",
+    }
+    shown_runs = {names[each]: runs[each] for each in names if each in runs}
+    kinds = {names[each]: library[each] for each in ("before", "after", "difference")}
+    memory = {names[each]: found["supervisor"][each] for each in ("before", "after")}
+    return f"""{_SECTION}
+
+Written by `python benches/builds.py` on {found["when"]}, kernel {found["kernel"]}, Python
+{found["python"]}: {found["turns"]} turns, in each of which every contestant had one. {found["remark"]}
+
+`run --rm … true`, milliseconds; CPU is of the command and the children it waits for:
+
+{shown(shown_runs, ms, "{:.1f}")}
+
+The library, milliseconds; a batch is of {found["batch"]}:
+
+{shown(kinds, list(library["after"]), "{:.2f}")}
+
+Memory of a container's supervisor that has kept 18 MB of output, KiB:
+
+{shown(memory, ["PSS", "private", "RSS"], "{:.0f}")}
+
+Instructions of a whole `run --rm --userns host`, by callgrind, without the kernel's and those of other
+processes: {found["instructions"]["before"]:,} before, {found["instructions"]["after"]:,} now. Two thirds
+of what is more are imports: limits, volumes, logs, the filter of system calls. The rest of the time is
+the shim's: 300 system calls to mount by descriptors, and a mount namespace more.
+
+"""
+
+
+def with_section(page: str, section: str) -> str:
+    """The page with this section in place of the one it had, or before the last."""
+    before, heading, rest = page.partition(_SECTION)
+    if not heading:
+        before, heading, rest = page.partition("## Regressions")
+        return before + section + heading + rest
+    return before + section + "## " + rest.partition("\n## ")[2]
 
 
 def write(results: dict[str, Table]) -> None:
@@ -52,6 +104,7 @@ def write(results: dict[str, Table]) -> None:
         for name, cells in results["lifecycle"].items()
     }
     counts = json.loads((HERE / "results" / "counts.json").read_text())
+    builds = json.loads((HERE / "results" / "builds.json").read_text())
     dns = ["local/s", "ratio to the limit", "to that over a veth", "local, CPU us"]
     forwarded = [f"{kind}{what}" for kind in (REPEATED, ALL_NEW) for what in ("/s", ", CPU us")]
     paths = [f"{FEW} ports", f"{MANY} ports", f"{MANY} / {FEW}", "beside the map"]
@@ -179,5 +232,6 @@ importing them.
 machine: {", ".join(sorted(next(iter(counts.values()))))}. More than a tenth above the baseline in
 `benches/results/counts.json` fails; `make record-counts` makes a new one.
 """
+    text = with_section(text, section_of_builds(builds))
     (HERE.parent / "docs" / "performance.md").write_text(text)
     print(text)
