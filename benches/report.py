@@ -60,6 +60,9 @@ The library, milliseconds; a batch is of {found["batch"]}:
 
 {shown(kinds, list(library["after"]), "{:.2f}")}
 
+On 2026-11-28 `count.py`, which other load does not disturb, had 4.61 million instructions for connecting
+and disconnecting instead of 4.48: events are held until a change is certain.
+
 Memory of a container's supervisor that has kept 18 MB of output, KiB:
 
 {shown(memory, ["PSS", "private", "RSS"], "{:.0f}")}
