@@ -293,7 +293,7 @@ def withdraw_endpoints(
     change.on_failure(lambda: reconnect(root, leaving))
     for container, gone in leaving:
         cluster.give_up(root, container.id, [gone])
-    tell_pending(root, dict.fromkeys(container for container, _ in leaving))
+    tell_pending(root, [container for container, _ in leaving])
 
 
 def _follow_leaving(change: Change, container: ContainerRecord, left: Attachment) -> None:

@@ -41,14 +41,14 @@ def retry(root: Root, container_id: str) -> None:
 
 def tell_pending(root: Root, containers: Iterable[ContainerRecord]) -> None:
     """Tell the user of what could not be done, and have the agent try it again."""
-    for container in containers:
-        pending = root.store.pending(container.id)
-        for each in pending:
-            import logging
+    names = {container.id: container.name for container in containers}
+    pending = [each for each in root.store.pending() if each.container_id in names]
+    for each in pending:
+        import logging
 
-            text = "netyard: warning: container %r: %s"
-            logging.getLogger("netyard.lifecycle").warning(text, container.name, each.shown)
-        if pending:
-            # Without one it is tried again by the next command.
-            with suppress(AgentError, OSError):
-                agent.ensure(root.layout)
+        text = "netyard: warning: container %r: %s"
+        logging.getLogger("netyard.lifecycle").warning(text, names[each.container_id], each.shown)
+    if pending:
+        # Without one it is tried again by the next command.
+        with suppress(AgentError, OSError):
+            agent.ensure(root.layout)
