@@ -21,6 +21,9 @@ from netyard.state.rows import LOST_HINT
 from netyard.state.schema import MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 30.0
+_READER_MS = 100
+# In bytes: what a few operations write.
+_LITTLE_ROOM = 1 << 20
 # How long a fork waits for what other threads do in the store: a batch may be as long as it likes.
 _FORK_SECONDS = 5.0
 # By what SQLite says: the number of a failure is not to be had before Python 3.11.
@@ -115,6 +118,23 @@ class Connection:
     def _pragma(self, name: str) -> int:
         return int(self._rows(f"PRAGMA {name}")[0][0])
 
+    def _keep_room(self) -> None:
+        """Where the disk is nearly full, have the journal's room back, for what is recorded next.
+
+        What has been recorded is moved into the database, which has pages for most of it: so there
+        is room to record that something has been removed.
+        """
+        try:
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < _LITTLE_ROOM:
+                # A reader that is at work keeps it from being done, and is hardly waited for.
+                self._rows(f"PRAGMA busy_timeout={_READER_MS}")
+                self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._rows(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
+        except (OSError, StoreError):
+            # What cannot be recorded says so by itself.
+            return
+
     # -- transactions -----------------------------------------------------------------------
 
     @contextmanager
@@ -122,6 +142,7 @@ class Connection:
         """Nobody else writes meanwhile: `Root.change` holds the lock of the root."""
         with self._lock:
             self._forget_if_changed()
+        self._keep_room()
         self._is_alone = True
         try:
             yield
