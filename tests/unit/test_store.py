@@ -82,6 +82,7 @@ SAMPLES: dict[str, Any] = {
     "Iterable[str]": ["x"],
     "HeldEvent": HeldEvent(1, "{}"),
     "Sequence[HeldEvent]": [HeldEvent(1, "{}")],
+    "Sequence[int]": (4, 6),
     "PoolMarks": PoolMarks(1, 1),
     "Iterable[Publication]": [PUBLICATION],
 }
@@ -398,7 +399,7 @@ def test_parts_of_ports_in_a_row_are_separated(tmp_path: Path) -> None:
     assert sorted(in_rows(store.publications())) == [row, alone]
     store.delete_publications([row.part(100, 10)])
     assert store.separate([row.part(100, 10), row.part(105, 1)]) == []
-    assert [each.host_port for each in store.publications_at(4, "tcp", 8019, 12)] == [8001, 8030]
+    assert [each.host_port for each in store.publications_at((4,), "tcp", 8019, 12)] == [8001, 8030]
     assert [each.host_port for each in store.publications_inside("c", "tcp", 80)] == [8000, 9000]
     store.close()
 

@@ -286,11 +286,11 @@ class ContainerProcess(ContainerBase):
         record = self._running()
         if record.kind == "adopted":
             raise Forbidden(f"container {record.name!r} is adopted: netyard runs nothing in it")
+        from netyard.lifecycle.stream_owner import owner_of_streams
         from netyard.runtime.one_more import Exec
 
         spec = record.spec
         chosen_user = arguments.user(user, spec.rootfs) or spec.user
-        streams = self._streams_of(record, chosen_user)
         return Exec(
             target=record.pid,
             command=words,
@@ -306,24 +306,8 @@ class ContainerProcess(ContainerBase):
             ),
             ulimits=[(limits.ULIMITS[name], soft, hard) for name, soft, hard in spec.ulimits],
             cgroup=cgroup.of(self.host.layout, record.id),
-            stream_owner=streams,
+            stream_owner=owner_of_streams(record, chosen_user),
         )
-
-    @staticmethod
-    def _streams_of(record: ContainerRecord, user: str) -> tuple[int, int] | None:
-        """Whose a process's streams are, by the host's ids; ``None`` if the container has the same.
-
-        Raises:
-            Invalid: if the container has no such user.
-        """
-        if not record.ids_json:
-            return None
-        from netyard.lifecycle.user_ranges import check_user, host_user
-        from netyard.values.user_ids import IdMap
-
-        ids = IdMap.from_json(record.ids_json)
-        check_user(user, ids)
-        return host_user(user, ids)
 
     def processes(self) -> Sequence[dict[str, str]]:
         """Its processes as the host sees them.
