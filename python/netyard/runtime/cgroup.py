@@ -5,8 +5,6 @@ the shim; what they have counted is read by `netyard.runtime.cgroup_usage`. Wher
 be made, containers run without, and flags that need one are refused.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import time

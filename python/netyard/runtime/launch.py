@@ -5,7 +5,7 @@ How it is started is `netyard.runtime.shim`. Descriptors are not here: they have
 it is started.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`, with which a NamedTuple takes 40 us a field to make.
 
 import os
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ class Launch(NamedTuple):
         return words + common_options(self)
 
 
-def common_options(launch: Launch | Exec) -> list[str]:
+def common_options(launch: "Launch | Exec") -> list[str]:
     """Options that both have."""
     words = []
     if launch.workdir:

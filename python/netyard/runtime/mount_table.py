@@ -4,16 +4,13 @@ Paths are any bytes: a user may mount a file system of their own where they like
 what they like.
 """
 
-from __future__ import annotations
-
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 _TABLE = Path("/proc/self/mountinfo")
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
+_ESCAPED = rb"\\([0-7]{3})"
 
 
 class Mount(NamedTuple):
@@ -45,4 +42,8 @@ def mounts() -> Iterator[Mount]:
 
 def _text(word: bytes) -> str:
     """White space and backslashes are there as three octal digits."""
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), word))
+    if b"\\" not in word:
+        return os.fsdecode(word)
+    import re
+
+    return os.fsdecode(re.sub(_ESCAPED, lambda found: bytes([int(found[1], 8) & 0xFF]), word))
