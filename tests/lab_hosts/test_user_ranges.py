@@ -6,6 +6,7 @@ What is tried is harmless: marker files that must not be read or changed, and wh
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -447,8 +448,8 @@ def test_many_at_once(ranged: Machine) -> None:
     """Made by several commands at the same time, no two have the same ids."""
     give(ranged, f"containers:{FIRST}:800\n")
     flags = "--userns auto:size=100 --network none"
-    script = f"for n in 1 2 3 4 5 6; do python3 -m netyard create {flags} true & done; wait"
-    ranged.run("sh", "-c", script.replace("python3", ranged.out("which", "python3")))
+    create = f"{sys.executable} -m netyard create {flags} true"
+    ranged.run("sh", "-c", f"for n in 1 2 3 4 5 6; do {create} & done; wait")
     shown = json.loads(ranged.ny("inspect", *ranged.ny("ps", "-aq").split()))
     firsts = [each["HostConfig"]["IDMappings"]["UidMap"][0] for each in shown]
     assert sorted(firsts) == [f"0:{FIRST + 100 * n}:100" for n in range(6)]
