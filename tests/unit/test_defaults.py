@@ -30,6 +30,8 @@ def defaults() -> Iterator[tuple[str, object]]:
             members = {name: found}
             if isinstance(found, type) and found.__module__ == module.name:
                 members = {f"{name}.{each}": value for each, value in vars(found).items()}
+                for each, default in getattr(found, "_field_defaults", {}).items():
+                    yield f"{module.name}.{name}.{each}", default
             for each, value in members.items():
                 function = getattr(value, "__func__", value)
                 if isinstance(function, FunctionType):

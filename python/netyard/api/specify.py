@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import netyard
 from netyard.api import arguments
@@ -33,6 +33,7 @@ from netyard.lifecycle.validate import (
 )
 from netyard.values import limits, ports
 from netyard.values.log_options import check_log_driver, log_limits
+from netyard.values.named import NamedTuple
 from netyard.values.parse import parse_extra_host
 from netyard.values.spec import ContainerSpec, JoinRequest, NetworkMode
 

@@ -7,10 +7,11 @@ nothing of it; taking away what is already gone is no error.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from netyard.state.records import EndpointRecord, NetworkRecord
 from netyard.state.root import Root
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address, parse_address, parse_subnet
 from netyard.values.spec import NetworkSpec
 

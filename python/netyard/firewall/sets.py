@@ -4,9 +4,8 @@ Their elements are `netyard.firewall.elements`, the rules that look them up
 `netyard.firewall.rules`.
 """
 
-from typing import NamedTuple
-
 from netyard.firewall.steps import SetSpec
+from netyard.values.named import NamedTuple
 
 BRIDGES = SetSpec("bridges", ("ifname",))
 SAME = SetSpec("same-network", ("ifname", "ifname"))

@@ -7,7 +7,9 @@ command would pay for all.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from netyard.values.named import NamedTuple
 
 ChainType = Literal["filter", "nat"]
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting", "ingress"]

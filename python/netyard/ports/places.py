@@ -1,10 +1,10 @@
 """Where the ports of a container can be published: on which of its endpoints. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from netyard.options import bridge as bridge_options
 from netyard.state.records import Attachment, EndpointRecord
+from netyard.values.named import NamedTuple
 
 
 class Places(NamedTuple):

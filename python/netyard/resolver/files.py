@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
 
 from netyard.state.small_files import read_small
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address
 
 NAME_SERVER = "127.0.0.11"

@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from netyard.errors import Conflict, Invalid
 from netyard.runtime.mount_table import mounts
 from netyard.state.layout import Layout
 from netyard.values import limits
+from netyard.values.named import NamedTuple
 from netyard.values.spec import ContainerSpec
 
 _CONTROLLERS = ("cpu", "memory", "pids")
@@ -52,13 +52,12 @@ def find() -> Hierarchy | None:
 def _mounts() -> list[Path]:
     """Where cgroup v2 is mounted, and not covered by something else."""
     found = []
-    for mount in mounts():
-        if mount.kind == "cgroup2":
-            point = Path(mount.point)
-            with suppress(OSError):
-                device = point.stat().st_dev
-                if f"{os.major(device)}:{os.minor(device)}" == mount.device:
-                    found.append(point)
+    for mount in mounts("cgroup2"):
+        point = Path(mount.point)
+        with suppress(OSError):
+            device = point.stat().st_dev
+            if f"{os.major(device)}:{os.minor(device)}" == mount.device:
+                found.append(point)
     return found
 
 

@@ -5,14 +5,13 @@ How it is started is `netyard.runtime.shim`. Descriptors are not here: they have
 it is started.
 """
 
-# Without `from __future__ import annotations`, with which a NamedTuple takes 40 us a field to make.
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netyard.values.mounts import MountRequest
+from netyard.values.named import NamedTuple
 
 if TYPE_CHECKING:
     from netyard.runtime.one_more import Exec

@@ -7,7 +7,8 @@ what they like.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+from netyard.values.named import NamedTuple
 
 _TABLE = Path("/proc/self/mountinfo")
 _ESCAPED = rb"\\([0-7]{3})"
@@ -29,15 +30,20 @@ class Mount(NamedTuple):
     kind: str
 
 
-def mounts() -> Iterator[Mount]:
-    """All that this process sees, in the order in which they were made."""
+def mounts(kind: str | None = None) -> Iterator[Mount]:
+    """What this process sees, in the order in which they were made.
+
+    Args:
+        kind: Only those of this type of file system; there may be thousands of others.
+    """
+    wanted = None if kind is None else os.fsencode(kind)
     for line in _TABLE.read_bytes().split(b"\n"):
         # Id, parent, device, root, point, …, " - ", type (proc_pid_mountinfo(5)).
         left, _, right = line.partition(b" - ")
         words = left.split(b" ")
-        if len(words) > 4 and right:
-            kind = right.split(b" ", 1)[0]
-            yield Mount(*(_text(each) for each in (words[2], words[3], words[4], kind)))
+        found = right.split(b" ", 1)[0]
+        if len(words) > 4 and found and wanted in (None, found):
+            yield Mount(*(_text(each) for each in (words[2], words[3], words[4], found)))
 
 
 def _text(word: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netyard.errors import Invalid, NetyardError, StoreError, raise_all
 from netyard.options import bridge as bridge_options
@@ -18,6 +18,7 @@ from netyard.options import common as common_options
 from netyard.options import overlay as overlay_options
 from netyard.options import parent as parent_options
 from netyard.state import json_file
+from netyard.values.named import NamedTuple
 from netyard.values.parse import (
     Address,
     parse_address,

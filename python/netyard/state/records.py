@@ -4,13 +4,14 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from netyard.options.bridge import mode_of
 from netyard.options.overlay import is_encrypted
 from netyard.options.parent import routes_by_device
 from netyard.state.rows import UNREADABLE, damaged
 from netyard.values.ids import short
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address
 from netyard.values.pool import Pool, address_from
 from netyard.values.spec import NOTHING, ContainerSpec

@@ -7,7 +7,6 @@ SQL is in `netyard.state.tables` and here, and nowhere else; transactions are in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from netyard.errors import StoreError
 from netyard.state.records import (
@@ -23,6 +22,7 @@ from netyard.state.tables.events import EventTable
 from netyard.state.tables.networks import NetworkTable
 from netyard.state.tables.pending import PendingTable
 from netyard.state.tables.publications import PublicationTable
+from netyard.values.named import NamedTuple
 
 _PUBLISHING = "publishing"
 # In the order of the indices that find them; see `netyard.state.schema`.

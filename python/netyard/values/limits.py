@@ -2,9 +2,9 @@
 `netyard.runtime.cgroup`."""
 
 import re
-from typing import NamedTuple
 
 from netyard.errors import Invalid
+from netyard.values.named import NamedTuple
 
 DEFAULT_PIDS = 4096
 DEFAULT_SHM_SIZE = 64 << 20

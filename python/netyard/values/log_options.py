@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from netyard.errors import Invalid
+from netyard.values.named import NamedTuple
 
 DRIVERS = ("json-file", "none")
 #: What holds where nothing is asked for.

@@ -6,9 +6,10 @@ Nothing of the host is looked at: whether a source is there, those see that moun
 import re
 from collections.abc import Sequence
 from posixpath import normpath
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NoReturn
 
 from netyard.errors import Invalid
+from netyard.values.named import NamedTuple
 
 # Docker's for every tmpfs; what is typed comes after.
 _TMPFS = {"noexec": "", "nosuid": "", "nodev": ""}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
 
 from netyard.errors import Exhausted
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address, Subnet
 
 

@@ -6,9 +6,9 @@ here: see `netyard.ports.host_ports`.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from netyard.errors import Invalid
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address, parse_address
 
 PROTOCOLS = ("tcp", "udp", "sctp")

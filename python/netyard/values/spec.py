@@ -4,10 +4,11 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from netyard.values.limits import DEFAULT_PIDS, DEFAULT_SHM_SIZE, Ulimit
 from netyard.values.mounts import MountRequest
+from netyard.values.named import NamedTuple
 
 if TYPE_CHECKING:
     from netyard.values.ports import PortRequest

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from netyard.errors import Exhausted, Invalid
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Subnet, parse_subnet
 from netyard.values.pool import overlapping, span
 

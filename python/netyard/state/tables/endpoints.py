@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netyard.state.connection import Connection
 from netyard.state.records import EndpointRecord, EndpointState, Lease
 from netyard.state.rows import RowCache, named, values_of
+from netyard.values.named import NamedTuple
 from netyard.values.parse import Address
 from netyard.values.spec import ReadOnly
 
