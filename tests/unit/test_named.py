@@ -1,6 +1,7 @@
 """Named tuples of `netyard.values.named` are what `typing.NamedTuple` makes, for who uses them."""
 
 import copy
+import functools
 import inspect
 import pickle
 import typing
@@ -83,6 +84,23 @@ def test_nothing_can_be_set() -> None:
     for name in ("number", "other"):
         with pytest.raises(AttributeError):
             setattr(port, name, 1)
+
+
+class Wider(Quick):
+    """A subclass may remember things."""
+
+    @functools.cached_property
+    def is_low(self) -> bool:
+        """Whether only root may have it."""
+        return self.number < 1024
+
+
+def test_a_subclass_can_keep_what_it_has_found() -> None:
+    """As with the standard library it has room for attributes, and the fields of its base."""
+    port = Wider(80, protocol="udp")
+    assert port.is_low
+    assert port == Quick(80, "udp")
+    assert type(port._replace(number=81)) is Wider
 
 
 def test_copies_and_help() -> None:

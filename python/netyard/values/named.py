@@ -29,7 +29,7 @@ else:
                 body["_fields"] = body["__match_args__"] = fields
                 for index, each in enumerate(fields):
                     body[each] = _tuplegetter(index, "")
-            body.setdefault("__slots__", ())
+                body["__slots__"] = ()
             return super().__new__(mcls, name, bases, body)
 
         @property
